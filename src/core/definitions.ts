@@ -1,0 +1,200 @@
+/**
+ * What users define in YAML, after `define/` has checked it and filled in the defaults.
+ * Field names in YAML are the same words in snake_case: `timeoutMs` is written `timeout: 10s`, `groupBy` is `group_by`.
+ */
+import type { Labels } from "./model.ts";
+
+/** Where in the user's files something stands, for messages: `samplers/shop/orders.yaml:7:3`. */
+export type Place = string;
+
+/** One metric family: where its numbers come from, when, and how they are judged. */
+export type Sampler = {
+  readonly name: string;
+  readonly title: string;
+  /** Person or group that answers for the definition. */
+  readonly owner: string;
+  /** Group that hears its alerts where no route says otherwise. Default: owner. */
+  readonly group: string;
+  readonly purpose: string | null;
+  /** Path or URL of the steps to take. */
+  readonly runbook: string | null;
+  readonly schedule: Schedule;
+  /** Wall clock of active hours, baseline days and messages. Default: `BELLWETHER_ZONE`. */
+  readonly zone: string;
+  /** When slots are due at all; null = always. A slot is active if its start is. */
+  readonly active: ActiveHours | null;
+  /** How long one run may take before its source is stopped. Default 10 s, at most the step. */
+  readonly timeoutMs: number;
+  readonly source: { readonly kind: string; readonly options: unknown };
+  readonly point: {
+    readonly measurement: string;
+    /** Columns that become tags; together they tell the series apart. */
+    readonly tags: readonly string[];
+    /** Columns that become numeric fields; at least one. */
+    readonly fields: readonly string[];
+  };
+  /**
+   * What a slot, or a known series in it, without rows means: `zero` a count of nothing, `missing` nothing is known,
+   * `error` the slot failed. A required choice.
+   */
+  readonly empty: "zero" | "missing" | "error";
+  /** Fields that are judged, by name; a field not named is stored only. */
+  readonly judge: Readonly<Record<string, FieldJudging>>;
+  /** False: stored and judged, nobody told. Default true. */
+  readonly alerts: boolean;
+  /** How many bad slots fire and how many good ones resolve, for the rule that needs no writing. */
+  readonly alerting: Lifecycle;
+  readonly labels: Labels;
+  readonly place: Place;
+};
+
+export type Schedule =
+  /** Aligned to the epoch in UTC: slot `[k * stepMs, (k + 1) * stepMs)`. */
+  | { readonly kind: "every"; readonly stepMs: number; readonly delayMs: number }
+  /**
+   * Fires at T by the wall clock in `zone`; the slot is `[T - stepMs, T)`. `expression` has 5 or 6 fields.
+   * A wall time that spring skips fires once, right after the gap; one that autumn repeats fires once.
+   */
+  | {
+      readonly kind: "cron";
+      readonly expression: string;
+      readonly stepMs: number;
+      readonly delayMs: number;
+      readonly zone: string;
+    };
+
+export type ActiveHours = {
+  readonly zone: string;
+  /** 1 Monday to 7 Sunday. */
+  readonly weekdays: readonly number[];
+  /** Minutes of the day, `[from, to)`; `to` at most 1440. */
+  readonly fromMinute: number;
+  readonly toMinute: number;
+};
+
+export type FieldJudging = {
+  /** `auto` is told from the data. Default auto. */
+  readonly kind: "auto" | "count" | "gauge" | "ratio";
+  /** Which differences matter. Default both. */
+  readonly direction: "both" | "up" | "down";
+  readonly baseline: {
+    /** Calendar days looked back, 4 to 28. Default 7. */
+    readonly days: number;
+    /** Highest and lowest days dropped, each. Default 1. */
+    readonly trim: number;
+  };
+  readonly forecast: {
+    /** Points that GM(1,1) is fitted to, 4 to 64. Default 8. */
+    readonly points: number;
+  };
+  /** All three must be reached: percent of the expectation, units of the field, and expected volume. */
+  readonly floor: {
+    /** Percent of the expectation for `warning`. Default 30. */
+    readonly percent: number;
+    /** Percent of the expectation for `critical`. Default 50, at least `percent`. */
+    readonly criticalPercent: number;
+    /** Least difference, in the field's own unit. Default 10. */
+    readonly absolute: number;
+    /** Least expected sum; thinner counts are summed over neighbouring slots first. Default 20. */
+    readonly volume: number;
+  };
+};
+
+/** `pending: 2 of 3`, `recover: 3`. */
+export type Lifecycle = {
+  /** Bad slots needed... */
+  readonly pendingCount: number;
+  /** ...among the latest so many. */
+  readonly pendingOf: number;
+  /** Good slots in a row that resolve. */
+  readonly recoverCount: number;
+};
+
+/** Turns verdicts of matching series into alerts. */
+export type Rule = Lifecycle & {
+  readonly name: string;
+  readonly title: string | null;
+  /** Matchers over sampler, measurement, field, tags and labels; all must hold. */
+  readonly match: readonly string[];
+  /** Least level that is bad. */
+  readonly level: "warning" | "critical";
+  readonly direction: "both" | "up" | "down";
+  /** Rules that must have a standing alert for this one to conclude anything bad. */
+  readonly needs: readonly string[];
+  readonly labels: Labels;
+  readonly runbook: string | null;
+  readonly place: Place;
+};
+
+/** A node of the routing tree; the first child that matches wins, `continue` looks further. */
+export type Route = {
+  /** Group that hears it; null = inherit, and at the root the sampler's own group. */
+  readonly group: string | null;
+  readonly match: readonly string[];
+  /** Labels whose values make one incident. Default [sampler]. */
+  readonly groupBy: readonly string[];
+  /** How long the first message waits for company. Default 10 s. */
+  readonly groupWaitMs: number;
+  /** Least time between an update and the message before it. Default 5 min. */
+  readonly groupIntervalMs: number;
+  /** How often a standing, unacknowledged incident is told again. Default 4 h. */
+  readonly repeatIntervalMs: number;
+  readonly continue: boolean;
+  readonly routes: readonly Route[];
+  readonly place: Place;
+};
+
+export type Person = {
+  readonly id: string;
+  readonly name: string;
+  readonly email: string | null;
+  /** E.164. */
+  readonly phone: string | null;
+  readonly place: Place;
+};
+
+export type Group = {
+  readonly id: string;
+  readonly title: string;
+  /** Person ids. */
+  readonly members: readonly string[];
+  /** In order; each later one waits and is dropped once the incident is acknowledged or resolved. */
+  readonly steps: readonly EscalationStep[];
+  readonly place: Place;
+};
+
+export type EscalationStep = {
+  readonly notifier: string;
+  /** Address for notifiers that do not go to a person (a webhook's URL); null = every member's own. */
+  readonly to: string | null;
+  readonly waitMs: number;
+};
+
+export type Calendar = {
+  readonly name: string;
+  readonly zone: string;
+  /** `2026-12-25` to its name. */
+  readonly holidays: Readonly<Record<string, string>>;
+  /** Days worked although they fall on a weekend. */
+  readonly workdays: Readonly<Record<string, string>>;
+  readonly place: Place;
+};
+
+/** Where a source's rows live. Options hold references to secrets, never secrets. */
+export type Connection = {
+  readonly name: string;
+  readonly kind: string;
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly place: Place;
+};
+
+/** Everything defined, by name. */
+export type Definitions = {
+  readonly samplers: ReadonlyMap<string, Sampler>;
+  readonly rules: ReadonlyMap<string, Rule>;
+  readonly route: Route;
+  readonly people: ReadonlyMap<string, Person>;
+  readonly groups: ReadonlyMap<string, Group>;
+  readonly calendars: ReadonlyMap<string, Calendar>;
+  readonly connections: ReadonlyMap<string, Connection>;
+};

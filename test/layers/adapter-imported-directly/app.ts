@@ -1,0 +1,1 @@
+import { sql } from "./sample/sources/sql.ts"; export const x = sql;

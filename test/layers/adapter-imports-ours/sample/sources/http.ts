@@ -1,0 +1,1 @@
+import { point } from "../points.ts"; export const x = point;

@@ -1,0 +1,1 @@
+import { render } from "../notify/render.ts"; export const x = render;

@@ -1,0 +1,1 @@
+const app = await import("../app.ts"); export default app;
