@@ -51,6 +51,8 @@ export interface TimeSeriesStore extends AsyncDisposable {
 
 /** Delivers once or throws Problem; returns the provider's receipt. Grouping, dedupe and retry are the caller's. */
 export interface Notifier extends AsyncDisposable {
+  /** True if sending a message with the same id again gives no second message. Absent: false. */
+  readonly idempotent?: boolean;
   send(message: Message, signal: AbortSignal): Promise<Receipt>;
 }
 
@@ -81,6 +83,9 @@ export type SourceDeps = {
   readonly secret: (reference: string) => string;
   readonly log: Log;
 };
+
+/** What a notifier is given at its making. */
+export type NotifierDeps = { readonly clock: Clock; readonly log: Log };
 
 /** A number about ourselves, for `/metrics`. Names follow Prometheus: `bellwether_slots_done_total`. */
 export type Measure = {

@@ -17,6 +17,10 @@ export class Problem extends Error {
   readonly fix: string | undefined;
   /** True only if the very same call could succeed later. */
   readonly retryable: boolean;
+  /** Least wait that the other side asked for before the same call is made again; absent: it said nothing. */
+  readonly retryAfterMs: number | undefined;
+  /** True if the call may have taken effect although it failed (a connection lost in mid-send). Default false. */
+  readonly uncertain: boolean;
   /** `warning` is shown and does not stop anything. Default `error`. */
   readonly severity: "error" | "warning";
 
@@ -27,6 +31,8 @@ export class Problem extends Error {
     this.path = options.path;
     this.fix = options.fix;
     this.retryable = options.retryable ?? false;
+    this.retryAfterMs = options.retryAfterMs;
+    this.uncertain = options.uncertain ?? false;
     this.severity = options.severity ?? "error";
   }
 }
@@ -37,6 +43,8 @@ export type ProblemOptions = {
   path?: string | undefined;
   fix?: string | undefined;
   retryable?: boolean | undefined;
+  retryAfterMs?: number | undefined;
+  uncertain?: boolean | undefined;
   severity?: "error" | "warning" | undefined;
   cause?: unknown;
 };
