@@ -1,0 +1,200 @@
+/**
+ * The first schema. Written for SQLite, PostgreSQL and MySQL alike: what an index holds is a bounded varchar, times
+ * are bigint, lists and maps are JSON in text.
+ *
+ * "At most one" is everywhere the same device: a unique column that holds the key while the row stands and null when
+ * it no longer does, since unique indexes take any number of nulls.
+ */
+import type { Knex } from "knex";
+
+const idChars = 64;
+const nameChars = 200;
+const digestChars = 64;
+const wordChars = 16;
+
+export async function up(knex: Knex): Promise<void> {
+  await slots(knex);
+  await alerts(knex);
+  await incidents(knex);
+  await transitions(knex);
+  await outbox(knex);
+  await silences(knex);
+  await people(knex);
+  await audit(knex);
+}
+
+async function create(knex: Knex, name: string, columns: (table: Knex.CreateTableBuilder) => void): Promise<void> {
+  await knex.schema.createTable(name, (table) => {
+    // MySQL compares text without regard to case unless told otherwise; "DE" and "de" are two names.
+    if (knex.client.config.client === "mysql2") table.collate("utf8mb4_bin");
+    columns(table);
+  });
+}
+
+function slots(knex: Knex): Promise<void> {
+  return create(knex, "slots", (table) => {
+    table.string("sampler", nameChars).notNullable();
+    table.bigInteger("start_ms").notNullable();
+    table.bigInteger("step_ms").notNullable();
+    table.string("state", wordChars).notNullable();
+    table.bigInteger("due_ms").notNullable();
+    table.boolean("catch_up").notNullable();
+    table.integer("attempts").notNullable();
+    table.string("lease_owner", nameChars);
+    table.bigInteger("lease_until_ms");
+    table.bigInteger("started_ms");
+    table.bigInteger("finished_ms");
+    table.integer("row_count");
+    table.integer("point_count");
+    table.string("data_state", wordChars);
+    table.text("error");
+    // The sampler while one of its slots is running: one at a time.
+    table.string("running_key", nameChars).unique();
+    table.primary(["sampler", "start_ms"]);
+    table.index(["state", "due_ms"]);
+    table.index(["start_ms"]);
+  });
+}
+
+function alerts(knex: Knex): Promise<void> {
+  return create(knex, "alerts", (table) => {
+    table.string("id", idChars).primary();
+    table.string("fingerprint", digestChars).notNullable();
+    table.string("rule", nameChars).notNullable();
+    table.string("sampler", nameChars).notNullable();
+    table.text("series").notNullable();
+    table.string("series_key", digestChars).notNullable();
+    table.text("labels").notNullable();
+    table.string("severity", wordChars).notNullable();
+    table.string("state", wordChars).notNullable();
+    table.text("recent").notNullable();
+    table.bigInteger("since_ms").notNullable();
+    table.bigInteger("last_slot_ms").notNullable();
+    table.bigInteger("step_ms").notNullable();
+    table.bigInteger("fired_ms");
+    table.bigInteger("resolved_ms");
+    table.string("incident_id", idChars);
+    table.double("observed");
+    table.double("expected");
+    table.double("worst_observed");
+    table.double("worst_expected");
+    table.double("loss_so_far");
+    table.text("reason").notNullable();
+    table.bigInteger("version").notNullable();
+    // The fingerprint while it is not resolved.
+    table.string("standing_key", digestChars).unique();
+    table.index(["sampler", "standing_key"]);
+    table.index(["series_key", "since_ms"]);
+    table.index(["incident_id"]);
+    table.index(["resolved_ms"]);
+  });
+}
+
+function incidents(knex: Knex): Promise<void> {
+  return create(knex, "incidents", (table) => {
+    table.string("id", idChars).primary();
+    table.text("group_key").notNullable();
+    table.text("group_labels").notNullable();
+    table.string("route", nameChars).notNullable();
+    table.string("people_group", nameChars).notNullable();
+    table.text("title").notNullable();
+    table.string("severity", wordChars).notNullable();
+    table.string("state", wordChars).notNullable();
+    table.bigInteger("opened_ms").notNullable();
+    table.bigInteger("resolved_ms");
+    table.string("acknowledged_by", nameChars);
+    table.bigInteger("acknowledged_ms");
+    table.integer("notices").notNullable();
+    table.bigInteger("last_notice_ms");
+    table.text("muted_reason");
+    table.bigInteger("version").notNullable();
+    // Digest of the group key while it is not resolved.
+    table.string("standing_key", digestChars).unique();
+    table.index(["opened_ms"]);
+    table.index(["state", "opened_ms"]);
+    table.index(["resolved_ms"]);
+  });
+}
+
+function transitions(knex: Knex): Promise<void> {
+  return create(knex, "transitions", (table) => {
+    // The order in which they were written, where times are equal.
+    table.bigIncrements("seq");
+    table.string("id", idChars).notNullable().unique();
+    table.string("subject", wordChars).notNullable();
+    table.string("subject_id", idChars).notNullable();
+    table.string("from_state", wordChars);
+    table.string("to_state", wordChars).notNullable();
+    table.bigInteger("at_ms").notNullable();
+    table.bigInteger("slot_ms");
+    table.text("reason").notNullable();
+    table.index(["subject_id", "seq"]);
+  });
+}
+
+function outbox(knex: Knex): Promise<void> {
+  return create(knex, "outbox", (table) => {
+    table.string("id", idChars).primary();
+    table.string("notice_key", nameChars).notNullable();
+    table.string("incident_id", idChars);
+    table.string("kind", wordChars).notNullable();
+    table.string("notifier", nameChars).notNullable();
+    table.text("recipient").notNullable();
+    table.text("recipient_name").notNullable();
+    table.string("state", wordChars).notNullable();
+    table.bigInteger("due_ms").notNullable();
+    table.integer("attempts").notNullable();
+    table.string("lease_owner", nameChars);
+    table.bigInteger("lease_until_ms");
+    table.bigInteger("created_ms").notNullable();
+    table.bigInteger("sent_ms");
+    table.text("receipt");
+    table.text("error");
+    // Digest of notice key, notifier and recipient: one notice, one message.
+    table.string("once_key", digestChars).notNullable().unique();
+    table.index(["state", "due_ms"]);
+    table.index(["incident_id"]);
+    table.index(["created_ms"]);
+  });
+}
+
+function silences(knex: Knex): Promise<void> {
+  return create(knex, "silences", (table) => {
+    table.string("id", idChars).primary();
+    table.text("matchers").notNullable();
+    table.text("reason").notNullable();
+    table.string("author", nameChars).notNullable();
+    table.bigInteger("created_ms").notNullable();
+    table.bigInteger("starts_ms").notNullable();
+    table.bigInteger("ends_ms").notNullable();
+    table.index(["ends_ms"]);
+    table.index(["created_ms"]);
+  });
+}
+
+function people(knex: Knex): Promise<void> {
+  return create(knex, "people", (table) => {
+    table.bigIncrements("seq");
+    table.string("subject", wordChars).notNullable();
+    table.string("subject_id", nameChars).notNullable();
+    table.text("detail").notNullable();
+    table.bigInteger("from_ms").notNullable();
+    table.bigInteger("until_ms");
+    // Digest of subject and id while it holds.
+    table.string("standing_key", digestChars).unique();
+    table.index(["from_ms"]);
+  });
+}
+
+function audit(knex: Knex): Promise<void> {
+  return create(knex, "audit", (table) => {
+    table.bigIncrements("seq");
+    table.string("id", idChars).notNullable().unique();
+    table.bigInteger("at_ms").notNullable();
+    table.string("actor", nameChars).notNullable();
+    table.string("action", nameChars).notNullable();
+    table.text("subject").notNullable();
+    table.text("detail").notNullable();
+    table.index(["at_ms"]);
+  });
+}

@@ -1,0 +1,247 @@
+import type { Knex } from "knex";
+import type { DataState, Slot, SlotRecord, SlotState } from "../core/model.ts";
+import type { Measure } from "../core/ports.ts";
+import { type Database, isDuplicate } from "./connection.ts";
+import { Codec, pieces, type Row } from "./rows.ts";
+
+const codec = new Codec<SlotRecord>(
+  {
+    sampler: "text",
+    startMs: "number",
+    stepMs: "number",
+    state: "text",
+    dueMs: "number",
+    catchUp: "flag",
+    attempts: "number",
+    leaseOwner: "text",
+    leaseUntilMs: "number",
+    startedMs: "number",
+    finishedMs: "number",
+    rows: "number",
+    points: "number",
+    dataState: "text",
+    error: "text",
+  },
+  { rows: "row_count", points: "point_count" },
+);
+
+/** Sampler and start: a slot's identity. */
+export type SlotKey = Pick<Slot, "sampler" | "startMs">;
+
+export type NewSlot = Slot & { readonly dueMs: number; readonly catchUp: boolean };
+
+/** What became of a run. With state `due` the slot is run again, at `dueMs` (absent: when it was due before). */
+export type SlotOutcome = {
+  state: "done" | "caught-up" | "failed" | "due";
+  rows?: number | undefined;
+  points?: number | undefined;
+  dataState?: DataState | undefined;
+  /** One line, redacted. */
+  error?: string | undefined;
+  dueMs?: number | undefined;
+};
+
+/** Which slots there are and what became of each: the truth that queues and workers are checked against. */
+export class SlotLedger {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /**
+   * Slots that the ledger knows are left as they are.
+   * @returns how many were new; two processes that add the same slot in the same instant may both count it
+   */
+  async add(slots: readonly NewSlot[]): Promise<number> {
+    let added = 0;
+    for (const piece of pieces(slots)) {
+      const known = await this.#known(piece);
+      const fresh = piece.filter((slot) => !known.has(keyText(slot)));
+      if (fresh.length === 0) continue;
+      await this.#database.run((query) => query("slots").insert(fresh.map(toNewRow)).onConflict().ignore());
+      added += new Set(fresh.map(keyText)).size;
+    }
+    return added;
+  }
+
+  async #known(slots: readonly SlotKey[]): Promise<Set<string>> {
+    const keys = slots.map((slot) => [slot.sampler, slot.startMs]);
+    const rows = await this.#database.run((query) =>
+      query("slots").select("sampler", "start_ms").whereIn(["sampler", "start_ms"], keys),
+    );
+    return new Set(rows.map((row) => keyText({ sampler: row.sampler, startMs: Number(row.start_ms) })));
+  }
+
+  /**
+   * Slots that may run now: due, or leased by somebody whose lease ran out. Oldest due first. Where more than `limit`
+   * wait, each sampler gets an equal share, so that the backlog of one never hides the slots of another.
+   */
+  async due(nowMs: number, limit: number): Promise<SlotRecord[]> {
+    const rows = await this.#database.run(async (query) => {
+      const oldest = await leasable(query, nowMs).orderBy(["due_ms", "start_ms", "sampler"]).limit(limit);
+      return oldest.length < limit ? oldest : sharedOut(query, nowMs, limit);
+    });
+    return rows.map((row: Row) => codec.fromRow(row));
+  }
+
+  /**
+   * Takes the slot for `owner` until `untilMs`, and counts one attempt.
+   * @returns null if it may not run now (done, not yet due, or leased), or another slot of its sampler is running
+   */
+  async lease(slot: SlotKey, owner: string, nowMs: number, untilMs: number): Promise<SlotRecord | null> {
+    try {
+      const won = await this.#database.run(async (query) => {
+        await query("slots")
+          .where("running_key", slot.sampler)
+          .where("lease_until_ms", "<=", nowMs)
+          .update({ running_key: null });
+        return leasable(query, nowMs)
+          .where(key(slot))
+          .update({
+            state: "leased",
+            lease_owner: owner,
+            lease_until_ms: untilMs,
+            started_ms: nowMs,
+            running_key: slot.sampler,
+            attempts: query.raw("attempts + 1"),
+          });
+      });
+      return won === 0 ? null : this.get(slot.sampler, slot.startMs);
+    } catch (thrown) {
+      if (isDuplicate(thrown)) return null;
+      throw thrown;
+    }
+  }
+
+  /** False if the lease was lost: another worker has the slot, or another slot of its sampler is running. */
+  async renew(slot: SlotKey, owner: string, untilMs: number): Promise<boolean> {
+    const renewed = await this.#database.run((query) =>
+      query("slots")
+        .where({ ...key(slot), state: "leased", lease_owner: owner, running_key: slot.sampler })
+        .update({ lease_until_ms: untilMs }),
+    );
+    return renewed === 1;
+  }
+
+  /** False, and nothing written, if another worker has taken the slot meanwhile. */
+  async finish(slot: SlotKey, owner: string, outcome: SlotOutcome, nowMs: number): Promise<boolean> {
+    const finished = await this.#database.run((query) =>
+      query("slots")
+        .where({ ...key(slot), state: "leased", lease_owner: owner })
+        .update({
+          state: outcome.state,
+          lease_owner: null,
+          lease_until_ms: null,
+          running_key: null,
+          finished_ms: outcome.state === "due" ? null : nowMs,
+          row_count: outcome.rows ?? null,
+          point_count: outcome.points ?? null,
+          data_state: outcome.dataState ?? null,
+          error: outcome.error ?? null,
+          ...(outcome.dueMs === undefined ? {} : { due_ms: outcome.dueMs }),
+        }),
+    );
+    return finished === 1;
+  }
+
+  /** Start of the newest slot known of a sampler; null if there is none. */
+  async latestMs(sampler: string): Promise<number | null> {
+    const row = await this.#database.run((query) => query("slots").where({ sampler }).max("start_ms as ms").first());
+    return row?.ms == null ? null : Number(row.ms);
+  }
+
+  async get(sampler: string, startMs: number): Promise<SlotRecord | null> {
+    const row = await this.#database.run((query) => query("slots").where(key({ sampler, startMs })).first());
+    return row === undefined ? null : codec.fromRow(row);
+  }
+
+  /** Newest first. Starts lie in `[fromMs, toMs)`; `beforeMs` pages on by the start. */
+  async list(filter: {
+    sampler?: string | undefined;
+    state?: SlotState | undefined;
+    fromMs?: number | undefined;
+    toMs?: number | undefined;
+    limit: number;
+    beforeMs?: number | undefined;
+  }): Promise<SlotRecord[]> {
+    const rows = await this.#database.run((query) => {
+      const found = query("slots").orderBy("start_ms", "desc").orderBy("sampler");
+      if (filter.sampler !== undefined) found.where("sampler", filter.sampler);
+      if (filter.state !== undefined) found.where("state", filter.state);
+      if (filter.fromMs !== undefined) found.where("start_ms", ">=", filter.fromMs);
+      if (filter.toMs !== undefined) found.where("start_ms", "<", filter.toMs);
+      if (filter.beforeMs !== undefined) found.where("start_ms", "<", filter.beforeMs);
+      return found.limit(filter.limit);
+    });
+    return rows.map((row) => codec.fromRow(row));
+  }
+
+  /** How many slots are in each state. */
+  async counts(): Promise<Record<SlotState, number>> {
+    const counts = { due: 0, leased: 0, done: 0, failed: 0, "caught-up": 0 };
+    const rows = await this.#database.run((query) => query("slots").select("state").count("* as n").groupBy("state"));
+    for (const row of rows) counts[row.state as SlotState] = Number(row.n);
+    return counts;
+  }
+
+  /** Forgets slots that ended (done, caught up, failed) and began before `beforeMs`; returns how many. */
+  async expire(beforeMs: number): Promise<number> {
+    for (let gone = 0; ; ) {
+      const old = await this.#database.run((query) =>
+        query("slots")
+          .select("sampler", "start_ms")
+          .where("start_ms", "<", beforeMs)
+          .whereIn("state", ["done", "caught-up", "failed"])
+          .orderBy("start_ms")
+          .limit(expirePieceRows),
+      );
+      if (old.length === 0) return gone;
+      const keys = old.map((row) => [row.sampler, row.start_ms]);
+      gone += await this.#database.run((query) => query("slots").whereIn(["sampler", "start_ms"], keys).delete());
+    }
+  }
+
+  async measures(): Promise<Measure[]> {
+    return Object.entries(await this.counts()).map(([state, value]) => ({
+      name: "bellwether_slots",
+      help: "Slots in the ledger, by state.",
+      kind: "gauge",
+      value,
+      labels: { state },
+    }));
+  }
+}
+
+/** Rows that one statement of expiring may hold the database for: some ten milliseconds. */
+const expirePieceRows = 1_000;
+
+function key(slot: SlotKey): { sampler: string; start_ms: number } {
+  return { sampler: slot.sampler, start_ms: slot.startMs };
+}
+
+function keyText(slot: SlotKey): string {
+  return `${slot.startMs} ${slot.sampler}`;
+}
+
+function toNewRow(slot: NewSlot): Row {
+  const { sampler, startMs, stepMs, dueMs, catchUp } = slot;
+  return { sampler, start_ms: startMs, step_ms: stepMs, state: "due", due_ms: dueMs, catch_up: catchUp, attempts: 0 };
+}
+
+function leasable(query: Knex, nowMs: number): Knex.QueryBuilder {
+  return query("slots").where((where) =>
+    where
+      .where((due) => due.where("state", "due").where("due_ms", "<=", nowMs))
+      .orWhere((leased) => leased.where("state", "leased").where("lease_until_ms", "<=", nowMs)),
+  );
+}
+
+/** The oldest slots of each sampler in turn: all first ones, then all second ones, until there are `limit`. */
+async function sharedOut(query: Knex, nowMs: number, limit: number): Promise<Row[]> {
+  const ranked = leasable(query, nowMs)
+    .select("*")
+    .rowNumber("place", (over) => over.partitionBy("sampler").orderBy(["due_ms", "start_ms"]));
+  const rows: Row[] = await query.from(ranked.as("ranked")).orderBy(["place", "due_ms", "sampler"]).limit(limit);
+  return rows.sort((a, b) => Number(a.due_ms) - Number(b.due_ms) || Number(a.start_ms) - Number(b.start_ms));
+}
