@@ -1,0 +1,334 @@
+/**
+ * Plans: everything that a slot, the passing of time or a person changes in alerts and incidents, as one set of rows
+ * for one transaction. Pure; a plan that lost a race (`AlertBook.apply` said false) is made again from fresh rows.
+ */
+import type { Definitions, Lifecycle, Route } from "../core/definitions.ts";
+import { formatSeries, matchesAll, parseMatcher } from "../core/labels.ts";
+import type { Alert, AuditEntry, Conclusion, Incident, OutboxItem, Silence, Transition } from "../core/model.ts";
+import { Problem } from "../core/problem.ts";
+import { dayMs, formatTimeUtc } from "../core/time.ts";
+import type { AlertChanges } from "../state/alerts.ts";
+import { decideNotice, higher } from "./group.ts";
+import { advance, alertFingerprint, type Mark } from "./lifecycle.ts";
+import { type Muter, muter } from "./mute.ts";
+import { type Notice, owedToGroups, owedToHearers } from "./receivers.ts";
+import { groupOf, routesTaken, routingLabels } from "./route.ts";
+import { titleOf } from "./title.ts";
+
+export type PlanInput = {
+  /** All that stand, of every sampler: incidents gather alerts of several. */
+  readonly standing: readonly Alert[];
+  readonly incidents: readonly Incident[];
+  /** What was written for those incidents: who hears the recovery, and which steps were reached. */
+  readonly outbox: readonly OutboxItem[];
+  readonly definitions: Definitions;
+  /** Those that hold now, and those that ended since the last notices: what they hid speaks when they end. */
+  readonly silences: readonly Silence[];
+  readonly nowMs: number;
+  readonly newId: () => string;
+};
+
+/** An alert that no definition speaks for any more is closed when it has heard nothing for so long. */
+export const orphanMs = dayMs;
+
+/**
+ * What one slot changes. Conclusions of slots that an alert already looked at change nothing, so a slot may be
+ * planned again.
+ */
+export function planSlot(input: PlanInput & { readonly conclusions: readonly Conclusion[] }): AlertChanges {
+  const plan = new Plan(input);
+  const bySeries = Map.groupBy(input.standing, (alert) => `${alert.rule} ${alert.series}`);
+  for (const conclusion of input.conclusions) {
+    const lifecycle = lifecycleOf(conclusion, input.definitions);
+    if (lifecycle === null) continue;
+    const standing = bySeries.get(`${conclusion.rule} ${formatSeries(conclusion.verdict.series)}`) ?? [];
+    const own = alertFingerprint(conclusion);
+    const marks: [Alert | null, Mark][] = standing.map((alert) => [alert, markFor(alert, conclusion, own)]);
+    if (conclusion.state === "bad" && !standing.some((alert) => alert.fingerprint === own)) marks.push([null, "bad"]);
+    for (const [alert, mark] of marks) plan.step(alert, conclusion, mark, lifecycle);
+  }
+  plan.speak((incident) => plan.touched.has(incident.id));
+  return plan.changes();
+}
+
+/** A value too high is judged not too low: for the alert of the other direction the slot is good. */
+function markFor(alert: Alert, conclusion: Conclusion, own: string): Mark {
+  return conclusion.state === "bad" && alert.fingerprint !== own ? "good" : conclusion.state;
+}
+
+/**
+ * What only time brings: first notices whose group wait is over, updates and repeats that are due, silences that
+ * ended, incidents whose last alert another plan resolved, and alerts nobody defines any more.
+ */
+export function planTick(input: PlanInput): AlertChanges {
+  const plan = new Plan(input);
+  for (const alert of input.standing) {
+    if (alert.lastSlotMs + orphanMs > input.nowMs || isDefined(alert, input.definitions)) continue;
+    plan.closeOrphan(alert);
+  }
+  plan.speak(() => true);
+  return plan.changes();
+}
+
+/**
+ * A person takes an incident on: escalation and repeats stop, recovery is still told.
+ * @throws Problem if somebody already did, or it is resolved
+ */
+export function acknowledge(incident: Incident, by: string, nowMs: number, newId: () => string): AlertChanges {
+  if (incident.state !== "open") {
+    const [did, atMs] =
+      incident.state === "resolved"
+        ? ["resolved", incident.resolvedMs]
+        : [`acknowledged by ${incident.acknowledgedBy}`, incident.acknowledgedMs];
+    throw new Problem(`already ${did} at ${atMs === null ? "an unknown time" : formatTimeUtc(atMs)}`, {
+      where: `incident ${incident.id}`,
+      fix: "read the incident again",
+    });
+  }
+  const reason = `acknowledged by ${by}`;
+  const after: Incident = {
+    ...incident,
+    state: "acknowledged",
+    acknowledgedBy: by,
+    acknowledgedMs: nowMs,
+    version: incident.version + 1,
+  };
+  const transition: Transition = {
+    id: newId(),
+    subject: "incident",
+    subjectId: incident.id,
+    from: incident.state,
+    to: "acknowledged",
+    atMs: nowMs,
+    slotMs: null,
+    reason,
+  };
+  return {
+    alerts: [],
+    incidents: [{ before: incident, after }],
+    transitions: [transition],
+    outbox: [],
+    cancel: [{ incidentId: incident.id, reason }],
+    audit: [auditOf(newId(), nowMs, by, "incident.acknowledge", incident.id, incident.title)],
+  };
+}
+
+/** Whether a plan changes anything at all. */
+export function isEmpty(changes: AlertChanges): boolean {
+  return Object.values(changes).every((rows) => rows.length === 0);
+}
+
+/** Null if the sampler is no longer defined: nothing is left to say how its alerts live. */
+function lifecycleOf(conclusion: Conclusion, definitions: Definitions): Lifecycle | null {
+  const sampler = definitions.samplers.get(conclusion.verdict.sampler);
+  return sampler === undefined ? null : (definitions.rules.get(conclusion.rule) ?? sampler.alerting);
+}
+
+function isDefined(alert: Alert, definitions: Definitions): boolean {
+  const sampler = definitions.samplers.get(alert.sampler);
+  if (sampler === undefined || !sampler.alerts || !((alert.labels.field ?? "") in sampler.judge)) return false;
+  const matching = [...definitions.rules.values()].filter((rule) =>
+    matchesAll(rule.match.map(parseMatcher), alert.labels),
+  );
+  return matching.length === 0 || matching.some((rule) => rule.name === alert.rule);
+}
+
+function auditOf(id: string, atMs: number, actor: string, action: string, subject: string, detail: string): AuditEntry {
+  return { id, atMs, actor, action, subject, detail };
+}
+
+/** A plan in the making: the rows as they will be, and what is written about them. */
+class Plan {
+  /** Incidents that an alert joined, rose in, or left. */
+  readonly touched = new Set<string>();
+  readonly #input: PlanInput;
+  readonly #muted: Muter;
+  readonly #alerts: Map<string, { before: Alert | null; after: Alert }>;
+  readonly #incidents: Map<string, { before: Incident | null; after: Incident }>;
+  /** Standing incidents by their group key. */
+  readonly #byGroup: Map<string, string>;
+  readonly #transitions: Transition[] = [];
+  readonly #outbox: OutboxItem[] = [];
+  readonly #cancel: { incidentId: string; reason: string }[] = [];
+  readonly #audit: AuditEntry[] = [];
+
+  constructor(input: PlanInput) {
+    this.#input = input;
+    this.#muted = muter(input.silences);
+    this.#alerts = new Map(input.standing.map((alert) => [alert.id, { before: alert, after: alert }]));
+    this.#incidents = new Map(input.incidents.map((incident) => [incident.id, { before: incident, after: incident }]));
+    this.#byGroup = new Map(input.incidents.map((incident) => [incident.groupKey, incident.id]));
+  }
+
+  step(before: Alert | null, conclusion: Conclusion, mark: Mark, lifecycle: Lifecycle): void {
+    const { nowMs, newId } = this.#input;
+    const { after, transition, reason } = advance(before, conclusion, mark, lifecycle, nowMs, newId);
+    if (after === null || after === before) return;
+    const placed = after.state === "firing" && after.incidentId === null ? this.#join(after) : after;
+    this.#alerts.set(placed.id, { before, after: placed });
+    if (transition === null) return;
+    this.#write("alert", placed.id, transition.from, transition.to, conclusion.timeMs, reason, placed.series);
+    if (placed.incidentId !== null) this.touched.add(placed.incidentId);
+  }
+
+  closeOrphan(alert: Alert): void {
+    const reason = `no definition judges ${alert.series} by rule ${alert.rule} any more`;
+    const after: Alert = { ...alert, state: "resolved", resolvedMs: this.#input.nowMs, version: alert.version + 1 };
+    this.#alerts.set(alert.id, { before: alert, after });
+    this.#write("alert", alert.id, alert.state, "resolved", null, reason, alert.series);
+  }
+
+  /** The alert within the incident of its group, which begins if none stands. */
+  #join(alert: Alert): Alert {
+    const { definitions, nowMs, newId } = this.#input;
+    const labels = routingLabels(alert);
+    const [taken] = routesTaken(definitions.route, labels);
+    const group = groupOf(taken, labels);
+    const standingId = this.#byGroup.get(group.key);
+    if (standingId !== undefined) {
+      // Touching the row makes this plan and one that resolves the incident at the same time exclude each other.
+      this.#change(standingId, {});
+      return { ...alert, incidentId: standingId };
+    }
+    const incident: Incident = {
+      id: newId(),
+      groupKey: group.key,
+      groupLabels: group.labels,
+      route: taken.position,
+      group: taken.group,
+      title: "",
+      severity: alert.severity,
+      state: "open",
+      openedMs: nowMs,
+      resolvedMs: null,
+      acknowledgedBy: null,
+      acknowledgedMs: null,
+      notices: 0,
+      lastNoticeMs: null,
+      mutedReason: null,
+      version: 1,
+    };
+    this.#incidents.set(incident.id, { before: null, after: incident });
+    this.#byGroup.set(group.key, incident.id);
+    this.#write(
+      "incident",
+      incident.id,
+      null,
+      "open",
+      null,
+      `${alert.series} fires, route ${taken.position}`,
+      alert.rule,
+    );
+    return { ...alert, incidentId: incident.id };
+  }
+
+  /** Lets each chosen incident say what it has to say. */
+  speak(chosen: (incident: Incident) => boolean): void {
+    const members = Map.groupBy(this.#standing(), (alert) => alert.incidentId);
+    for (const { after: incident } of [...this.#incidents.values()]) {
+      if (incident.state === "resolved" || !chosen(incident)) continue;
+      const alerts = members.get(incident.id) ?? [];
+      const { route } = this.#routesOf(alerts)[0] ?? { route: this.#input.definitions.route };
+      const decision = decideNotice(incident, alerts, route, this.#muted, this.#input.nowMs);
+      if (decision.kind === "resolved") this.#resolve(incident, decision.reason);
+      else if (decision.kind !== null) this.#tell(incident, alerts, decision.kind, decision.reason);
+      else this.#hold(incident, alerts, decision.mutedReason);
+    }
+  }
+
+  #standing(): Alert[] {
+    return [...this.#alerts.values()].map(({ after }) => after).filter((alert) => alert.state !== "resolved");
+  }
+
+  #routesOf(alerts: readonly Alert[]): { route: Route; group: string }[] {
+    return alerts.flatMap((alert) => routesTaken(this.#input.definitions.route, routingLabels(alert)));
+  }
+
+  #tell(incident: Incident, alerts: readonly Alert[], kind: Notice["kind"], reason: string): void {
+    const { definitions, outbox, nowMs, newId } = this.#input;
+    const speaking = alerts.filter((alert) => this.#muted(routingLabels(alert), nowMs) === null);
+    const after = this.#change(incident.id, {
+      title: titleOf(alerts, definitions),
+      severity: speaking.map((alert) => alert.severity).reduce(higher, incident.severity),
+      notices: incident.notices + 1,
+      lastNoticeMs: nowMs,
+      mutedReason: null,
+    });
+    const groups = new Set([incident.group, ...this.#routesOf(speaking).map((taken) => taken.group)]);
+    const notice = { incident: after, kind, number: after.notices, nowMs };
+    const { items, missed } = owedToGroups(notice, [...groups], outbox, definitions, newId);
+    this.#owe(notice, reason, items, missed);
+  }
+
+  #resolve(incident: Incident, reason: string): void {
+    const { outbox, nowMs, newId } = this.#input;
+    const told = { incident, kind: "resolved" as const, number: incident.notices + 1, nowMs };
+    const { items, missed } = owedToHearers(told, outbox, newId);
+    this.#cancel.push({ incidentId: incident.id, reason });
+    const spoke = items.length > 0;
+    this.#change(incident.id, {
+      state: "resolved",
+      resolvedMs: nowMs,
+      ...(spoke ? { notices: told.number, lastNoticeMs: nowMs } : {}),
+    });
+    this.#write("incident", incident.id, incident.state, "resolved", null, reason, incident.title);
+    if (spoke) this.#owe(told, reason, items, missed);
+  }
+
+  /** Nothing is said now. A silence also stops the steps that are still to come. */
+  #hold(incident: Incident, alerts: readonly Alert[], mutedReason: string | null): void {
+    const title = incident.title === "" ? titleOf(alerts, this.#input.definitions) : incident.title;
+    const shown = incident.lastNoticeMs === null ? mutedReason : null;
+    if (shown !== incident.mutedReason || title !== incident.title) {
+      this.#change(incident.id, { mutedReason: shown, title });
+    }
+    const { outbox, nowMs } = this.#input;
+    const later = (item: OutboxItem): boolean =>
+      item.incidentId === incident.id && item.state === "owed" && item.attempts === 0 && item.dueMs > nowMs;
+    if (mutedReason !== null && outbox.some(later)) {
+      this.#cancel.push({ incidentId: incident.id, reason: mutedReason });
+    }
+  }
+
+  #owe(notice: Notice, reason: string, items: readonly OutboxItem[], missed: readonly string[]): void {
+    const { nowMs, newId } = this.#input;
+    this.#outbox.push(...items);
+    const detail = [`${reason}; ${items.length} messages written`, ...missed].join("; ");
+    this.#audit.push(auditOf(newId(), nowMs, "system", `notice.${notice.kind}`, notice.incident.id, detail));
+  }
+
+  /** A row changed several times in one plan is one version further. */
+  #change(id: string, fields: Partial<Incident>): Incident {
+    const entry = this.#incidents.get(id) as { before: Incident | null; after: Incident };
+    const after = { ...entry.after, ...fields, version: (entry.before?.version ?? 0) + 1 };
+    this.#incidents.set(id, { before: entry.before, after });
+    return after;
+  }
+
+  #write(
+    subject: Transition["subject"],
+    subjectId: string,
+    from: string | null,
+    to: string,
+    slotMs: number | null,
+    reason: string,
+    what: string,
+  ): void {
+    const { nowMs, newId } = this.#input;
+    this.#transitions.push({ id: newId(), subject, subjectId, from, to, atMs: nowMs, slotMs, reason });
+    this.#audit.push(auditOf(newId(), nowMs, "system", `${subject}.${to}`, subjectId, `${what}: ${reason}`));
+  }
+
+  changes(): AlertChanges {
+    const changed = <T>(rows: Iterable<{ before: T | null; after: T }>): { before: T | null; after: T }[] =>
+      [...rows].filter(({ before, after }) => before !== after);
+    return {
+      alerts: changed(this.#alerts.values()),
+      incidents: changed(this.#incidents.values()),
+      transitions: this.#transitions,
+      outbox: this.#outbox,
+      cancel: this.#cancel,
+      audit: this.#audit,
+    };
+  }
+}
