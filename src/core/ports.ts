@@ -3,6 +3,7 @@ import type { ZodType } from "zod";
 import type { Connection } from "./definitions.ts";
 import type { Matcher } from "./labels.ts";
 import type { FieldValue, Labels, Message, Point, Receipt, Row, SeriesId, TimeWindow } from "./model.ts";
+import type { Problem } from "./problem.ts";
 
 /** Time is passed in. A sleep ends early, by throwing the signal's reason, when the signal aborts. */
 export interface Clock {
@@ -113,4 +114,8 @@ export type Plugin<Port, Options, Deps> = {
   /** For sources: strict options of the connection kinds it can use, `sqlite` to its schema. */
   readonly connections?: Readonly<Record<string, ZodType>>;
   create(options: Options, deps: Deps): Port;
+  /** What is allowed but unwise in options that are valid. Pure. */
+  warnings?(options: Options): readonly Problem[];
+  /** Figures of what the ports made with the same `deps` object share. */
+  measures?(deps: Deps): readonly Measure[];
 };

@@ -63,6 +63,21 @@ export function wallToMs(wallMs: number, zone: string): number {
   return wall.toZonedDateTime(zone, { disambiguation: "compatible" }).epochMilliseconds;
 }
 
+/**
+ * Every moment at which the wall clock in `zone` reads `wallMs` (as in {@link wallToMs}): one, two where autumn
+ * repeats it, none where spring skips it. `gapEndMs` is then the moment right after the gap, else null.
+ */
+export function momentsOfWall(wallMs: number, zone: string): { passesMs: readonly number[]; gapEndMs: number | null } {
+  const wall = Temporal.Instant.fromEpochMilliseconds(wallMs).toZonedDateTimeISO("UTC").toPlainDateTime();
+  const earlier = wall.toZonedDateTime(zone, { disambiguation: "earlier" });
+  const later = wall.toZonedDateTime(zone, { disambiguation: "later" });
+  if (!earlier.toPlainDateTime().equals(wall)) {
+    return { passesMs: [], gapEndMs: nextTransitionMs(earlier.epochMilliseconds, zone) };
+  }
+  const passesMs = [...new Set([earlier.epochMilliseconds, later.epochMilliseconds])];
+  return { passesMs, gapEndMs: null };
+}
+
 /** The wall clock in `zone` at `timeMs`, as if its digits were UTC: the inverse of {@link wallToMs}. */
 export function msToWall(timeMs: number, zone: string): number {
   return zoned(timeMs, zone).toPlainDateTime().toZonedDateTime("UTC").epochMilliseconds;
@@ -72,6 +87,11 @@ export function msToWall(timeMs: number, zone: string): number {
 export function formatLocal(timeMs: number, zone: string): string {
   const local = zoned(timeMs, zone);
   return `${local.toPlainDate().toString()} ${local.toPlainTime().toString({ smallestUnit: "minute" })}`;
+}
+
+/** The next moment after `afterMs` at which the clocks of `zone` change, null if none is known. */
+export function nextTransitionMs(afterMs: number, zone: string): number | null {
+  return zoned(afterMs, zone).getTimeZoneTransition("next")?.epochMilliseconds ?? null;
 }
 
 function zoned(timeMs: number, zone: string): Temporal.ZonedDateTime {

@@ -86,6 +86,31 @@ export class SlotLedger {
   }
 
   /**
+   * The oldest unfinished slot of each sampler, where it may run now; so slots of a sampler run in order of their start,
+   * and a slot that waits to be tried again holds back its sampler's later ones. Oldest due first.
+   */
+  async ready(nowMs: number, limit: number): Promise<SlotRecord[]> {
+    const rows: Row[] = await this.#database.run(async (query) => {
+      const first = query("slots").select("sampler").min("start_ms as start_ms").groupBy("sampler");
+      const keys = (await first.whereIn("state", unfinished)).map((row) => [row.sampler, row.start_ms]);
+      const found = pieces(keys).map((piece) => query("slots").whereIn(["sampler", "start_ms"], piece));
+      return (await Promise.all(found)).flat();
+    });
+    const records = rows.map((row) => codec.fromRow(row)).filter((slot) => isLeasable(slot, nowMs));
+    return records.sort((a, b) => a.dueMs - b.dueMs || a.startMs - b.startMs).slice(0, limit);
+  }
+
+  /** The oldest unfinished slot of one sampler; null if there is none, or it may not run now. */
+  async readyOf(sampler: string, nowMs: number): Promise<SlotRecord | null> {
+    const rows: (Row | undefined)[] = await this.#database.run((query) =>
+      Promise.all(unfinished.map((state) => query("slots").where({ state, sampler }).orderBy("start_ms").first())),
+    );
+    const records = rows.filter((row) => row !== undefined).map((row) => codec.fromRow(row));
+    const [oldest] = records.sort((a, b) => a.startMs - b.startMs);
+    return oldest !== undefined && isLeasable(oldest, nowMs) ? oldest : null;
+  }
+
+  /**
    * Takes the slot for `owner` until `untilMs`, and counts one attempt.
    * @returns null if it may not run now (done, not yet due, or leased), or another slot of its sampler is running
    */
@@ -227,6 +252,13 @@ function keyText(slot: SlotKey): string {
 function toNewRow(slot: NewSlot): Row {
   const { sampler, startMs, stepMs, dueMs, catchUp } = slot;
   return { sampler, start_ms: startMs, step_ms: stepMs, state: "due", due_ms: dueMs, catch_up: catchUp, attempts: 0 };
+}
+
+const unfinished: readonly SlotState[] = ["due", "leased"];
+
+/** As {@link leasable}, of a record at hand. */
+function isLeasable(slot: SlotRecord, nowMs: number): boolean {
+  return slot.state === "due" ? slot.dueMs <= nowMs : slot.leaseUntilMs !== null && slot.leaseUntilMs <= nowMs;
 }
 
 function leasable(query: Knex, nowMs: number): Knex.QueryBuilder {

@@ -52,6 +52,7 @@ function slots(knex: Knex): Promise<void> {
     table.string("running_key", nameChars).unique();
     table.primary(["sampler", "start_ms"]);
     table.index(["state", "due_ms"]);
+    table.index(["state", "sampler", "start_ms"]);
     table.index(["start_ms"]);
   });
 }
