@@ -1,0 +1,286 @@
+/** `samplers/`: one metric family a file. */
+import { z } from "zod";
+import type { ActiveHours, FieldJudging, Place, Sampler, Schedule } from "../core/definitions.ts";
+import { dayMs, formatDuration, hourMs, secondMs } from "../core/time.ts";
+import { cronFault, longestGapDays } from "./cron.ts";
+import { fault, oneOf } from "./fault.ts";
+import { type Kinds, onlyKey } from "./kinds.ts";
+import * as scalar from "./scalars.ts";
+import { across, count, duration, isNumber, type Report } from "./scalars.ts";
+
+const weekdayNames = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+const weekdayFault = fault("CFG-019", "wants weekdays", "write mon-fri, or a list: [mon, wed, sun]");
+
+/** `mon-fri`, `sat-mon` or a list, as 1 Monday to 7 Sunday. */
+const weekdays = z
+  .union([z.string(), z.array(z.enum(weekdayNames as [string, ...string[]])).min(1)], weekdayFault)
+  .transform((value, context): number[] => {
+    if (Array.isArray(value)) return [...new Set(value.map((day) => weekdayNames.indexOf(day) + 1))].sort();
+    const [from, to = from] = value.split("-").map((day) => weekdayNames.indexOf(day.trim().toLowerCase()));
+    if (from === undefined || to === undefined || from < 0 || to < 0 || value.split("-").length > 2) {
+      context.addIssue(weekdayFault);
+      return z.NEVER;
+    }
+    const length = ((to - from + 7) % 7) + 1;
+    return Array.from({ length }, (_, index) => ((from + index) % 7) + 1).sort();
+  });
+
+const hoursFault = fault(
+  "CFG-019",
+  "wants hours of the day, the first before the second",
+  'write "08:00-17:00", up to 24:00',
+);
+
+const hours = z.string().transform((text, context) => {
+  const [, ...digits] = /^(\d\d):([0-5]\d)-(\d\d):([0-5]\d)$/.exec(text)?.map(Number) ?? [];
+  const [fromHour = 0, fromMinute = 0, toHour = 0, toMinute = 0] = digits;
+  const from = fromHour * 60 + fromMinute;
+  const to = toHour * 60 + toMinute;
+  if (digits.length === 4 && from < to && to <= 1440) return { from, to };
+  context.addIssue(hoursFault);
+  return z.NEVER;
+});
+
+const active = z
+  .strictObject({
+    days: weekdays.prefault("mon-sun").describe("weekdays: mon-fri, or a list"),
+    hours: hours.prefault("00:00-24:00").describe("wall clock, start included, end not"),
+    zone: scalar.zone.optional(),
+  })
+  .describe("when slots are due at all; default: always");
+
+const floor = across(
+  z.strictObject({
+    percent: scalar.number(1, 1000).prefault(30).describe("percent of the expectation for warning"),
+    critical_percent: scalar.number(1, 1000).optional().describe("percent for critical; default 50, at least percent"),
+    absolute: scalar.number(0, 1e15).prefault(10).describe("least difference in the field's own unit"),
+    volume: scalar.number(0, 1e15).prefault(20).describe("least expected sum; thinner counts are summed over slots"),
+  }),
+  ({ percent, critical_percent: critical }, report) => {
+    if (isNumber(percent) && isNumber(critical) && critical < percent) {
+      report(
+        ["critical_percent"],
+        fault("RUL-002", `less than percent, which is ${percent}`, "write at least as much"),
+      );
+    }
+  },
+);
+
+const baseline = across(
+  z.strictObject({
+    days: count(4, 28).prefault(7).describe("calendar days looked back"),
+    trim: count(0, 13).prefault(1).describe("highest and lowest days dropped, each"),
+  }),
+  ({ days, trim }, report) => {
+    if (isNumber(days) && isNumber(trim) && days >= 4 && days - 2 * trim < 2) {
+      report(["trim"], fault("RUL-002", `leaves fewer than 2 of ${days} days`, "trim less, or look back further"));
+    }
+  },
+);
+
+const judging = across(
+  z.strictObject({
+    kind: z
+      .enum(["auto", "count", "gauge", "ratio"])
+      .prefault("auto")
+      .describe("what the numbers are; auto is told from them"),
+    direction: scalar.direction,
+    baseline: baseline.prefault({}).describe("the trimmed baseline"),
+    forecast: z
+      .strictObject({ points: count(4, 64).prefault(8).describe("latest points that GM(1,1) is fitted to") })
+      .prefault({})
+      .describe("the GM(1,1) forecast"),
+    floor: floor.prefault({}).describe("differences below any of these do not count"),
+  }),
+  ({ direction, floor: gates }, report) => {
+    if (direction !== "down" || typeof gates !== "object" || gates === null) return;
+    for (const [key, value] of Object.entries(gates)) {
+      if (!key.endsWith("percent") || !isNumber(value) || value <= 100) continue;
+      report(["floor", key], fault("RUL-002", "more than 100 percent down cannot be", "write 100 or less"));
+    }
+  },
+);
+
+const point = across(
+  z.strictObject({
+    measurement: scalar.measurement.describe("name of the points"),
+    tags: z.array(scalar.tag).max(20).prefault([]).describe("columns that tell the series apart"),
+    fields: z.array(scalar.field).min(1).max(50).describe("numeric columns"),
+  }),
+  ({ tags, fields }, report) => {
+    if (!Array.isArray(tags) || !Array.isArray(fields)) return;
+    const seen = new Set<unknown>();
+    for (const [key, columns] of Object.entries({ tags, fields })) {
+      for (const [index, column] of columns.entries()) {
+        if (seen.has(column)) report([key, index], fault("CFG-010", "column named twice", "keep one of the two"));
+        seen.add(column);
+      }
+    }
+  },
+);
+
+const cron = z.string().superRefine((text, context) => {
+  const wrong = cronFault(text);
+  if (wrong !== null) context.addIssue(wrong);
+});
+
+export function samplerSchema(kinds: Kinds) {
+  const sources = Object.fromEntries(Object.entries(kinds.sources).map(([kind, { options }]) => [kind, options]));
+  return across(
+    z.strictObject({
+      name: scalar.name.describe("unique name"),
+      title: scalar.line.describe("what people read in messages and pictures"),
+      owner: scalar.name.describe("person or group that answers for it"),
+      group: scalar.name
+        .optional()
+        .describe("group that hears its alerts where no route says otherwise; default: owner"),
+      purpose: z.string().max(2000).optional().describe("what it is for"),
+      runbook: scalar.runbook.optional().describe("path or URL of the steps to take"),
+      every: duration(scalar.stepRange).optional().describe("length of a slot, aligned in UTC"),
+      cron: cron.optional().describe("when to run by the wall clock of zone, 5 or 6 fields; needs window"),
+      window: duration(scalar.stepRange).optional().describe("length of the slot that ends when cron fires"),
+      delay: duration(scalar.waitRange).prefault("0s").describe("how long rows may take to arrive"),
+      zone: scalar.zone
+        .optional()
+        .describe("time zone of cron, active hours and baseline days; default: BELLWETHER_ZONE"),
+      active: active.optional(),
+      timeout: duration({ minMs: 100, maxMs: hourMs }).optional().describe("how long one run may take; default 10s"),
+      source: onlyKey(sources, "source kind").describe("where rows come from"),
+      point: point.describe("which columns make the points"),
+      empty: z.enum(["zero", "missing", "error"]).describe("what a slot without rows means"),
+      judge: z.record(scalar.field, judging).prefault({}).describe("fields that are judged; others are stored only"),
+      alerts: z.boolean().prefault(true).describe("false: stored and judged, nobody told"),
+      alert: z
+        .strictObject(scalar.lifecycle)
+        .prefault({})
+        .describe("how many bad slots fire, how many good ones resolve"),
+      labels: scalar.labels,
+    }),
+    (sampler, report) => {
+      checkSchedule(sampler, report);
+      checkJudge(sampler, report);
+    },
+  );
+}
+
+type Written = z.output<ReturnType<typeof samplerSchema>>;
+type Loose = { readonly [K in keyof Written]?: unknown };
+
+/** Lengths of slots that people use, to suggest from. */
+const usualSteps = ["1s", "2s", "5s", "10s", "15s", "20s", "30s", "1m", "2m", "3m", "5m", "10m", "15m", "20m", "30m"];
+
+function checkSchedule(sampler: Loose, report: Report): void {
+  const { every, window, timeout } = sampler;
+  if (every !== undefined && sampler.cron !== undefined) {
+    report(["cron"], fault("CFG-019", "every and cron at once", "keep one of the two"));
+  }
+  if (every === undefined && sampler.cron === undefined) {
+    report([], fault("CFG-018", "neither every nor cron", "add every: 1m, or cron with window"));
+  }
+  if (sampler.cron !== undefined && window === undefined) {
+    report(
+      ["cron"],
+      fault("CFG-018", "cron without window", "add window: how long the slot is that ends when it fires"),
+    );
+  }
+  if (sampler.cron === undefined && window !== undefined) {
+    report(["window"], fault("CFG-019", "window without cron", "remove it; with every, slots follow each other"));
+  }
+  if (isNumber(every)) checkStep(every, report);
+  if (isNumber(every) && isNumber(timeout) && timeout >= every) {
+    report(["timeout"], fault("SCH-007", `not shorter than every, which is ${formatDuration(every)}`, "shorten it"));
+  }
+}
+
+function checkStep(stepMs: number, report: Report): void {
+  if (hourMs % stepMs === 0 || dayMs % stepMs === 0 || stepMs % dayMs === 0) return;
+  const [unit, steps] =
+    stepMs < hourMs ? ["an hour", usualSteps] : ["a day", ["1h", "2h", "3h", "4h", "6h", "8h", "12h", "1d"]];
+  const lengths = (steps as string[]).map((text) => ({ text, ms: duration(scalar.stepRange).parse(text) }));
+  const below = lengths.findLast(({ ms }) => ms < stepMs)?.text;
+  const above = lengths.find(({ ms }) => ms > stepMs)?.text ?? (stepMs < hourMs ? "1h" : "1d");
+  report(["every"], fault("SCH-005", `does not divide ${unit}`, `use ${below} or ${above}`));
+}
+
+function checkJudge(sampler: Loose, report: Report): void {
+  const { judge, point } = sampler as {
+    judge?: Record<string, { baseline?: { days?: unknown } }>;
+    point?: { fields?: unknown };
+  };
+  if (typeof judge !== "object" || judge === null) return;
+  const fields = Array.isArray(point?.fields) ? point.fields.filter((each) => typeof each === "string") : null;
+  const period = periodDays(sampler);
+  for (const [field, options] of Object.entries(judge)) {
+    if (fields !== null && !fields.includes(field)) {
+      report(["judge", field], fault("RUL-003", "not among point.fields", oneOf(field, fields)));
+    }
+    const days = options?.baseline?.days;
+    if (isNumber(days) && days < 2 * period) {
+      const apart = Number.isFinite(period) ? `up to ${period} days` : "years";
+      const what = `a baseline of ${days} days holds fewer than 2 periods: slots are ${apart} apart`;
+      const fix = 2 * period <= 28 ? `set baseline.days to ${2 * period} or more` : "leave the field out of judge";
+      report(["judge", field], fault("SCH-008", what, fix));
+    }
+  }
+}
+
+/** Longest distance, in days, between two days that have slots. */
+function periodDays({ every, cron: expression, active: when }: Loose): number {
+  const own = isNumber(every) ? every / dayMs : 0;
+  const fires = typeof expression === "string" && cronFault(expression) === null ? longestGapDays(expression, 0) : 0;
+  const days = (when as { days?: unknown } | undefined)?.days;
+  const active = Array.isArray(days) && days.every(isNumber) ? longestGap(days) : 0;
+  return Math.max(1, own, fires, active);
+}
+
+function longestGap(sorted: readonly number[]): number {
+  return Math.max(...sorted.map((day, index) => (sorted[index + 1] ?? (sorted[0] as number) + 7) - day));
+}
+
+/** A run is stopped after 10 s, and leaves a fifth of a shorter step to store and judge. */
+function defaultTimeoutMs(stepMs: number): number {
+  return Math.min(10 * secondMs, Math.floor(stepMs * 0.8));
+}
+
+export function toSampler(written: Written, place: Place, defaultZone: string): Sampler {
+  const zone = written.zone ?? defaultZone;
+  const schedule = toSchedule(written, zone);
+  const [kind, options] = Object.entries(written.source)[0] as [string, unknown];
+  return {
+    name: written.name,
+    title: written.title,
+    owner: written.owner,
+    group: written.group ?? written.owner,
+    purpose: written.purpose ?? null,
+    runbook: written.runbook ?? null,
+    schedule,
+    zone,
+    active: written.active === undefined ? null : toActive(written.active, zone),
+    timeoutMs: written.timeout ?? defaultTimeoutMs(schedule.stepMs),
+    source: { kind, options },
+    point: written.point,
+    empty: written.empty,
+    judge: Object.fromEntries(Object.entries(written.judge).map(([field, each]) => [field, toJudging(each)])),
+    alerts: written.alerts,
+    alerting: { ...written.alert.pending, recoverCount: written.alert.recover },
+    labels: written.labels,
+    place,
+  };
+}
+
+function toSchedule({ every, cron: expression, window, delay }: Written, zone: string): Schedule {
+  if (every !== undefined) return { kind: "every", stepMs: every, delayMs: delay };
+  return { kind: "cron", expression: expression as string, stepMs: window as number, delayMs: delay, zone };
+}
+
+function toActive(written: z.output<typeof active>, zone: string): ActiveHours {
+  const { from: fromMinute, to: toMinute } = written.hours;
+  return { zone: written.zone ?? zone, weekdays: written.days, fromMinute, toMinute };
+}
+
+function toJudging({
+  floor: { critical_percent: critical, ...gates },
+  ...rest
+}: z.output<typeof judging>): FieldJudging {
+  return { ...rest, floor: { ...gates, criticalPercent: critical ?? Math.max(50, gates.percent) } };
+}
