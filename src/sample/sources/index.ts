@@ -1,0 +1,9 @@
+import type { Plugin, Source, SourceDeps } from "../../core/ports.ts";
+import { sql } from "./sql.ts";
+
+/** Every source has options of its own, which its own schema has checked by the time they are used. */
+// biome-ignore lint/suspicious/noExplicitAny: options differ from source to source
+export type SourcePlugin = Plugin<Source, any, SourceDeps>;
+
+/** Kind of source -> plug-in. */
+export const sources: Readonly<Record<string, SourcePlugin>> = { sql };

@@ -1,0 +1,104 @@
+/** Reads a query just far enough to refuse what is not one SELECT, and to bind the slot's bounds. Pure. */
+
+/** What may be bound, by name. */
+export const slotParameters = ["slot_start", "slot_end"] as const;
+
+const pattern =
+  /(?<comment>--[^\n]*|\/\*[\s\S]*?(?:\*\/|$))|(?<quoted>'(?:[^']|'')*'?|"(?:[^"]|"")*"?|`(?:[^`]|``)*`?|\[[^\]]*\]?)|(?<template>\$\{[^}]*\}?)|(?<parameter>[:@$]\w+|\?\d*)|(?<word>[A-Za-z_]\w*)|(?<space>\s+)|(?<symbol>[\s\S])/g;
+
+type TokenKind = "comment" | "quoted" | "template" | "parameter" | "word" | "space" | "symbol";
+type Token = { readonly kind: TokenKind; readonly text: string; readonly depth: number };
+
+/** Tokens that mean something, with the depth of parentheses around them. */
+function tokensOf(query: string): Token[] {
+  let depth = 0;
+  const tokens: Token[] = [];
+  for (const { groups = {} } of query.matchAll(pattern)) {
+    const [kind, text] = Object.entries(groups).find(([, found]) => found !== undefined) as [TokenKind, string];
+    if (text === ")") depth -= 1;
+    tokens.push({ kind, text, depth });
+    if (text === "(") depth += 1;
+  }
+  return tokens;
+}
+
+const writing = new Set(["insert", "update", "delete", "replace", "merge"]);
+
+/**
+ * Everything that is wrong with a query as text, each as `CODE what. Fix: fix`; empty if it is one SELECT that binds
+ * nothing but the slot's bounds. What only the database can know (tables, columns) is left to it.
+ */
+export function queryFaults(query: string): string[] {
+  const all = tokensOf(query);
+  const tokens = all.filter(({ kind }) => kind !== "comment" && kind !== "space");
+  while (tokens.at(-1)?.text === ";") tokens.pop();
+  const faults = [...verbFaults(tokens), ...clauseFaults(tokens), ...bindingFaults(tokens)];
+  if (all.some(({ kind, text }) => kind === "comment" && /^\/\*M?!/.test(text))) {
+    faults.push("SQL-005 executable comment. Fix: remove /*! ... */");
+  }
+  return [...new Set(faults)];
+}
+
+function verbFaults(tokens: readonly Token[]): string[] {
+  if (tokens.some(({ text }) => text === ";")) return ["SQL-001 more than one statement. Fix: write one SELECT"];
+  const words = tokens.filter(({ kind }) => kind === "word").map((token) => ({ ...token, text: lower(token) }));
+  const [first] = tokens;
+  const verb = first === undefined ? "" : lower(first);
+  const select = "Fix: write SELECT, or WITH ... SELECT";
+  if (verb !== "select" && verb !== "with") return [`SQL-002 only SELECT is allowed. ${select}`];
+  const main = words.find(({ text, depth }) => depth === 0 && (text === "select" || writing.has(text)));
+  const inside = tokens.some(
+    (token, at) => writing.has(lower(token)) && tokens[at - 1]?.text === "(" && !called(tokens, at),
+  );
+  return main?.text === "select" && !inside ? [] : [`SQL-002 only SELECT is allowed. ${select}`];
+}
+
+function clauseFaults(tokens: readonly Token[]): string[] {
+  const faults: string[] = [];
+  tokens.forEach((token, at) => {
+    if (token.kind !== "word") return;
+    const [word, next] = [lower(token), lower(tokens[at + 1])];
+    if (word === "for" && (next === "update" || next === "share")) {
+      faults.push("SQL-003 takes locks. Fix: remove FOR UPDATE or FOR SHARE");
+    }
+    if (word === "into" && tokens[at - 1]?.text !== ".") faults.push("SQL-004 writes. Fix: remove INTO");
+    if (word === "load_extension") faults.push("SQL-006 function load_extension is not allowed. Fix: remove it");
+  });
+  return faults;
+}
+
+function bindingFaults(tokens: readonly Token[]): string[] {
+  const use = "Fix: use :slot_start and :slot_end";
+  const bound = (text: string): boolean => slotParameters.some((name) => text === `:${name}`);
+  const faults: string[] = [];
+  for (const { kind, text } of tokens) {
+    if (kind === "template" || text.includes("${")) faults.push(`SQL-010 text is not put into a query. ${use}`);
+    else if (kind === "parameter" && !bound(text)) faults.push(`SQL-010 unknown parameter ${text}. ${use}`);
+    else if (kind === "quoted" && slotParameters.some((name) => text.includes(`:${name}`))) {
+      faults.push("SQL-010 a quoted parameter is mere text. Fix: remove the quotes around it");
+    }
+  }
+  return faults;
+}
+
+/** Whether the word is a function's name: `replace(`. */
+function called(tokens: readonly Token[], at: number): boolean {
+  return tokens[at + 1]?.text === "(";
+}
+
+function lower(token: Token | undefined): string {
+  return token?.text.toLowerCase() ?? "";
+}
+
+/** Whether the query asks for its slot; without it a gap cannot be sampled again. */
+export function bindsSlot(query: string): boolean {
+  return tokensOf(query).some(({ kind, text }) => kind === "parameter" && text.startsWith(":slot_"));
+}
+
+/** The query without comments and closing semicolon, so that it can stand inside another. */
+export function bareQuery(query: string): string {
+  const text = tokensOf(query)
+    .map((token) => (token.kind === "comment" ? " " : token.text))
+    .join("");
+  return text.replace(/[\s;]+$/, "").trim();
+}

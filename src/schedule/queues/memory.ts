@@ -1,0 +1,132 @@
+/** A queue inside the process. Jobs are copied through JSON, so that they are what a queue over the network makes of them. */
+import type { Clock, Job, JobOf, Log, Queue } from "../../core/ports.ts";
+import { messageOf, Problem } from "../../core/problem.ts";
+import { deadline, secondMs } from "../../core/time.ts";
+
+export type MemoryQueueOptions = {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Jobs that wait, delayed ones included; one more is a Problem. Default 100,000. */
+  readonly waitingMax?: number;
+  /** How long handlers may finish by themselves when the queue is closed, before their signal aborts. Default 5 s. */
+  readonly drainMs?: number;
+};
+
+type Kind = Job["kind"];
+type Worker = { readonly concurrency: number; readonly handle: (job: never, signal: AbortSignal) => Promise<void> };
+
+/** First in, first out for each kind. Closing forgets what waits: the truth lies in SQL. */
+export class MemoryQueue implements Queue {
+  readonly #options: Required<MemoryQueueOptions>;
+  /** Ids that are delayed, waiting or running. */
+  readonly #ids = new Set<string>();
+  readonly #waiting: Record<Kind, Fifo<Job>> = { slot: new Fifo(), deliver: new Fifo() };
+  readonly #workers = new Map<Kind, Worker>();
+  readonly #running = new Map<Kind, Set<Promise<void>>>();
+  readonly #closing = new AbortController();
+  readonly #stopped = new AbortController();
+
+  constructor(options: MemoryQueueOptions) {
+    this.#options = { waitingMax: 100_000, drainMs: 5 * secondMs, ...options };
+  }
+
+  async add(job: Job, options: { delayMs?: number } = {}): Promise<void> {
+    if (this.#closing.signal.aborted) throw new Problem("the queue is closed", { where: "queue", retryable: true });
+    if (this.#ids.has(job.id)) return;
+    const { waiting } = this.depth();
+    if (waiting >= this.#options.waitingMax) {
+      throw new Problem(`the queue is full with ${waiting} jobs`, {
+        where: "queue",
+        fix: "find out why workers are slow; the job is made again from the ledger",
+        retryable: true,
+      });
+    }
+    const copy = JSON.parse(JSON.stringify(job)) as Job;
+    this.#ids.add(copy.id);
+    const { delayMs = 0 } = options;
+    if (delayMs > 0) void this.#later(copy, delayMs);
+    else this.#push(copy);
+  }
+
+  work<K extends Kind>(kind: K, concurrency: number, handle: (job: JobOf<K>, signal: AbortSignal) => Promise<void>) {
+    if (this.#workers.has(kind)) throw new Error(`jobs of kind ${kind} are handled already`);
+    this.#workers.set(kind, { concurrency, handle });
+    this.#running.set(kind, new Set());
+    this.#dispatch(kind);
+  }
+
+  depth(): { waiting: number; running: number } {
+    const running = [...this.#running.values()].reduce((sum, jobs) => sum + jobs.size, 0);
+    return { waiting: this.#ids.size - running, running };
+  }
+
+  /** Starts nothing more, lets handlers finish for a while, then aborts them, and returns when the last has ended. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort();
+    const running = [...this.#running.values()].flatMap((jobs) => [...jobs]);
+    if (running.length === 0) return;
+    const patience = deadline(this.#options.drainMs);
+    patience.addEventListener("abort", () => this.#stopped.abort(), { once: true });
+    if (patience.aborted) this.#stopped.abort();
+    await Promise.all(running);
+  }
+
+  async #later(job: Job, delayMs: number): Promise<void> {
+    try {
+      await this.#options.clock.sleep(delayMs, this.#closing.signal);
+      this.#push(job);
+    } catch {
+      this.#ids.delete(job.id);
+    }
+  }
+
+  #push(job: Job): void {
+    this.#waiting[job.kind].push(job);
+    this.#dispatch(job.kind);
+  }
+
+  #dispatch(kind: Kind): void {
+    const worker = this.#workers.get(kind);
+    const running = this.#running.get(kind);
+    if (worker === undefined || running === undefined) return;
+    while (running.size < worker.concurrency && !this.#closing.signal.aborted) {
+      const job = this.#waiting[kind].shift();
+      if (job === undefined) return;
+      const handled = this.#handle(worker, job).finally(() => {
+        running.delete(handled);
+        this.#ids.delete(job.id);
+        this.#dispatch(kind);
+      });
+      running.add(handled);
+    }
+  }
+
+  async #handle(worker: Worker, job: Job): Promise<void> {
+    try {
+      await worker.handle(job as never, this.#stopped.signal);
+    } catch (thrown) {
+      this.#options.log.error({ err: thrown, job: job.id }, `job ${job.id} failed: ${messageOf(thrown)}`);
+    }
+  }
+}
+
+/** A line to stand in; taking the first one is quick however long the line is. */
+class Fifo<T> {
+  #items: T[] = [];
+  #first = 0;
+
+  push(item: T): void {
+    this.#items.push(item);
+  }
+
+  shift(): T | undefined {
+    const item = this.#items[this.#first];
+    if (item === undefined) return undefined;
+    this.#first += 1;
+    if (this.#first > 1_000 && this.#first * 2 > this.#items.length) {
+      this.#items = this.#items.slice(this.#first);
+      this.#first = 0;
+    }
+    return item;
+  }
+}

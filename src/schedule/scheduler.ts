@@ -1,0 +1,166 @@
+/** One loop: plans slots ahead of time into the ledger, and wakes workers for those that may run. */
+import type { Sampler } from "../core/definitions.ts";
+import type { Clock, Log, Measure, Measured, Queue } from "../core/ports.ts";
+import { messageOf } from "../core/problem.ts";
+import { formatDuration, formatTimeUtc, minuteMs, secondMs } from "../core/time.ts";
+import type { SlotLedger } from "../state/slots.ts";
+import { slotJob } from "./job.ts";
+import { type CatchUp, planSlots, skippedMax } from "./plan.ts";
+
+/** Slots are written this long before they end, so that the writing delays nobody. */
+const aheadMs = minuteMs;
+
+/** The longest rest between two looks at the ledger: what a lost job or a dead worker's slot waits at most. */
+const sweepMs = 15 * secondMs;
+
+/** A clock found further away than this from where it should be has jumped. */
+const jumpMs = 5 * minuteMs;
+
+/** Slots woken in one look; each is another sampler's oldest. */
+const wakeMax = 10_000;
+
+export type SchedulerDeps = {
+  readonly clock: Clock;
+  readonly slots: Pick<SlotLedger, "add" | "ready" | "latestMs">;
+  readonly queue: Queue;
+  readonly log: Log;
+  readonly catchUp: CatchUp;
+};
+
+/**
+ * Any number of schedulers may run on one ledger: a slot is added once, and leased by one worker at a time. Nothing
+ * but the ledger is remembered over a restart; what is kept here is how far each sampler is planned.
+ */
+export class Scheduler implements Measured {
+  readonly #deps: SchedulerDeps;
+  #samplers: ReadonlyMap<string, Sampler> = new Map();
+  /** Sampler to the moment up to which its slots are in the ledger. */
+  readonly #plannedMs = new Map<string, number>();
+  /** When planned slots become due, unsorted; the loop wakes for the earliest. */
+  #comingMs: number[] = [];
+  /** Ends the rest between two looks. */
+  #rest = new AbortController();
+  #wakeMs: number | null = null;
+  readonly #skipped = new Map<string, number>();
+  #added = 0;
+  #catchUps = 0;
+  #jumps = 0;
+  #faults = 0;
+
+  constructor(deps: SchedulerDeps) {
+    this.#deps = deps;
+  }
+
+  /** Takes effect at once; samplers that stay keep their place, slots of those that go are left to the workers. */
+  setSamplers(samplers: ReadonlyMap<string, Sampler>): void {
+    this.#samplers = samplers;
+    for (const name of this.#plannedMs.keys()) if (!samplers.has(name)) this.#plannedMs.delete(name);
+    for (const name of this.#skipped.keys()) if (!samplers.has(name)) this.#skipped.delete(name);
+    this.#rest.abort();
+  }
+
+  /** Runs until `signal` aborts, then returns. A ledger or queue that fails is logged and asked again. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      this.#rest = new AbortController();
+      await this.#plan();
+      await this.#wake();
+      await this.#sleep(signal);
+    }
+  }
+
+  measures(): Measure[] {
+    const counter = (name: string, help: string, value: number, sampler?: string): Measure => ({
+      name: `bellwether_${name}_total`,
+      help,
+      kind: "counter",
+      value,
+      labels: sampler === undefined ? undefined : { sampler },
+    });
+    return [
+      { name: "bellwether_samplers", help: "Samplers scheduled.", kind: "gauge", value: this.#samplers.size },
+      counter("slots_planned", "Slots added to the ledger by this process.", this.#added),
+      counter("slots_planned_catch_up", "Slots added after a stop, for the record only.", this.#catchUps),
+      counter("scheduler_clock_jumps", "Times the clock was not where it should have been.", this.#jumps),
+      counter("scheduler_faults", "Looks at the ledger or the queue that failed.", this.#faults),
+      ...[...this.#skipped].map(([sampler, value]) =>
+        counter("slots_skipped", "Slots beyond the bounds of catching up, never run.", value, sampler),
+      ),
+    ];
+  }
+
+  async #plan(): Promise<void> {
+    const nowMs = this.#deps.clock.nowMs();
+    this.#noticeJump(nowMs);
+    for (const sampler of this.#samplers.values()) {
+      const plannedMs = this.#plannedMs.get(sampler.name);
+      if (plannedMs !== undefined && plannedMs >= nowMs + aheadMs / 2) continue;
+      try {
+        await this.#planSampler(sampler, plannedMs ?? (await this.#knownUntilMs(sampler)), nowMs);
+      } catch (thrown) {
+        this.#fault(thrown, `cannot plan ${sampler.name}`);
+      }
+    }
+  }
+
+  async #planSampler(sampler: Sampler, afterMs: number | null, nowMs: number): Promise<void> {
+    const plan = planSlots(sampler, afterMs, nowMs, aheadMs, this.#deps.catchUp);
+    const added = plan.slots.length === 0 ? 0 : await this.#deps.slots.add(plan.slots);
+    // A reload may have taken the sampler away, or changed it, while the ledger was written.
+    if (this.#samplers.get(sampler.name) === sampler) this.#plannedMs.set(sampler.name, plan.untilMs);
+    this.#added += added;
+    this.#catchUps += added > 0 ? plan.slots.filter((slot) => slot.catchUp).length : 0;
+    this.#comingMs.push(...plan.slots.map((slot) => slot.dueMs).filter((dueMs) => dueMs > nowMs));
+    if (plan.skipped === 0) return;
+    this.#skipped.set(sampler.name, (this.#skipped.get(sampler.name) ?? 0) + plan.skipped);
+    const { ageMsMax, slotsMax } = this.#deps.catchUp;
+    const count = plan.skipped >= skippedMax ? `${skippedMax} or more` : plan.skipped;
+    this.#deps.log.warn(
+      { sampler: sampler.name, skipped: plan.skipped, since: afterMs === null ? null : formatTimeUtc(afterMs) },
+      `${sampler.name}: ${count} slots are left out, older than ${formatDuration(ageMsMax)} or beyond ${slotsMax} slots`,
+    );
+  }
+
+  async #knownUntilMs(sampler: Sampler): Promise<number | null> {
+    const latestMs = await this.#deps.slots.latestMs(sampler.name);
+    return latestMs === null ? null : latestMs + sampler.schedule.stepMs;
+  }
+
+  /** One job for each sampler that has a slot to run and runs none; the queue ignores those it knows. */
+  async #wake(): Promise<void> {
+    const nowMs = this.#deps.clock.nowMs();
+    this.#comingMs = this.#comingMs.filter((dueMs) => dueMs > nowMs);
+    try {
+      for (const slot of await this.#deps.slots.ready(nowMs, wakeMax)) await this.#deps.queue.add(slotJob(slot));
+    } catch (thrown) {
+      this.#fault(thrown, "cannot wake workers");
+    }
+  }
+
+  async #sleep(signal: AbortSignal): Promise<void> {
+    const nowMs = this.#deps.clock.nowMs();
+    this.#wakeMs = this.#comingMs.reduce((earliest, dueMs) => Math.min(earliest, dueMs), nowMs + sweepMs);
+    const ended = AbortSignal.any([signal, this.#rest.signal]);
+    await this.#deps.clock.sleep(Math.max(0, this.#wakeMs - nowMs), ended).catch((thrown) => {
+      if (!ended.aborted) throw thrown;
+      this.#wakeMs = null;
+    });
+  }
+
+  #noticeJump(nowMs: number): void {
+    if (this.#wakeMs === null) return;
+    const awayMs = nowMs - this.#wakeMs;
+    if (awayMs > -secondMs && awayMs < jumpMs) return;
+    this.#jumps += 1;
+    const how = awayMs < 0 ? "back" : "forward";
+    this.#deps.log.warn(
+      { awayMs },
+      `the clock went ${how} by ${formatDuration(Math.abs(awayMs))}: no slot runs twice, missed ones are caught up`,
+    );
+  }
+
+  #fault(thrown: unknown, what: string): void {
+    this.#faults += 1;
+    this.#deps.log.error({ err: thrown }, `${what}: ${messageOf(thrown)}`);
+  }
+}

@@ -1,0 +1,153 @@
+/** Runs slots: leases one, has it executed, writes down what became of it. */
+import type { Sampler } from "../core/definitions.ts";
+import type { DataState, SlotRecord } from "../core/model.ts";
+import type { Clock, JobOf, Log, Measure, Measured, Queue } from "../core/ports.ts";
+import { formatProblem, messageOf, Problem } from "../core/problem.ts";
+import { minuteMs } from "../core/time.ts";
+import type { SlotLedger } from "../state/slots.ts";
+import { slotJob } from "./job.ts";
+import { decideRetry } from "./retry.ts";
+import { Tally } from "./tally.ts";
+
+/** The longest error text that the ledger keeps, in characters. */
+const errorLengthMax = 1_000;
+
+export type SlotResult = { readonly rows: number; readonly points: number; readonly dataState: DataState };
+
+export type SlotWorkerDeps = {
+  readonly clock: Clock;
+  readonly slots: Pick<SlotLedger, "readyOf" | "lease" | "renew" | "finish">;
+  readonly queue: Queue;
+  readonly log: Log;
+  /** Names this worker in leases; different for each process. */
+  readonly owner: string;
+  /** Slots run at a time, each of another sampler. Default 8. */
+  readonly concurrency?: number;
+  /** How often a slot is started at most. Default 3. */
+  readonly attemptsMax?: number;
+  /** A lease that is not renewed for so long is taken over. Renewed three times as often. Default 1 min. */
+  readonly leaseMs?: number;
+  readonly sampler: (name: string) => Sampler | undefined;
+  /** Everything that a slot needs; run again after a crash. Throws Problem; a retryable one is tried again. */
+  readonly execute: (sampler: Sampler, slot: SlotRecord, signal: AbortSignal) => Promise<SlotResult>;
+};
+
+type Outcome = Parameters<SlotLedger["finish"]>[2];
+
+/**
+ * A job is a wake-up only: the worker asks the ledger for the sampler's oldest slot, so that slots of a sampler run one
+ * at a time and in order of their start, whatever order jobs arrive in. After a slot it wakes itself for the sampler's
+ * next one, at the end of the queue: many slots of one sampler do not hold up another.
+ */
+export class SlotWorker implements Measured {
+  readonly #deps: SlotWorkerDeps & Required<Pick<SlotWorkerDeps, "concurrency" | "attemptsMax" | "leaseMs">>;
+  /** Samplers that this worker runs a slot of. */
+  readonly #busy = new Set<string>();
+  readonly #tally = new Tally();
+
+  constructor(deps: SlotWorkerDeps) {
+    this.#deps = { concurrency: 8, attemptsMax: 3, leaseMs: minuteMs, ...deps };
+  }
+
+  /** Begins to take jobs; the queue's end is the worker's end. */
+  start(): void {
+    this.#deps.queue.work("slot", this.#deps.concurrency, (job, signal) => this.#handle(job, signal));
+  }
+
+  measures(): Measure[] {
+    return [
+      { name: "bellwether_slots_running", help: "Slots being run.", kind: "gauge", value: this.#busy.size },
+      {
+        name: "bellwether_slots_concurrency_max",
+        help: "Slots that may run at a time.",
+        kind: "gauge",
+        value: this.#deps.concurrency,
+      },
+      ...this.#tally.measures((sampler) => this.#deps.sampler(sampler) !== undefined),
+    ];
+  }
+
+  async #handle(job: JobOf<"slot">, signal: AbortSignal): Promise<void> {
+    if (signal.aborted || this.#busy.has(job.sampler)) return;
+    this.#busy.add(job.sampler);
+    try {
+      const record = await this.#leaseOldest(job.sampler);
+      if (record === null) return;
+      await this.#run(record, signal);
+    } finally {
+      this.#busy.delete(job.sampler);
+    }
+    if (signal.aborted) return;
+    const next = await this.#deps.slots.readyOf(job.sampler, this.#deps.clock.nowMs());
+    // A queue that is closing takes nothing more; the slot stays due.
+    if (next !== null) await this.#deps.queue.add(slotJob(next)).catch(() => {});
+  }
+
+  async #leaseOldest(sampler: string): Promise<SlotRecord | null> {
+    const { clock, slots, owner, leaseMs } = this.#deps;
+    const nowMs = clock.nowMs();
+    const oldest = await slots.readyOf(sampler, nowMs);
+    return oldest === null ? null : await slots.lease(oldest, owner, nowMs, nowMs + leaseMs);
+  }
+
+  async #run(record: SlotRecord, signal: AbortSignal): Promise<void> {
+    const { clock, slots, owner, log } = this.#deps;
+    const startedMs = clock.nowMs();
+    const ended = new AbortController();
+    const lost = new AbortController();
+    const running = AbortSignal.any([signal, lost.signal]);
+    const renewing = this.#renew(record, lost, ended.signal);
+    const outcome = await this.#outcome(record, running, signal);
+    ended.abort();
+    await renewing;
+    const nowMs = clock.nowMs();
+    const kept = !lost.signal.aborted && (await slots.finish(record, owner, outcome, nowMs));
+    this.#tally.count(record, kept ? outcome.state : "lost", startedMs, nowMs);
+    if (!kept)
+      log.warn({ sampler: record.sampler, startMs: record.startMs }, "a lease was lost: another worker has the slot");
+  }
+
+  async #outcome(record: SlotRecord, running: AbortSignal, stopping: AbortSignal): Promise<Outcome> {
+    const sampler = this.#deps.sampler(record.sampler);
+    if (sampler === undefined) return { state: "failed", error: `sampler ${record.sampler} is no longer defined` };
+    try {
+      const result = await this.#deps.execute(sampler, record, running);
+      return { state: record.catchUp ? "caught-up" : "done", ...result };
+    } catch (thrown) {
+      if (stopping.aborted) return { state: "due", error: "stopped before its end" };
+      return this.#failure(record, thrown);
+    }
+  }
+
+  #failure(record: SlotRecord, thrown: unknown): Outcome {
+    const { clock, attemptsMax, log } = this.#deps;
+    const error = errorText(thrown);
+    if (!(thrown instanceof Problem)) log.error({ err: thrown, sampler: record.sampler }, `a slot failed: ${error}`);
+    if (!(thrown instanceof Problem) || !thrown.retryable) return { state: "failed", dataState: "missing", error };
+    const decision = decideRetry(record, clock.nowMs(), attemptsMax);
+    if (decision.retry) return { state: "due", dueMs: decision.atMs, dataState: "source-down", error };
+    return { state: "failed", dataState: "source-down", error: `${error} (given up: ${decision.reason})` };
+  }
+
+  /** Keeps the lease alive until `ended`; aborts `lost` once another worker has it. */
+  async #renew(record: SlotRecord, lost: AbortController, ended: AbortSignal): Promise<void> {
+    const { clock, slots, owner, leaseMs, log } = this.#deps;
+    while (!ended.aborted) {
+      await clock.sleep(leaseMs / 3, ended).catch(() => {});
+      if (ended.aborted) return;
+      try {
+        if (await slots.renew(record, owner, clock.nowMs() + leaseMs)) continue;
+        lost.abort(new Problem("the lease was lost", { where: record.sampler, retryable: true }));
+        return;
+      } catch (thrown) {
+        log.warn({ err: thrown, sampler: record.sampler }, `cannot renew a lease: ${messageOf(thrown)}`);
+      }
+    }
+  }
+}
+
+/** One line for the ledger. Problems hold no secrets; of a defect only the message is kept, its stack is in the log. */
+function errorText(thrown: unknown): string {
+  const text = thrown instanceof Problem ? formatProblem(thrown) : `defect: ${messageOf(thrown)}`;
+  return text.replace(/\s+/g, " ").slice(0, errorLengthMax);
+}
