@@ -73,7 +73,7 @@ export function markRepeat(message: Message): Message {
 }
 
 /** Critical first, then what is furthest from its expectation, as a part of it. */
-function worstFirst(alerts: readonly Alert[]): Alert[] {
+export function worstFirst(alerts: readonly Alert[]): Alert[] {
   const part = ({ worstObserved: observed, worstExpected: expected }: Alert): number =>
     observed === null || expected === null ? 0 : Math.abs(observed - expected) / Math.max(Math.abs(expected), 1);
   const rank = (alert: Alert): number => (alert.severity === "critical" ? 1 : 0);
