@@ -1,0 +1,319 @@
+/**
+ * What the HTTP API answers, as schemas: they check what goes out, make the OpenAPI document, and give the browser
+ * its types (it imports types only). Moments are ISO 8601 in UTC; durations are numbers that end in `Ms`.
+ */
+import { z } from "zod";
+
+const moment = z.iso.datetime().describe("ISO 8601 in UTC");
+const number = z.number().nullable();
+const text = z.string();
+
+export const level = z.enum(["normal", "warning", "critical", "unknown"]);
+/** A series whose field no definition judges has the level `unjudged`. */
+export const shownLevel = z.enum(["critical", "warning", "unknown", "normal", "unjudged"]);
+const severity = z.enum(["warning", "critical"]);
+const direction = z.enum(["up", "down"]);
+const dataState = z.enum(["value", "zero", "missing", "late", "source-down"]);
+const slotState = z.enum(["due", "leased", "done", "failed", "caught-up"]);
+const alertState = z.enum(["pending", "firing", "recovering", "resolved"]);
+const incidentState = z.enum(["open", "acknowledged", "resolved"]);
+const outboxState = z.enum(["owed", "sending", "sent", "failed", "unknown", "cancelled"]);
+
+/** RFC 9457. */
+export const problem = z.object({
+  type: text,
+  title: text,
+  status: z.int(),
+  detail: text,
+  fix: text.optional().describe("What the reader can do about it"),
+  code: text.optional().describe("Stable code of the problem"),
+  instance: text.optional(),
+  errors: z
+    .array(z.object({ path: text, detail: text }))
+    .optional()
+    .describe("Each fault of the request"),
+  acknowledgedBy: text.nullish().describe("On 409 of an acknowledgement: who"),
+  acknowledgedAt: moment.nullish().describe("On 409 of an acknowledgement: when"),
+});
+
+function pageOf<Item extends z.ZodType>(item: Item) {
+  return z.object({ items: z.array(item), next: text.nullable().describe("Cursor of the next page; null at the end") });
+}
+
+// ---- overview and series --------------------------------------------------------------------------------------
+
+const seriesParts = {
+  series: text.describe('Text of the series: `orders{country="Germany"}.amount`'),
+  measurement: text,
+  tags: z.record(text, text),
+  field: text,
+  sampler: text,
+  title: text.describe("Title of the sampler"),
+  zone: text.describe("IANA time zone of the sampler"),
+  stepMs: z.number(),
+  spacingMs: z.number().describe("Usual time from one slot to the next"),
+};
+
+export const overviewItem = z.object({
+  ...seriesParts,
+  level: shownLevel,
+  at: moment.nullable().describe("Start of the latest slot known"),
+  observed: number,
+  expected: number,
+  lower: number,
+  upper: number,
+  reason: text,
+  alert: z.object({ state: alertState, severity, incident: text.nullable() }).nullable(),
+  spark: z
+    .object({ observed: z.array(number), expected: z.array(number), levels: z.array(shownLevel) })
+    .describe("The latest points, oldest first, 60 at most"),
+});
+export const overview = pageOf(overviewItem).extend({
+  counts: z.record(shownLevel, z.int()).describe("Series that match the search, by level"),
+  total: z.int().describe("Series that match the search and the levels"),
+  samplers: z.array(z.object({ name: text, title: text })),
+});
+
+export const mark = z.object({
+  incident: text,
+  title: text,
+  severity,
+  state: incidentState,
+  from: moment,
+  to: moment.nullable().describe("Null while it stands"),
+});
+export const points = z.object({
+  ...seriesParts,
+  judged: z.boolean(),
+  from: moment,
+  to: moment,
+  slotsPerPoint: z.int().describe("1: every slot; n: of every n slots the lowest, the highest and the worst are kept"),
+  at: z.array(moment),
+  observed: z.array(number),
+  expected: z.array(number),
+  lower: z.array(number),
+  upper: z.array(number),
+  forecast: z.array(number),
+  level: z.array(shownLevel),
+  marks: z.array(mark).describe("Incidents of this series in the window"),
+});
+
+// ---- explain --------------------------------------------------------------------------------------------------
+
+export const slot = z.object({
+  sampler: text,
+  start: moment,
+  end: moment,
+  state: slotState,
+  due: moment,
+  catchUp: z.boolean(),
+  attempts: z.int(),
+  startedAt: moment.nullable(),
+  finishedAt: moment.nullable(),
+  rows: z.int().nullable(),
+  points: z.int().nullable(),
+  dataState: dataState.nullable(),
+  error: text.nullable(),
+});
+
+export const alert = z.object({
+  id: text,
+  rule: text,
+  sampler: text,
+  series: text,
+  severity,
+  state: alertState,
+  since: moment,
+  firedAt: moment.nullable(),
+  resolvedAt: moment.nullable(),
+  incident: text.nullable(),
+  observed: number,
+  expected: number,
+  worstObserved: number,
+  worstExpected: number,
+  lossSoFar: number,
+  reason: text,
+});
+
+export const explanation = z.object({
+  series: text,
+  sampler: text,
+  at: moment,
+  lines: z.array(text).describe("The whole answer in sentences, most important first"),
+  state: dataState,
+  level,
+  reason: text,
+  stored: z.object({ level, reason: text }).nullable().describe("As it was judged at the time; null if it never was"),
+  observed: number,
+  expected: number,
+  lower: number,
+  upper: number,
+  direction: direction.nullable(),
+  evidence: z.number(),
+  since: moment.nullable(),
+  lossSoFar: number,
+  slotsSummed: z.int(),
+  forecast: z.object({ value: number, abstained: text.nullable(), grade: text.nullable() }),
+  baseline: z.object({
+    centre: number,
+    spread: number,
+    days: z.array(z.object({ at: moment, value: number, use: z.enum(["used", "trimmed", "missing", "incident"]) })),
+  }),
+  gates: z.array(
+    z.object({
+      name: z.enum(["relative", "absolute", "volume", "evidence", "direction"]),
+      passed: z.boolean(),
+      measured: z.number(),
+      needed: z.number(),
+    }),
+  ),
+  slot: slot.nullable(),
+  alerts: z.array(alert),
+  mutes: z.array(text),
+  told: z.array(text),
+});
+
+// ---- incidents, silences --------------------------------------------------------------------------------------
+
+export const incident = z.object({
+  id: text,
+  title: text,
+  severity,
+  state: incidentState,
+  group: text,
+  labels: z.record(text, text),
+  opened: moment,
+  resolved: moment.nullable(),
+  acknowledgedBy: text.nullable(),
+  acknowledgedAt: moment.nullable(),
+  notices: z.int(),
+  mutedReason: text.nullable(),
+  version: z.int().describe("Send it with an acknowledgement, so that nobody overwrites another"),
+});
+export const incidentPage = pageOf(incident);
+
+export const story = incident.extend({
+  alerts: z.array(alert),
+  transitions: z.array(
+    z.object({
+      at: moment,
+      subject: z.enum(["alert", "incident"]),
+      subjectId: text,
+      from: text.nullable(),
+      to: text,
+      slot: moment.nullable(),
+      reason: text,
+    }),
+  ),
+  deliveries: z.array(
+    z.object({
+      id: text,
+      kind: z.enum(["opened", "update", "still", "resolved", "test"]),
+      notifier: text,
+      name: text,
+      recipient: text.describe("Address, masked"),
+      state: outboxState,
+      created: moment,
+      due: moment,
+      sent: moment.nullable(),
+      attempts: z.int(),
+      error: text.nullable(),
+    }),
+  ),
+});
+
+export const silence = z.object({
+  id: text,
+  matchers: z.array(text),
+  reason: text,
+  author: text,
+  created: moment,
+  starts: moment,
+  ends: moment,
+  active: z.boolean(),
+});
+export const silencePage = z.object({ items: z.array(silence) });
+
+// ---- samplers, definitions, slots -----------------------------------------------------------------------------
+
+export const definitionProblem = z.object({
+  severity: z.enum(["error", "warning"]),
+  code: text.nullable(),
+  where: text.nullable(),
+  path: text.nullable(),
+  what: text,
+  fix: text.nullable(),
+});
+export const definitionProblems = z.object({ items: z.array(definitionProblem) });
+
+export const sampler = z.object({
+  name: text,
+  title: text,
+  owner: text,
+  group: text,
+  purpose: text.nullable(),
+  runbook: text.nullable(),
+  place: text,
+  zone: text,
+  schedule: text.describe("In words: `every 1m`, `cron 0 5 * * *, the hour before`"),
+  active: text.nullable().describe("In words; null = always"),
+  source: text,
+  measurement: text,
+  tags: z.array(text),
+  fields: z.array(text),
+  judged: z.array(text),
+  alerts: z.boolean(),
+  next: z.object({ start: moment, end: moment, due: moment }).nullable(),
+  lateMs: z.number().describe("How long its oldest waiting slot is overdue; 0 = on time"),
+  lastError: z.object({ at: moment, slot: moment, error: text }).nullable(),
+  slots: z.array(slot).describe("The latest, newest first, 20 at most"),
+});
+export const samplerPage = pageOf(sampler);
+export const slotPage = pageOf(slot);
+
+// ---- mailbox, health ------------------------------------------------------------------------------------------
+
+const mailParts = { id: text, at: moment, to: text.describe("Address, masked"), subject: text };
+export const mailPage = z.object({ items: z.array(z.object(mailParts)) });
+export const mail = z.object({ ...mailParts, from: text, text, hasHtml: z.boolean() });
+
+export const health = z.object({
+  now: moment.describe("The server's clock, which may run faster than yours in a demonstration"),
+  version: text,
+  zone: text,
+  demo: z.boolean(),
+  mailbox: z.boolean().describe("Whether messages go to a folder that /mailbox shows"),
+  ready: z.boolean(),
+  reasons: z.array(text),
+  samplers: z.int(),
+  problems: z.int(),
+  incidents: z.object({ open: z.int(), acknowledged: z.int() }),
+  slots: z.record(slotState, z.int()),
+  deliveries: z.partialRecord(outboxState, z.int()),
+});
+
+export type Api = {
+  Level: z.infer<typeof level>;
+  ShownLevel: z.infer<typeof shownLevel>;
+  Problem: z.infer<typeof problem>;
+  OverviewItem: z.infer<typeof overviewItem>;
+  Overview: z.infer<typeof overview>;
+  Points: z.infer<typeof points>;
+  Mark: z.infer<typeof mark>;
+  Explanation: z.infer<typeof explanation>;
+  Slot: z.infer<typeof slot>;
+  Alert: z.infer<typeof alert>;
+  Incident: z.infer<typeof incident>;
+  IncidentPage: z.infer<typeof incidentPage>;
+  Story: z.infer<typeof story>;
+  Silence: z.infer<typeof silence>;
+  SilencePage: z.infer<typeof silencePage>;
+  DefinitionProblem: z.infer<typeof definitionProblem>;
+  DefinitionProblems: z.infer<typeof definitionProblems>;
+  Sampler: z.infer<typeof sampler>;
+  SamplerPage: z.infer<typeof samplerPage>;
+  SlotPage: z.infer<typeof slotPage>;
+  Mail: z.infer<typeof mail>;
+  MailPage: z.infer<typeof mailPage>;
+  Health: z.infer<typeof health>;
+};

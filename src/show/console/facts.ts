@@ -1,0 +1,73 @@
+/**
+ * Everything that the console knows, as the composition root hands it in. The console reads these facts and asks
+ * for the three acts that people may do; it holds no state of its own.
+ */
+import type { Definitions } from "../../core/definitions.ts";
+import type { Explanation, Incident, Silence, SlotRecord } from "../../core/model.ts";
+import type { Clock, Measured, TimeSeriesStore } from "../../core/ports.ts";
+import type { Problem } from "../../core/problem.ts";
+import type { State } from "../../state/database.ts";
+
+export type Facts = {
+  /** What is in force now, and what is wrong with the files it was read from. */
+  readonly definitions: () => { readonly definitions: Definitions; readonly problems: readonly Problem[] };
+  readonly store: TimeSeriesStore;
+  readonly state: State;
+  readonly clock: Clock;
+  /** Business zone where a definition names none. */
+  readonly zone: string;
+  readonly version: string;
+  /** When the sampler's next slot ends and may run; null if it never will. */
+  readonly next: (sampler: string) => NextSlot | null;
+  /** Why, or why not; null for a series that nobody judges. `timeMs` may lie anywhere inside the slot. */
+  readonly explain: (series: string, timeMs: number) => Promise<Explanation | null>;
+  /** The folder where messages go when no mail server is set; null when one is. */
+  readonly mailbox: Mailbox | null;
+  /** Whether work is being done; each reason is one sentence about what is not (yet) well. */
+  readonly ready: () => Promise<{ readonly ready: boolean; readonly reasons: readonly string[] }>;
+  /** Whatever counts or bounds something; read at each scrape of `/metrics`. */
+  readonly measured: readonly Measured[];
+  readonly act: Acts;
+  /** True: the numbers are a demonstration, and the console says so on every page. */
+  readonly demo: boolean;
+};
+
+export type NextSlot = Pick<SlotRecord, "startMs" | "stepMs" | "dueMs">;
+
+export type Mailbox = {
+  /** Newest first, at most `limit`. */
+  readonly list: (limit: number) => Promise<readonly MailSummary[]>;
+  readonly read: (id: string) => Promise<Mail | null>;
+};
+
+export type MailSummary = {
+  /** Letters, digits, `-`, `_` and `.` only. */
+  readonly id: string;
+  readonly atMs: number;
+  /** Address, masked before it is shown. */
+  readonly to: string;
+  readonly subject: string;
+};
+
+export type Mail = MailSummary & {
+  readonly from: string;
+  readonly text: string;
+  /** Inline images are `data:` URLs; null for a message of text alone. */
+  readonly html: string | null;
+};
+
+/** What people do. Each is one transaction with its audit entry; who was faster wins, the other hears about it. */
+export type Acts = {
+  /** `expectedVersion`: the incident's version that the person saw; absent = whatever it is now. */
+  readonly acknowledge: (incidentId: string, by: string, expectedVersion?: number) => Promise<Acknowledgement>;
+  readonly addSilence: (draft: SilenceDraft) => Promise<Silence>;
+  /** False: there is no such silence, or it has ended. */
+  readonly endSilence: (id: string, by: string) => Promise<boolean>;
+};
+
+export type Acknowledgement =
+  | { readonly done: true; readonly incident: Incident }
+  /** `incident` as it stands now; null if there is none of that id. */
+  | { readonly done: false; readonly incident: Incident | null };
+
+export type SilenceDraft = Pick<Silence, "matchers" | "reason" | "author" | "startsMs" | "endsMs">;

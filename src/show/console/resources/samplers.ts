@@ -1,0 +1,104 @@
+/** Samplers with what they are doing, the slot ledger, and what is wrong with the definitions. */
+import { z } from "zod";
+import type { Sampler } from "../../../core/definitions.ts";
+import type { SlotRecord } from "../../../core/model.ts";
+import { definitionProblems, type Api as Shapes, samplerPage, slotPage } from "../api.ts";
+import type { Facts } from "../facts.ts";
+import { pageByTime, pageQuery, readCursor, writeCursor } from "../paging.ts";
+import type { Api } from "../server.ts";
+import { definitionProblemView, moment, samplerFacts, slotView } from "../views.ts";
+
+const slotsShown = 20;
+const samplerQuery = z.object(pageQuery(100, 200));
+const slotQuery = z.object({
+  sampler: z.string().max(200).optional(),
+  state: z.enum(["due", "leased", "done", "failed", "caught-up"]).optional(),
+  ...pageQuery(100, 500),
+});
+
+export function samplerRoutes(api: Api, facts: Facts): void {
+  api.route({
+    method: "GET",
+    url: "/samplers",
+    schema: {
+      tags: ["samplers"],
+      summary: "Samplers: definition, next slot, lateness, last error, latest slots",
+      querystring: samplerQuery,
+      response: { 200: samplerPage },
+    },
+    handler: async ({ query }) => {
+      const after = readCursor(query.cursor, z.tuple([z.string()]));
+      const { samplers } = facts.definitions().definitions;
+      const names = [...samplers.keys()].sort().filter((name) => after === null || name > after[0]);
+      const shown = names.slice(0, query.limit);
+      const items = await Promise.all(shown.map((name) => samplerView(facts, samplers.get(name) as Sampler)));
+      return { items, next: names.length > shown.length ? writeCursor([shown.at(-1)]) : null };
+    },
+  });
+
+  api.route({
+    method: "GET",
+    url: "/slots",
+    schema: {
+      tags: ["samplers"],
+      summary: "The slot ledger, newest first",
+      querystring: slotQuery,
+      response: { 200: slotPage },
+    },
+    handler: async ({ query }) => {
+      const { sampler, state } = query;
+      const page = await pageByTime<SlotRecord>(
+        query,
+        ({ startMs }) => startMs,
+        (limit, beforeMs) =>
+          facts.state.slots.list({
+            limit,
+            ...(sampler && { sampler }),
+            ...(state && { state }),
+            ...(beforeMs && { beforeMs }),
+          }),
+      );
+      return { items: page.items.map(slotView), next: page.next };
+    },
+  });
+
+  api.route({
+    method: "GET",
+    url: "/definitions/problems",
+    schema: {
+      tags: ["samplers"],
+      summary: "What is wrong with the definitions; a faulty file keeps its last good version",
+      response: { 200: definitionProblems },
+    },
+    handler: async () => ({ items: facts.definitions().problems.map(definitionProblemView) }),
+  });
+}
+
+async function samplerView(facts: Facts, sampler: Sampler): Promise<Shapes["Sampler"]> {
+  const { slots } = facts.state;
+  const [latest, failed] = await Promise.all([
+    slots.list({ sampler: sampler.name, limit: slotsShown }),
+    slots.list({ sampler: sampler.name, state: "failed", limit: 1 }),
+  ]);
+  const next = facts.next(sampler.name);
+  return {
+    ...samplerFacts(sampler),
+    next: next && { start: moment(next.startMs), end: moment(next.startMs + next.stepMs), due: moment(next.dueMs) },
+    lateMs: latenessMs(latest, facts.clock.nowMs()),
+    lastError: lastError([...latest, ...failed]),
+    slots: latest.map(slotView),
+  };
+}
+
+function latenessMs(slots: readonly SlotRecord[], nowMs: number): number {
+  const waiting = slots.filter(({ state }) => state === "due" || state === "leased");
+  return Math.max(0, ...waiting.map(({ dueMs }) => nowMs - dueMs));
+}
+
+/** The newest slot with an error: one that failed, or one that is tried again. */
+function lastError(slots: readonly SlotRecord[]): Shapes["Sampler"]["lastError"] {
+  const [newest] = slots.filter(({ error }) => error !== null).sort((a, b) => b.startMs - a.startMs);
+  if (newest === undefined) return null;
+  const atMs = newest.finishedMs ?? newest.startedMs ?? newest.dueMs;
+  return { at: moment(atMs), slot: moment(newest.startMs), error: newest.error as string };
+}

@@ -1,0 +1,153 @@
+/** Our words as the API says them: moments as ISO 8601, addresses masked, nothing that is only ours to know. */
+import type { ActiveHours, Sampler, Schedule } from "../../core/definitions.ts";
+import type { Alert, Explanation, Incident, OutboxItem, Silence, SlotRecord, Transition } from "../../core/model.ts";
+import type { Problem } from "../../core/problem.ts";
+import { formatDuration, formatTimeUtc } from "../../core/time.ts";
+import type { Api } from "./api.ts";
+import type { ShownSeries } from "./series.ts";
+
+export const moment = formatTimeUtc;
+
+export function momentOrNull(timeMs: number | null): string | null {
+  return timeMs === null ? null : moment(timeMs);
+}
+
+export function seriesView({ id, text, sampler, spacingMs }: ShownSeries) {
+  const { title, zone, schedule } = sampler;
+  return { ...id, series: text, sampler: sampler.name, title, zone, stepMs: schedule.stepMs, spacingMs };
+}
+
+export function slotView(slot: SlotRecord): Api["Slot"] {
+  const { sampler, state, catchUp, attempts, rows, points, dataState, error } = slot;
+  return {
+    ...{ sampler, state, catchUp, attempts, rows, points, dataState, error },
+    start: moment(slot.startMs),
+    end: moment(slot.startMs + slot.stepMs),
+    due: moment(slot.dueMs),
+    startedAt: momentOrNull(slot.startedMs),
+    finishedAt: momentOrNull(slot.finishedMs),
+  };
+}
+
+export function alertView(alert: Alert): Api["Alert"] {
+  const { id, rule, sampler, series, severity, state, reason } = alert;
+  const { observed, expected, worstObserved, worstExpected, lossSoFar } = alert;
+  return {
+    ...{ id, rule, sampler, series, severity, state, reason },
+    ...{ observed, expected, worstObserved, worstExpected, lossSoFar },
+    since: moment(alert.sinceMs),
+    firedAt: momentOrNull(alert.firedMs),
+    resolvedAt: momentOrNull(alert.resolvedMs),
+    incident: alert.incidentId,
+  };
+}
+
+export function incidentView(incident: Incident): Api["Incident"] {
+  const { id, title, severity, state, group, acknowledgedBy, notices, mutedReason, version } = incident;
+  return {
+    ...{ id, title, severity, state, group, acknowledgedBy, notices, mutedReason, version },
+    labels: incident.groupLabels,
+    opened: moment(incident.openedMs),
+    resolved: momentOrNull(incident.resolvedMs),
+    acknowledgedAt: momentOrNull(incident.acknowledgedMs),
+  };
+}
+
+export function transitionView(transition: Transition): Api["Story"]["transitions"][number] {
+  const { subject, subjectId, from, to, reason, atMs, slotMs } = transition;
+  return { subject, subjectId, from, to, reason, at: moment(atMs), slot: momentOrNull(slotMs) };
+}
+
+export function deliveryView(item: OutboxItem): Api["Story"]["deliveries"][number] {
+  const { id, kind, notifier, state, attempts, error } = item;
+  return {
+    ...{ id, kind, notifier, state, attempts, error },
+    name: item.recipientName,
+    recipient: maskAddress(item.recipient),
+    created: moment(item.createdMs),
+    due: moment(item.dueMs),
+    sent: momentOrNull(item.sentMs),
+  };
+}
+
+export function silenceView(silence: Silence, nowMs: number): Api["Silence"] {
+  const { id, matchers, reason, author, createdMs, startsMs, endsMs } = silence;
+  return {
+    ...{ id, matchers: [...matchers], reason, author, active: startsMs <= nowMs && nowMs < endsMs },
+    created: moment(createdMs),
+    starts: moment(startsMs),
+    ends: moment(endsMs),
+  };
+}
+
+export function explanationView(explanation: Explanation): Api["Explanation"] {
+  const { verdict, series, sampler, stored, mutes, told, lines } = explanation;
+  const { state, level, reason, observed, expected, lower, upper, direction, evidence, gates } = verdict;
+  const { lossSoFar, slotsSummed, forecast, baseline } = verdict;
+  return {
+    ...{ series, sampler, stored, state, level, reason, observed, expected, lower, upper, direction, evidence },
+    ...{ lossSoFar, slotsSummed, lines: [...lines], mutes: [...mutes], told: [...told], gates: [...gates] },
+    at: moment(explanation.timeMs),
+    since: momentOrNull(verdict.sinceMs),
+    forecast:
+      forecast.value === null
+        ? { value: null, abstained: forecast.abstained, grade: null }
+        : { value: forecast.value, abstained: null, grade: forecast.grade },
+    baseline: {
+      centre: baseline.centre,
+      spread: baseline.spread,
+      days: baseline.days.map(({ startMs, value, use }) => ({ at: moment(startMs), value, use })),
+    },
+    slot: explanation.slot === null ? null : slotView(explanation.slot),
+    alerts: explanation.alerts.map(alertView),
+  };
+}
+
+export function definitionProblemView(problem: Problem): Api["DefinitionProblem"] {
+  const { severity, code = null, where = null, path = null, message: what, fix = null } = problem;
+  return { severity, code, where, path, what, fix };
+}
+
+/** What a definition says of its sampler; what is going on is added by the caller. */
+export function samplerFacts(sampler: Sampler) {
+  const { name, title, owner, group, purpose, runbook, place, zone, alerts } = sampler;
+  const { measurement, tags, fields } = sampler.point;
+  return {
+    ...{ name, title, owner, group, purpose, runbook, place, zone, alerts, measurement },
+    tags: [...tags],
+    fields: [...fields],
+    judged: Object.keys(sampler.judge),
+    source: sampler.source.kind,
+    schedule: scheduleText(sampler.schedule),
+    active: sampler.active && activeText(sampler.active),
+  };
+}
+
+function scheduleText(schedule: Schedule): string {
+  const delay = schedule.delayMs === 0 ? "" : `, ${formatDuration(schedule.delayMs)} after its end`;
+  const step = formatDuration(schedule.stepMs);
+  if (schedule.kind === "every") return `every ${step}${delay}`;
+  return `cron ${schedule.expression} (${schedule.zone}), the ${step} before${delay}`;
+}
+
+const weekdays = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+
+function activeText({ weekdays: days, fromMinute, toMinute, zone }: ActiveHours): string {
+  const names = days.map((day) => weekdays[day - 1]).join(" ");
+  return `${names} ${clockText(fromMinute)}-${clockText(toMinute)} (${zone})`;
+}
+
+function clockText(minute: number): string {
+  return `${String(Math.floor(minute / 60)).padStart(2, "0")}:${String(minute % 60).padStart(2, "0")}`;
+}
+
+/**
+ * An address that its owner recognises and nobody else can use: `a***@shop.example`, `+44*******567`, and of a URL the
+ * host alone, since its path may be a key.
+ */
+export function maskAddress(address: string): string {
+  if (/^https?:/.test(address) && URL.canParse(address)) return `${new URL(address).origin}/***`;
+  return address
+    .replace(/([^\s<>"@])[^\s<>"@]*@/g, "$1***@")
+    .replace(/\+?\d{7,}/g, (number) => `${number.slice(0, 3)}${"*".repeat(number.length - 6)}${number.slice(-3)}`);
+}

@@ -1,0 +1,183 @@
+import { useState } from "preact/hooks";
+import type { Api } from "../../console/api.ts";
+import { type ApiError, post, usePolled } from "../client.ts";
+import { lasted, none, number, wall } from "../format.ts";
+import { useNowMs, useZone } from "../health.ts";
+import { myName, rememberMyName } from "../me.ts";
+import { Answer, Chip, Fault, Field, LevelMark } from "../parts.tsx";
+import { Link, seriesUrl } from "../router.tsx";
+import { StateChip } from "./incidents.tsx";
+
+type Story = Api["Story"];
+
+export function IncidentPage({ id }: { id: string }) {
+  const polled = usePolled<Story>(`/incidents/${encodeURIComponent(id)}`, 5_000);
+  return (
+    <>
+      <p class="crumbs">
+        <Link href="/incidents">Incidents</Link>
+      </p>
+      <Answer polled={polled}>
+        {(story) => (
+          <>
+            <Top story={story} reload={polled.reload} />
+            <Alerts alerts={story.alerts} />
+            <TimeLine story={story} />
+          </>
+        )}
+      </Answer>
+    </>
+  );
+}
+
+function Top({ story, reload }: { story: Story; reload: () => void }) {
+  const zone = useZone();
+  const nowMs = useNowMs();
+  return (
+    <section class="card incident-top">
+      <div class="title-row">
+        <LevelMark level={story.severity} label />
+        <StateChip incident={story} />
+      </div>
+      <h1>{story.title}</h1>
+      <dl class="facts">
+        <Field label="Opened">{wall(story.opened, zone)}</Field>
+        <Field label={story.resolved ? "Lasted" : "Stands for"}>{lasted(story.opened, story.resolved, nowMs)}</Field>
+        <Field label="Who hears it">{story.group}</Field>
+        <Field label="Messages">{story.notices}</Field>
+        {Object.entries(story.labels).map(([name, value]) => (
+          <Field key={name} label={name}>
+            {value}
+          </Field>
+        ))}
+      </dl>
+      {story.mutedReason && <p class="dim">Nobody was told: {story.mutedReason}</p>}
+      {story.acknowledgedBy && story.acknowledgedAt && (
+        <p>
+          <b>{story.acknowledgedBy}</b> has it since {wall(story.acknowledgedAt, zone)}.
+        </p>
+      )}
+      {story.state === "open" && <Acknowledge story={story} done={reload} />}
+    </section>
+  );
+}
+
+function Acknowledge({ story, done }: { story: Story; done: () => void }) {
+  const [name, setName] = useState(myName());
+  const [error, setError] = useState<ApiError | null>(null);
+  const [busy, setBusy] = useState(false);
+  const submit = async (event: Event) => {
+    event.preventDefault();
+    setBusy(true);
+    try {
+      await post(`/incidents/${encodeURIComponent(story.id)}/acknowledge`, { by: name, version: story.version });
+      rememberMyName(name);
+      setError(null);
+    } catch (caught) {
+      setError(caught as ApiError);
+    }
+    setBusy(false);
+    done();
+  };
+  return (
+    <form class="acknowledge" onSubmit={submit}>
+      <label>
+        <span>Your name</span>
+        <input
+          required
+          maxLength={100}
+          autocomplete="name"
+          value={name}
+          onInput={(event) => setName(event.currentTarget.value)}
+        />
+      </label>
+      <button type="submit" class="primary" disabled={busy}>
+        I have it
+      </button>
+      <p class="dim">Acknowledging stops escalation and repeats. Recovery is still told.</p>
+      {error && <Fault error={error} />}
+    </form>
+  );
+}
+
+function Alerts({ alerts }: { alerts: Story["alerts"] }) {
+  return (
+    <section>
+      <h2>Alerts</h2>
+      <ul class="cards">
+        {alerts.map((alert) => (
+          <li key={alert.id} class="card alert">
+            <div class="title-row">
+              <LevelMark level={alert.severity} />
+              <Link href={seriesUrl(alert.series, around(alert))}>{alert.series}</Link>
+              <Chip tone={alert.state === "firing" ? alert.severity : alert.state === "resolved" ? "good" : "plain"}>
+                {alert.state}
+              </Chip>
+            </div>
+            <p>{alert.reason}</p>
+            <dl class="facts">
+              <Field label="Now">
+                {number(alert.observed)} of {number(alert.expected)}
+              </Field>
+              <Field label="Worst">
+                {number(alert.worstObserved)} of {number(alert.worstExpected)}
+              </Field>
+              <Field label="Missing so far">{number(alert.lossSoFar)}</Field>
+              <Field label="Rule">{alert.rule || none}</Field>
+            </dl>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+/** A window in which the alert stands in the middle third. */
+function around(alert: Api["Alert"]): { from: string; to: string } {
+  const fromMs = Date.parse(alert.since);
+  const toMs = alert.resolvedAt === null ? fromMs + 1_800_000 : Date.parse(alert.resolvedAt);
+  const marginMs = Math.max(1_800_000, toMs - fromMs);
+  return { from: new Date(fromMs - marginMs).toISOString(), to: new Date(toMs + marginMs).toISOString() };
+}
+
+type Event_ = { at: string; tone: string; what: string; detail: string };
+
+/** What happened and who was told, in one line of time. */
+function eventsOf(story: Story): Event_[] {
+  const series = new Map(story.alerts.map(({ id, series: text }) => [id, text]));
+  const changes = story.transitions.map(({ at, subject, subjectId, to, reason }) => ({
+    at,
+    tone: to === "resolved" ? "good" : to === "firing" || to === "open" ? story.severity : "plain",
+    what: subject === "incident" ? `Incident ${to}` : `${series.get(subjectId) ?? "Alert"} ${to}`,
+    detail: reason,
+  }));
+  const deliveries = story.deliveries.map((item) => ({
+    at: item.sent ?? item.created,
+    tone: item.state === "sent" ? "told" : item.state === "failed" || item.state === "unknown" ? "warning" : "plain",
+    what: `${item.notifier} to ${item.name}: ${item.kind}, ${item.state}`,
+    detail: [item.recipient, item.attempts > 1 && `${item.attempts} attempts`, item.error].filter(Boolean).join(" · "),
+  }));
+  return [...changes, ...deliveries].sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
+}
+
+function TimeLine({ story }: { story: Story }) {
+  const zone = useZone();
+  return (
+    <section>
+      <h2>
+        What happened <span class="dim">{zone}</span>
+      </h2>
+      <ol class="timeline">
+        {eventsOf(story).map(({ at, tone, what, detail }) => (
+          <li key={`${at} ${what} ${detail}`} class={`event event-${tone}`}>
+            <time dateTime={at}>{wall(at, zone, "seconds")}</time>
+            <div>
+              <b>{what}</b>
+              <p class="dim">{detail}</p>
+            </div>
+          </li>
+        ))}
+      </ol>
+    </section>
+  );
+}

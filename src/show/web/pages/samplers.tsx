@@ -1,0 +1,150 @@
+import { formatDuration } from "../../../core/time.ts";
+import type { Api } from "../../console/api.ts";
+import { usePolled } from "../client.ts";
+import { none, number, relative, wall } from "../format.ts";
+import { useHealth, useNowMs } from "../health.ts";
+import { Answer, Chip, Empty, Field } from "../parts.tsx";
+import { Link } from "../router.tsx";
+
+export function SamplersPage() {
+  const polled = usePolled<Api["SamplerPage"]>("/samplers?limit=200", 5_000);
+  const faults = usePolled<Api["DefinitionProblems"]>("/definitions/problems", 10_000);
+  return (
+    <>
+      <h1>Samplers</h1>
+      <Work />
+      <Faults items={faults.data?.items ?? []} />
+      <Answer polled={polled}>
+        {({ items, next }) => (
+          <>
+            {items.length === 0 && (
+              <Empty title="No sampler is defined">
+                Write samplers/shop/orders.yaml; the file is read as soon as it is saved.
+              </Empty>
+            )}
+            <ul class="cards cards-two">
+              {items.map((sampler) => (
+                <Item key={sampler.name} sampler={sampler} />
+              ))}
+            </ul>
+            {next !== null && <p class="dim">The first 200 are shown; the API has the others.</p>}
+          </>
+        )}
+      </Answer>
+    </>
+  );
+}
+
+/** The ledger and the outbox in figures. */
+function Work() {
+  const health = useHealth();
+  if (health === null) return null;
+  const { slots, deliveries } = health;
+  return (
+    <dl class="facts facts-wide">
+      <Field label="Slots waiting">{number(slots.due + slots.leased)}</Field>
+      <Field label="Slots done">{number(slots.done)}</Field>
+      <Field label="Caught up">{number(slots["caught-up"])}</Field>
+      <Field label="Slots failed">{number(slots.failed)}</Field>
+      <Field label="Messages sent">{number(deliveries.sent ?? 0)}</Field>
+      <Field label="Messages owed">{number((deliveries.owed ?? 0) + (deliveries.sending ?? 0))}</Field>
+      <Field label="Messages failed">{number((deliveries.failed ?? 0) + (deliveries.unknown ?? 0))}</Field>
+    </dl>
+  );
+}
+
+function Faults({ items }: { items: readonly Api["DefinitionProblem"][] }) {
+  if (items.length === 0) return null;
+  return (
+    <section class="card">
+      <h2>Faults in the definitions</h2>
+      <p class="dim">A file with an error keeps its last good version; the others are not touched.</p>
+      <ul class="faults">
+        {items.map((item) => (
+          <li key={`${item.where} ${item.path} ${item.what}`}>
+            <Chip tone={item.severity === "error" ? "critical" : "warning"}>{item.severity}</Chip>{" "}
+            <code>{[item.code, item.where, item.path].filter(Boolean).join(" ")}</code>
+            <p>
+              {item.what}
+              {item.fix && <span class="dim"> Fix: {item.fix}.</span>}
+            </p>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function Item({ sampler }: { sampler: Api["Sampler"] }) {
+  const nowMs = useNowMs();
+  const { next, lateMs, lastError, slots } = sampler;
+  const late = lateMs >= 1_000;
+  return (
+    <li class="card sampler">
+      <div class="title-row">
+        <h2>
+          <Link href={`/?sampler=${encodeURIComponent(sampler.name)}`}>{sampler.title}</Link>
+        </h2>
+        {late ? <Chip tone="warning">late by {formatDuration(lateMs)}</Chip> : <Chip tone="good">on time</Chip>}
+      </div>
+      <p class="dim">
+        <code>{sampler.name}</code> · {sampler.schedule}
+      </p>
+      <SlotStrip slots={slots} zone={sampler.zone} />
+      <dl class="facts">
+        <Field label="Next slot">
+          {next === null ? "never" : `${wall(next.start, sampler.zone, "time")}, runs ${relative(next.due, nowMs)}`}
+        </Field>
+        <Field label="Last rows">{number(slots.find(({ rows }) => rows !== null)?.rows ?? null)}</Field>
+        <Field label="Owner">{sampler.owner}</Field>
+      </dl>
+      {lastError && (
+        <p class="last-error">
+          <b>Last error</b> in slot {wall(lastError.slot, sampler.zone)}: {lastError.error}
+        </p>
+      )}
+      <details>
+        <summary>Definition</summary>
+        <dl class="facts">
+          <Field label="File">{sampler.place}</Field>
+          <Field label="Source">{sampler.source}</Field>
+          <Field label="Measurement">{sampler.measurement}</Field>
+          <Field label="Tags">{sampler.tags.join(", ") || none}</Field>
+          <Field label="Fields">{sampler.fields.join(", ")}</Field>
+          <Field label="Judged">{sampler.judged.join(", ") || none}</Field>
+          <Field label="Active">{sampler.active ?? "always"}</Field>
+          <Field label="Zone">{sampler.zone}</Field>
+          <Field label="Alerts">{sampler.alerts ? `to ${sampler.group}` : "nobody is told"}</Field>
+          {sampler.runbook && <Field label="Runbook">{sampler.runbook}</Field>}
+        </dl>
+        {sampler.purpose && <p>{sampler.purpose}</p>}
+      </details>
+    </li>
+  );
+}
+
+const slotWords: Readonly<Record<Api["Slot"]["state"], string>> = {
+  due: "waiting",
+  leased: "running",
+  done: "done",
+  failed: "failed",
+  "caught-up": "caught up",
+};
+
+/** The latest slots, oldest first, each a bar whose height and colour tell its state. */
+function SlotStrip({ slots, zone }: { slots: readonly Api["Slot"][]; zone: string }) {
+  if (slots.length === 0) return <p class="dim">No slot has run yet.</p>;
+  const counts = Map.groupBy(slots, ({ state }) => state);
+  const text = [...counts].map(([state, { length }]) => `${length} ${slotWords[state]}`).join(", ");
+  return (
+    <div class="slots" role="img" aria-label={`Latest slots: ${text}`} title={text}>
+      {[...slots].reverse().map((slot) => (
+        <span
+          key={slot.start}
+          class={`slot slot-${slot.state}`}
+          title={`${wall(slot.start, zone)} ${slotWords[slot.state]}`}
+        />
+      ))}
+    </div>
+  );
+}
