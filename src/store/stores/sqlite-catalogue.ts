@@ -1,0 +1,158 @@
+/**
+ * Which series there are, in memory: names to numbers and back, and the time of each one's latest point.
+ *
+ * The number of a series is made of the number of its field (which belongs to one measurement) and the number of its
+ * tags within the measurement: `field * 2^20 + tags`. So all series of one field lie side by side at every time, and
+ * judging one field of 5,000 series reads one run of rows a time.
+ */
+import type { FieldValue, Point, Tags } from "../../core/model.ts";
+import type { KnownSeries } from "../../core/ports.ts";
+
+/** A field keeps the kind of its first value, in all series of its measurement, as in InfluxDB. */
+export type FieldKind = "number" | "text" | "boolean";
+
+export type Field = {
+  readonly id: number;
+  readonly name: string;
+  readonly kind: FieldKind;
+  /** Time of the latest point, by the number of the tags; where there is none, there is no such series. */
+  readonly latestMs: (number | undefined)[];
+};
+
+export type Measurement = {
+  readonly name: string;
+  readonly fields: Map<string, Field>;
+  /** Tags by number; undefined where a series has been forgotten. */
+  readonly tags: (Tags | undefined)[];
+  readonly numbers: Map<string, number>;
+};
+
+export type SeriesRow = { id: number; measurement: string; tags: string; field: string; kind: FieldKind; ts: number };
+
+/** Different tags that one measurement may have: 2^20. */
+export const tagSetsMax = 2 ** 20;
+
+/** Bytes of a text value, InfluxDB's own limit. */
+const textCharsMax = 65_535;
+
+export class Catalogue {
+  readonly measurements = new Map<string, Measurement>();
+  #fieldIdMax = 0;
+  #seriesCount = 0;
+
+  constructor(rows: Iterable<SeriesRow>) {
+    for (const row of rows) {
+      const measurement = this.#measurement(row.measurement);
+      const number = row.id % tagSetsMax;
+      measurement.tags[number] ??= JSON.parse(row.tags);
+      measurement.numbers.set(row.tags, number);
+      this.#field(measurement, row.field, row.kind, Math.floor(row.id / tagSetsMax)).latestMs[number] = row.ts;
+      this.#seriesCount += 1;
+    }
+  }
+
+  get seriesCount(): number {
+    return this.#seriesCount;
+  }
+
+  /** Why a point can never be stored; null if it can. `number` is that of its tags. */
+  refusal(point: Point): string | null {
+    const fields = Object.entries(point.fields);
+    if (fields.length === 0) return "the point has no fields";
+    if (!Number.isSafeInteger(point.timeMs)) return `not a time in milliseconds: ${point.timeMs}`;
+    const measurement = this.measurements.get(point.measurement);
+    for (const [name, value] of fields) {
+      const kind = kindOf(value);
+      if (kind === undefined) return `field "${name}" is neither a number, a text nor a boolean`;
+      const known = measurement?.fields.get(name);
+      if (known !== undefined && known.kind !== kind) return `field "${name}" is a ${known.kind}, got a ${kind}`;
+      const fault = faultOf(value);
+      if (fault !== null) return `field "${name}" ${fault}`;
+    }
+    if (measurement?.tags.length === tagSetsMax && !measurement.numbers.has(tagsText(point.tags))) {
+      return `measurement "${point.measurement}" has ${tagSetsMax} series of each field already`;
+    }
+    return null;
+  }
+
+  /** The measurement of a point and the number of its tags, made if they are new. */
+  place(point: Point): { measurement: Measurement; number: number; tags: string } {
+    const measurement = this.#measurement(point.measurement);
+    const tags = tagsText(point.tags);
+    let number = measurement.numbers.get(tags);
+    if (number === undefined) {
+      number = measurement.tags.length;
+      measurement.numbers.set(tags, number);
+      measurement.tags[number] = { ...point.tags };
+    }
+    return { measurement, number, tags };
+  }
+
+  /** The field that a value goes to, made if it is new. */
+  field(measurement: Measurement, name: string, value: FieldValue): Field {
+    return measurement.fields.get(name) ?? this.#field(measurement, name, kindOf(value) as FieldKind);
+  }
+
+  /** Notes a point; returns the time of the latest one before it, undefined if the series is new. */
+  note(field: Field, number: number, timeMs: number): number | undefined {
+    const latestMs = field.latestMs[number];
+    if (latestMs === undefined || latestMs < timeMs) field.latestMs[number] = timeMs;
+    if (latestMs === undefined) this.#seriesCount += 1;
+    return latestMs;
+  }
+
+  *list(measurementName: string | undefined, sinceMs: number): Generator<KnownSeries> {
+    for (const measurement of this.measurements.values()) {
+      if (measurementName !== undefined && measurement.name !== measurementName) continue;
+      for (const field of measurement.fields.values()) {
+        for (const [number, lastMs] of field.latestMs.entries()) {
+          if (lastMs === undefined || lastMs < sinceMs) continue;
+          yield { measurement: measurement.name, tags: measurement.tags[number] as Tags, field: field.name, lastMs };
+        }
+      }
+    }
+  }
+
+  #measurement(name: string): Measurement {
+    let found = this.measurements.get(name);
+    if (found === undefined) {
+      found = { name, fields: new Map(), tags: [], numbers: new Map() };
+      this.measurements.set(name, found);
+    }
+    return found;
+  }
+
+  #field(measurement: Measurement, name: string, kind: FieldKind, id = this.#fieldIdMax + 1): Field {
+    let found = measurement.fields.get(name);
+    if (found === undefined) {
+      found = { id, name, kind, latestMs: [] };
+      measurement.fields.set(name, found);
+      this.#fieldIdMax = Math.max(this.#fieldIdMax, id);
+    }
+    return found;
+  }
+}
+
+/** The number that stands for a series in the file. */
+export function seriesNumber(field: Field, tagsNumber: number): number {
+  return field.id * tagSetsMax + tagsNumber;
+}
+
+/** Tags as JSON in a fixed order: equal tags, equal text. */
+function tagsText(tags: Tags): string {
+  const names = Object.keys(tags);
+  if (names.length < 2) return JSON.stringify(tags);
+  return JSON.stringify(Object.fromEntries(names.sort().map((name) => [name, tags[name]])));
+}
+
+function kindOf(value: unknown): FieldKind | undefined {
+  if (typeof value === "number" || typeof value === "boolean") return typeof value as FieldKind;
+  return typeof value === "string" ? "text" : undefined;
+}
+
+function faultOf(value: FieldValue): string | null {
+  if (typeof value === "number") return Number.isFinite(value) ? null : `is not a finite number (got ${value})`;
+  if (typeof value !== "string") return null;
+  if (value.length > textCharsMax) return `is longer than ${textCharsMax} characters`;
+  return value.isWellFormed() ? null : "is not well-formed Unicode";
+}

@@ -1,0 +1,221 @@
+/** The file of the series store: who may have it open, what its tables are, and what happens to a damaged one. */
+import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { basename, dirname } from "node:path";
+import Sqlite from "better-sqlite3";
+import type { Clock, Log } from "../../core/ports.ts";
+import { messageOf, Problem } from "../../core/problem.ts";
+import { formatTimeUtc } from "../../core/time.ts";
+
+/** Version of the tables below, kept in the file's `user_version`. */
+const schemaVersion = 1;
+
+/**
+ * Times come first in the key: a slot is appended at the end of the file, where ten thousand series would otherwise
+ * be ten thousand places to write to. `value` has no type of its own, so that a text of digits stays a text.
+ */
+const schema = `
+  create table series (
+    id integer primary key,
+    measurement text not null,
+    tags text not null,
+    field text not null,
+    kind text not null,
+    unique (measurement, tags, field)
+  );
+  create table latest (series_id integer primary key, ts integer not null);
+  create table points (ts integer not null, series_id integer not null, value not null,
+    primary key (ts, series_id)) without rowid;
+  create view readable as
+    select datetime(p.ts / 1000, 'unixepoch') as time, s.measurement, s.tags, s.field, p.value
+    from points p join series s on s.id = p.series_id;
+  pragma user_version = ${schemaVersion};
+`;
+
+export type SeriesFile = {
+  readonly database: Sqlite.Database;
+  /** Path that a damaged file was moved to at this opening; null if there was none. */
+  readonly damaged: string | null;
+  /** `sound`: nothing met that the next opening ought to look into. */
+  close(sound: boolean): void;
+};
+
+export type SeriesFileOptions = { file: string; readOnly: boolean; clock: Clock; log: Log };
+
+/** @throws Problem SPL-001 if another process has it, SPL-002 if a newer build wrote it, STR-002 if it cannot be opened */
+export function openSeriesFile(options: SeriesFileOptions): SeriesFile {
+  const { file, readOnly } = options;
+  if (file === ":memory:") return memoryFile();
+  if (readOnly) return { ...readOnlyFile(file), damaged: null };
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+    const lock = new FileLock(`${file}.lock`, file);
+    try {
+      return ownFile(options, lock);
+    } catch (thrown) {
+      lock.release(false);
+      throw thrown;
+    }
+  } catch (thrown) {
+    throw openingProblem(thrown, file);
+  }
+}
+
+function memoryFile(): SeriesFile {
+  const database = new Sqlite(":memory:");
+  prepare(database, ":memory:", false);
+  return { database, damaged: null, close: () => database.close() };
+}
+
+function readOnlyFile(file: string): Omit<SeriesFile, "damaged"> {
+  try {
+    const database = new Sqlite(file, { readonly: true, fileMustExist: true });
+    checkVersion(database, file);
+    return { database, close: () => database.close() };
+  } catch (thrown) {
+    throw openingProblem(thrown, file);
+  }
+}
+
+function ownFile(options: SeriesFileOptions, lock: FileLock): SeriesFile {
+  const { file, clock, log } = options;
+  const open = (check: boolean): Sqlite.Database => {
+    const database = new Sqlite(file);
+    try {
+      prepare(database, file, check);
+      return database;
+    } catch (thrown) {
+      database.close();
+      throw thrown;
+    }
+  };
+  let database: Sqlite.Database;
+  let damaged: string | null = null;
+  try {
+    database = open(lock.leftOpen);
+  } catch (thrown) {
+    if (!isDamage(thrown)) throw thrown;
+    damaged = setAside(file, clock.nowMs());
+    log.error(
+      { file, damaged, cause: messageOf(thrown) },
+      "the series file is damaged: set aside, starting an empty one",
+    );
+    database = open(false);
+  }
+  return {
+    database,
+    damaged,
+    close: (sound) => {
+      database.close();
+      lock.release(sound);
+    },
+  };
+}
+
+/** Journal in a log of its own (readers never wait for the writer), and on the disk at each commit. */
+function prepare(database: Sqlite.Database, file: string, check: boolean): void {
+  const version = checkVersion(database, file);
+  if (file !== ":memory:") database.pragma("journal_mode = WAL");
+  database.pragma("synchronous = FULL");
+  database.pragma("cache_size = -32768");
+  database.pragma("journal_size_limit = 67108864");
+  if (check) {
+    const answer = database.pragma("quick_check(1)", { simple: true });
+    if (answer !== "ok") throw new Damage(String(answer));
+  }
+  if (version === 0) database.transaction(() => database.exec(schema)).immediate();
+}
+
+function checkVersion(database: Sqlite.Database, file: string): number {
+  const version = Number(database.pragma("user_version", { simple: true }));
+  if (version > schemaVersion) {
+    throw new Problem(`written by a newer build: version ${version}, this build reads up to ${schemaVersion}`, {
+      code: "SPL-002",
+      where: file,
+      fix: "start the newer build, or move the file away",
+    });
+  }
+  return version;
+}
+
+class Damage extends Error {}
+
+/** The file is no database, or its pages contradict each other. */
+export function isDamage(thrown: unknown): boolean {
+  if (thrown instanceof Damage) return true;
+  return thrown instanceof Sqlite.SqliteError && /^SQLITE_(CORRUPT|NOTADB)/.test(thrown.code);
+}
+
+/** Moves the file and its log to a name that tells when, so that it can be looked into. */
+function setAside(file: string, nowMs: number): string {
+  const stem = `${file}.damaged-${formatTimeUtc(nowMs).replace(/[-:]/g, "")}`;
+  let name = stem;
+  for (let copy = 2; existsSync(name); copy += 1) name = `${stem}-${copy}`;
+  for (const suffix of ["", "-wal"]) if (existsSync(file + suffix)) renameSync(file + suffix, name + suffix);
+  rmSync(`${file}-shm`, { force: true });
+  return name;
+}
+
+function openingProblem(thrown: unknown, file: string): Problem {
+  if (thrown instanceof Problem) return thrown;
+  return new Problem(`cannot open the series file: ${messageOf(thrown)}`, {
+    code: "STR-002",
+    where: file,
+    fix: "check that the folder exists and can be written",
+    cause: thrown,
+  });
+}
+
+/**
+ * One process per file. The lock is SQLite's own on a file beside it, so it ends with the process, however that ends;
+ * its `user_version` is the holder's pid, which others can read meanwhile, and 0 after an orderly end.
+ */
+class FileLock {
+  /** The last holder did not end in order, or met damage. */
+  readonly leftOpen: boolean;
+  readonly #database: Sqlite.Database;
+
+  /** @throws Problem SPL-001 if another process holds it */
+  constructor(path: string, file: string) {
+    this.#database = openLock(path);
+    try {
+      this.#database.exec("begin immediate");
+      this.leftOpen = this.#holder() !== 0;
+      this.#database.exec(`pragma user_version = ${process.pid}; commit; begin immediate`);
+    } catch (thrown) {
+      const pid = this.#holder();
+      this.#database.close();
+      if (!(thrown instanceof Sqlite.SqliteError && thrown.code.startsWith("SQLITE_BUSY"))) throw thrown;
+      throw new Problem(`held by ${pid === 0 ? "another process" : `process ${pid}`}`, {
+        code: "SPL-001",
+        where: file,
+        fix: `stop that process, or start this one on another data folder (its lock is ${basename(path)})`,
+        retryable: true,
+        cause: thrown,
+      });
+    }
+  }
+
+  release(sound: boolean): void {
+    if (sound) this.#database.exec("pragma user_version = 0; commit");
+    this.#database.close();
+  }
+
+  #holder(): number {
+    return Number(this.#database.pragma("user_version", { simple: true }));
+  }
+}
+
+/** A lock file that is no longer a database holds nothing worth keeping. */
+function openLock(path: string): Sqlite.Database {
+  const options = { timeout: 1_000 };
+  const database = new Sqlite(path, options);
+  try {
+    database.pragma("user_version");
+    return database;
+  } catch (thrown) {
+    database.close();
+    if (!isDamage(thrown)) throw thrown;
+    rmSync(path);
+    return new Sqlite(path, options);
+  }
+}

@@ -1,0 +1,270 @@
+/** Series in one SQLite file: the embedded store, for one process on one machine. */
+import { statSync } from "node:fs";
+import type Sqlite from "better-sqlite3";
+import { z } from "zod";
+import type { Point } from "../../core/model.ts";
+import type {
+  Clock,
+  KnownSeries,
+  Log,
+  Measure,
+  Measured,
+  Plugin,
+  ReadQuery,
+  Series,
+  TimeSeriesStore,
+} from "../../core/ports.ts";
+import { messageOf, Problem } from "../../core/problem.ts";
+import { stopwatch } from "../../core/time.ts";
+import { Catalogue, type Field, seriesNumber } from "./sqlite-catalogue.ts";
+import { isDamage, openSeriesFile, type SeriesFile } from "./sqlite-file.ts";
+import { collect, cut, pick, toSeries } from "./sqlite-read.ts";
+import { type Cell, prepareStatements, type Statements } from "./sqlite-statements.ts";
+
+export const sqlite: Plugin<TimeSeriesStore & Measured, SqliteStoreOptions, StoreDeps> = {
+  kind: "sqlite",
+  summary: "Series in one SQLite file of the data folder; nothing to install",
+  example: "sqlite: { file: series.db }",
+  options: z.strictObject({
+    file: z.string().min(1),
+    readOnly: z.boolean().optional(),
+    valuesMax: z.int().min(1).optional(),
+  }),
+  create: (options, deps) => new SqliteStore(options, deps),
+};
+
+export type SqliteStoreOptions = {
+  /** Path of the file, made if it is not there; `:memory:` forgets everything at the end. */
+  file: string;
+  /** For looking on while another process writes; writing and expiring throw. Default false. */
+  readOnly?: boolean | undefined;
+  /** Values that one read may return. Default 2,000,000. */
+  valuesMax?: number | undefined;
+};
+
+export type StoreDeps = { readonly clock: Clock; readonly log: Log };
+
+/** Rows that one statement of reading may return, and one of expiring may delete: some ten milliseconds each. */
+const pieceRows = 20_000;
+/** How long a read may go on before others get their turn. */
+const turnMs = 10;
+
+/** Everything in it is synchronous, in pieces of some ten milliseconds; a slot is written in one piece. */
+class SqliteStore implements TimeSeriesStore, Measured {
+  readonly #path: string;
+  readonly #valuesMax: number;
+  readonly #file: SeriesFile;
+  readonly #database: Sqlite.Database;
+  readonly #statements: Statements;
+  #catalogue: Catalogue;
+  #dataVersion: unknown;
+  #sound = true;
+  #counts = { written: 0, rejected: 0, expired: 0, reads: 0, readSeconds: 0, writes: 0, writeSeconds: 0 };
+
+  constructor(options: SqliteStoreOptions, deps: StoreDeps) {
+    this.#path = options.file;
+    this.#valuesMax = options.valuesMax ?? 2_000_000;
+    const readOnly = options.readOnly ?? false;
+    this.#file = openSeriesFile({ file: options.file, readOnly, clock: deps.clock, log: deps.log });
+    this.#database = this.#file.database;
+    this.#statements = prepareStatements(this.#database);
+    this.#catalogue = this.#load();
+  }
+
+  async write(points: readonly Point[]): Promise<{ rejected: readonly { index: number; reason: string }[] }> {
+    const elapsedMs = stopwatch();
+    const rejected: { index: number; reason: string }[] = [];
+    this.#guard("write", () => {
+      try {
+        this.#database.transaction(() => this.#insert(points, rejected)).immediate();
+      } catch (thrown) {
+        // What was noted of new series has not come to be.
+        this.#catalogue = this.#load();
+        throw thrown;
+      }
+    });
+    this.#counts.writes += 1;
+    this.#counts.writeSeconds += elapsedMs() / 1_000;
+    this.#counts.written += points.length - rejected.length;
+    this.#counts.rejected += rejected.length;
+    return { rejected };
+  }
+
+  /** Rows are gathered by field, because that is how they lie in the file: a third of the time of random order. */
+  #insert(points: readonly Point[], rejected: { index: number; reason: string }[]): void {
+    const batches = new Map<Field, Record<"series" | "latest" | "points", Cell[]>>();
+    for (const [index, point] of points.entries()) {
+      const reason = this.#catalogue.refusal(point);
+      if (reason !== null) {
+        rejected.push({ index, reason });
+        continue;
+      }
+      const { measurement, number, tags } = this.#catalogue.place(point);
+      for (const [name, value] of Object.entries(point.fields)) {
+        const field = this.#catalogue.field(measurement, name, value);
+        let batch = batches.get(field);
+        if (batch === undefined) {
+          batch = { series: [], latest: [], points: [] };
+          batches.set(field, batch);
+        }
+        const id = seriesNumber(field, number);
+        const beforeMs = this.#catalogue.note(field, number, point.timeMs);
+        if (beforeMs === undefined) batch.series.push(id, measurement.name, tags, name, field.kind);
+        if (beforeMs === undefined || beforeMs < point.timeMs) batch.latest.push(id, point.timeMs);
+        batch.points.push(point.timeMs, id, typeof value === "boolean" ? Number(value) : value);
+      }
+    }
+    for (const batch of batches.values()) {
+      this.#statements.insertSeries(batch.series);
+      this.#statements.insertLatest(batch.latest);
+      this.#statements.insertPoints(batch.points);
+    }
+  }
+
+  /**
+   * Series without values in the windows are left out; the others come by field as asked for, then by age.
+   * @throws Problem if there are more than `valuesMax` values
+   */
+  async read(query: ReadQuery): Promise<readonly Series[]> {
+    const elapsedMs = stopwatch();
+    this.#refresh();
+    const measurement = this.#catalogue.measurements.get(query.measurement);
+    if (measurement === undefined) return [];
+    const picks = query.fields.flatMap((name) => {
+      const field = measurement.fields.get(name);
+      return field === undefined ? [] : pick(measurement, field, query.tags ?? []);
+    });
+    let leftMax = this.#valuesMax;
+    let turnEndMs = turnMs;
+    for (const window of query.windows) {
+      const times = this.#guard("read", () => this.#statements.times.all(window));
+      for (const each of picks) {
+        for (const piece of cut(times, Math.max(1, Math.floor(pieceRows / each.span)))) {
+          leftMax -= this.#guard("read", () => collect(this.#statements, each, piece));
+          if (leftMax < 0) throw this.#tooMuch(query);
+          if (elapsedMs() < turnEndMs) continue;
+          await turn();
+          turnEndMs = elapsedMs() + turnMs;
+        }
+      }
+    }
+    this.#counts.reads += 1;
+    this.#counts.readSeconds += elapsedMs() / 1_000;
+    return picks.flatMap((each) => toSeries(measurement, each));
+  }
+
+  async list(query: {
+    measurement?: string | undefined;
+    sinceMs?: number | undefined;
+  }): Promise<readonly KnownSeries[]> {
+    this.#refresh();
+    return [...this.#catalogue.list(query.measurement, query.sinceMs ?? Number.NEGATIVE_INFINITY)];
+  }
+
+  /** Series whose latest point goes are forgotten with it, and their field may then take values of another kind. */
+  async expire(beforeMs: number): Promise<number> {
+    for (let gone = 0; ; ) {
+      const piece = this.#guard("expire", () =>
+        this.#database.transaction(() => this.#expirePiece(beforeMs)).immediate(),
+      );
+      gone += piece.deleted;
+      this.#counts.expired += piece.deleted;
+      if (piece.last) return gone;
+      await turn();
+    }
+  }
+
+  /** A piece ends between two times; one slot is the least that goes at once. */
+  #expirePiece(beforeMs: number): { deleted: number; last: boolean } {
+    const { timeAfterRows, deletePoints, deleteLatest, deleteSeries } = this.#statements;
+    const next = timeAfterRows.get(beforeMs, pieceRows);
+    if (next !== undefined) {
+      return { deleted: deletePoints.run(next === this.#oldestMs() ? next + 1 : next).changes, last: false };
+    }
+    const deleted = deletePoints.run(beforeMs).changes;
+    if (deleteSeries.run(beforeMs).changes > 0) {
+      deleteLatest.run(beforeMs);
+      this.#catalogue = this.#load();
+    }
+    return { deleted, last: true };
+  }
+
+  #oldestMs(): number | undefined {
+    return this.#statements.oldest.get();
+  }
+
+  #load(): Catalogue {
+    return this.#guard("read", () => new Catalogue(this.#statements.series.iterate()));
+  }
+
+  /** Only of use to a store that looks on: the pragma changes when another process has written. */
+  #refresh(): void {
+    const version = this.#guard("read", () => this.#database.pragma("data_version", { simple: true }));
+    if (this.#dataVersion !== undefined && this.#dataVersion !== version) this.#catalogue = this.#load();
+    this.#dataVersion = version;
+  }
+
+  #guard<T>(what: string, work: () => T): T {
+    try {
+      return work();
+    } catch (thrown) {
+      if (isDamage(thrown)) {
+        this.#sound = false;
+        throw new Problem("the series file is damaged", {
+          where: this.#path,
+          fix: "restart: the file is checked, set aside if need be, and a new one begun",
+          cause: thrown,
+        });
+      }
+      if (String((thrown as { code?: unknown }).code).startsWith("SQLITE_")) {
+        throw new Problem(`cannot ${what} the series file: ${messageOf(thrown)}`, {
+          where: this.#path,
+          fix: "check that the disk has room and the file can be written",
+          retryable: true,
+          cause: thrown,
+        });
+      }
+      throw thrown;
+    }
+  }
+
+  #tooMuch(query: ReadQuery): Problem {
+    return new Problem(`more than ${this.#valuesMax} values of ${query.measurement} were asked for at once`, {
+      fix: "ask for shorter windows, or for fewer series",
+    });
+  }
+
+  measures(): Measure[] {
+    const counts = this.#counts;
+    const bytes = ["", "-wal"].map((suffix) => statSync(this.#path + suffix, { throwIfNoEntry: false })?.size ?? 0);
+    return [
+      counter("bellwether_store_points_written_total", "Points stored.", counts.written),
+      counter("bellwether_store_points_rejected_total", "Points that can never be stored.", counts.rejected),
+      counter("bellwether_store_values_expired_total", "Field values forgotten because of their age.", counts.expired),
+      counter("bellwether_store_reads_total", "Reads of series.", counts.reads),
+      counter("bellwether_store_read_seconds_total", "Time spent reading series.", counts.readSeconds),
+      counter("bellwether_store_writes_total", "Writes of points.", counts.writes),
+      counter("bellwether_store_write_seconds_total", "Time spent writing points.", counts.writeSeconds),
+      gauge("bellwether_store_series", "Series known.", this.#catalogue.seriesCount),
+      gauge("bellwether_store_bytes", "Size of the series file and its log.", bytes[0]! + bytes[1]!),
+      gauge("bellwether_store_damaged_files", "Damaged files set aside at the start.", this.#file.damaged ? 1 : 0),
+    ];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#file.close(this.#sound);
+  }
+}
+
+function counter(name: string, help: string, value: number): Measure {
+  return { name, help, kind: "counter", value };
+}
+
+function gauge(name: string, help: string, value: number): Measure {
+  return { name, help, kind: "gauge", value };
+}
+
+/** Lets whatever else is ready run. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
