@@ -1,0 +1,146 @@
+import type { Definitions, Group, Person, Route, Rule, Sampler } from "../../../src/core/definitions.ts";
+import type { Level, Tags, Verdict } from "../../../src/core/model.ts";
+
+/** Small definitions and verdicts, whole enough for everything after judging. */
+
+export const minuteMs = 60_000;
+
+export function sampler(fields: Partial<Sampler> = {}): Sampler {
+  return {
+    name: "shop-orders",
+    title: "Orders placed",
+    owner: "shop-team",
+    group: "shop-team",
+    purpose: null,
+    runbook: "docs/runbooks/orders.md",
+    schedule: { kind: "every", stepMs: minuteMs, delayMs: 0 },
+    zone: "Europe/London",
+    active: null,
+    timeoutMs: 10_000,
+    source: { kind: "sql", options: {} },
+    point: { measurement: "orders", tags: ["country"], fields: ["orders"] },
+    empty: "zero",
+    judge: {
+      orders: {
+        kind: "count",
+        direction: "both",
+        baseline: { days: 7, trim: 1 },
+        forecast: { points: 8 },
+        floor: { percent: 30, criticalPercent: 50, absolute: 10, volume: 20 },
+      },
+    },
+    alerts: true,
+    alerting: { pendingCount: 2, pendingOf: 3, recoverCount: 3 },
+    labels: { team: "shop" },
+    place: "samplers/shop/orders.yaml:1:1",
+    ...fields,
+  };
+}
+
+export function rule(fields: Partial<Rule> & { name: string }): Rule {
+  return {
+    title: null,
+    match: [],
+    level: "warning",
+    direction: "both",
+    needs: [],
+    labels: {},
+    runbook: null,
+    pendingCount: 2,
+    pendingOf: 3,
+    recoverCount: 3,
+    place: "rules/detect/rules.yaml:1:1",
+    ...fields,
+  };
+}
+
+export function route(fields: Partial<Route> = {}): Route {
+  return {
+    group: null,
+    match: [],
+    groupBy: ["sampler"],
+    groupWaitMs: 10_000,
+    groupIntervalMs: 5 * minuteMs,
+    repeatIntervalMs: 4 * 60 * minuteMs,
+    continue: false,
+    routes: [],
+    place: "rules/routes/routes.yaml:1:1",
+    ...fields,
+  };
+}
+
+export function person(id: string, fields: Partial<Person> = {}): Person {
+  return {
+    id,
+    name: `${id[0]?.toUpperCase()}${id.slice(1)}`,
+    email: `${id}@shop.example`,
+    phone: null,
+    place: "",
+    ...fields,
+  };
+}
+
+export function group(id: string, members: string[], fields: Partial<Group> = {}): Group {
+  return { id, title: id, members, steps: [{ notifier: "email", to: null, waitMs: 0 }], place: "", ...fields };
+}
+
+export function definitions(
+  parts: { samplers?: Sampler[]; rules?: Rule[]; route?: Route; people?: Person[]; groups?: Group[] } = {},
+): Definitions {
+  const named = <T extends { name: string }>(items: T[]): Map<string, T> =>
+    new Map(items.map((item) => [item.name, item]));
+  const known = <T extends { id: string }>(items: T[]): Map<string, T> => new Map(items.map((item) => [item.id, item]));
+  return {
+    samplers: named(parts.samplers ?? [sampler()]),
+    rules: named(parts.rules ?? []),
+    route: parts.route ?? route(),
+    people: known(parts.people ?? [person("ana"), person("bo")]),
+    groups: known(parts.groups ?? [group("shop-team", ["ana", "bo"])]),
+    calendars: new Map(),
+    connections: new Map(),
+  };
+}
+
+export type VerdictParts = {
+  level: Level;
+  timeMs: number;
+  observed?: number | null;
+  expected?: number | null;
+  country?: string;
+  tags?: Tags;
+  sampler?: string;
+  direction?: "up" | "down" | null;
+  sinceMs?: number | null;
+  lossSoFar?: number | null;
+  stepMs?: number;
+};
+
+export function verdict(parts: VerdictParts): Verdict {
+  const bad = parts.level === "warning" || parts.level === "critical";
+  const observed = parts.observed === undefined ? (bad ? 3 : 20) : parts.observed;
+  return {
+    sampler: parts.sampler ?? "shop-orders",
+    series: {
+      measurement: "orders",
+      tags: parts.tags ?? { country: parts.country ?? "United Kingdom" },
+      field: "orders",
+    },
+    timeMs: parts.timeMs,
+    stepMs: parts.stepMs ?? minuteMs,
+    state: observed === null ? "missing" : "value",
+    level: parts.level,
+    observed,
+    expected: parts.expected === undefined ? 21 : parts.expected,
+    lower: 12,
+    upper: 30,
+    forecast: { value: null, abstained: "too few points" },
+    baseline: { centre: 21, spread: 3, daysUsed: 5, daysTrimmed: 2, days: [] },
+    evidence: bad ? 12 : 0,
+    gates: [],
+    direction: parts.direction === undefined ? (bad ? "down" : null) : parts.direction,
+    sinceMs: parts.sinceMs === undefined ? (bad ? parts.timeMs : null) : parts.sinceMs,
+    lossSoFar: parts.lossSoFar === undefined ? (bad ? 18 : null) : parts.lossSoFar,
+    slotsSummed: 1,
+    reason: `${observed} orders, about 21 were expected`,
+  };
+}
