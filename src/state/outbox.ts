@@ -147,10 +147,13 @@ export async function insertOutbox(query: Knex, items: readonly OutboxItem[]): P
   }
 }
 
-/** Owed items of an incident that are due later than `nowMs` and that nobody has claimed will not be sent. */
+/**
+ * Owed items of an incident that are due later than `nowMs` and that nobody has claimed will not be sent. One that was
+ * claimed and waits for its next attempt stays owed: who was to hear of the incident still does.
+ */
 export async function cancelOutbox(query: Knex, incidentId: string, reason: string, nowMs: number): Promise<void> {
   await query("outbox")
-    .where({ incident_id: incidentId, state: "owed" })
+    .where({ incident_id: incidentId, state: "owed", attempts: 0 })
     .where("due_ms", ">", nowMs)
     .update({ state: "cancelled", error: reason });
 }
