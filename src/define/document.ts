@@ -178,6 +178,11 @@ function parse(file: string, text: string, lines: LineCounter): Parsed {
     const where = parser.offset;
     scalarNext = type === "scalar";
     if (type === "alias") aliases += 1;
+    // Cron expressions begin like aliases; the parser's own words would not lead anybody to the quotes.
+    if (type === "alias" && /^\*(?:$|[/,])/.test(lexeme)) {
+      const what = "text that begins with * must be quoted";
+      return refuse(notYaml(at(where), what, 'write it in quotes: "*/5 * * * *"'));
+    }
     if (aliases > aliasesMax) {
       const fix = "write the values out";
       return refuse(new Problem(`more than ${aliasesMax} alias uses`, { code: "CFG-001", where: at(where), fix }));

@@ -89,6 +89,8 @@ const words: Readonly<Record<string, string>> = {
   record: "a mapping",
 };
 
+const units: Readonly<Record<string, string>> = { array: " entries", string: " characters" };
+
 /** Where issues arose: the document, the path of the value that the schema was given, and the schema of the file. */
 export type Scope = { readonly document: YamlDocument; readonly base: Path; readonly schema: JsonSchema };
 
@@ -122,10 +124,8 @@ function wording(issue: Issue, path: Path, scope: Scope): string {
   if (issue.code === "invalid_value") {
     return fault("CFG-019", "unknown value", oneOf(typeof value === "string" ? value : "", issue.values.map(String)));
   }
-  const entries =
-    "origin" in issue && (issue.origin === "array" ? "entries" : issue.origin === "string" ? "characters" : "");
-  if (entries && issue.code === "too_small") return fault("CFG-019", `wants at least ${issue.minimum} ${entries}`);
-  if (entries && issue.code === "too_big") return fault("CFG-003", `wants at most ${issue.maximum} ${entries}`);
+  if (issue.code === "too_small") return fault("CFG-019", `wants at least ${issue.minimum}${units[issue.origin] ?? ""}`);
+  if (issue.code === "too_big") return fault("CFG-019", `wants at most ${issue.maximum}${units[issue.origin] ?? ""}`);
   return fault("CFG-019", issue.message);
 }
 

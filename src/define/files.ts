@@ -39,7 +39,7 @@ export async function findFiles(dir: string): Promise<{ files: Found[]; problems
     const fix = "name the folder that holds samplers/ and rules/";
     return { files, problems: [new Problem("no such config folder", { code: "CFG-020", where: dir, fix })] };
   }
-  const seen = new Set<string>();
+  const seen = new Set([root]);
 
   const visit = async (path: string, depth: number): Promise<void> => {
     const file = relative(dir, path).split(sep).join("/");

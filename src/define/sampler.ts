@@ -1,7 +1,7 @@
 /** `samplers/`: one metric family a file. */
 import { z } from "zod";
 import type { ActiveHours, FieldJudging, Place, Sampler, Schedule } from "../core/definitions.ts";
-import { dayMs, formatDuration, hourMs, secondMs } from "../core/time.ts";
+import { dayMs, formatDuration, hourMs, minuteMs, secondMs } from "../core/time.ts";
 import { cronFault, longestGapDays } from "./cron.ts";
 import { fault, oneOf } from "./fault.ts";
 import { type Kinds, onlyKey } from "./kinds.ts";
@@ -167,7 +167,11 @@ type Written = z.output<ReturnType<typeof samplerSchema>>;
 type Loose = { readonly [K in keyof Written]?: unknown };
 
 /** Lengths of slots that people use, to suggest from. */
-const usualSteps = ["1s", "2s", "5s", "10s", "15s", "20s", "30s", "1m", "2m", "3m", "5m", "10m", "15m", "20m", "30m"];
+const usualStepsMs = [
+  ...[1, 2, 5, 10, 15, 20, 30].map((seconds) => seconds * secondMs),
+  ...[1, 2, 3, 5, 10, 15, 20, 30].map((minutes) => minutes * minuteMs),
+  ...[1, 2, 3, 4, 6, 8, 12, 24].map((hours) => hours * hourMs),
+];
 
 function checkSchedule(sampler: Loose, report: Report): void {
   const { every, window, timeout } = sampler;
@@ -194,12 +198,12 @@ function checkSchedule(sampler: Loose, report: Report): void {
 
 function checkStep(stepMs: number, report: Report): void {
   if (hourMs % stepMs === 0 || dayMs % stepMs === 0 || stepMs % dayMs === 0) return;
-  const [unit, steps] =
-    stepMs < hourMs ? ["an hour", usualSteps] : ["a day", ["1h", "2h", "3h", "4h", "6h", "8h", "12h", "1d"]];
-  const lengths = (steps as string[]).map((text) => ({ text, ms: duration(scalar.stepRange).parse(text) }));
-  const below = lengths.findLast(({ ms }) => ms < stepMs)?.text;
-  const above = lengths.find(({ ms }) => ms > stepMs)?.text ?? (stepMs < hourMs ? "1h" : "1d");
-  report(["every"], fault("SCH-005", `does not divide ${unit}`, `use ${below} or ${above}`));
+  const days = Math.floor(stepMs / dayMs);
+  const below = usualStepsMs.findLast((ms) => ms < stepMs) as number;
+  const above = usualStepsMs.find((ms) => ms > stepMs);
+  const [use, or] = above === undefined ? [days * dayMs, (days + 1) * dayMs] : [below, above];
+  const whole = stepMs < hourMs ? "an hour" : "a day";
+  report(["every"], fault("SCH-005", `does not divide ${whole}`, `use ${formatDuration(use)} or ${formatDuration(or)}`));
 }
 
 function checkJudge(sampler: Loose, report: Report): void {
