@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Problem } from "../../src/core/problem.ts";
 import type { Row, TimeWindow } from "../../src/core/model.ts";
 import type { Source } from "../../src/core/ports.ts";
+import { Problem } from "../../src/core/problem.ts";
 import { deadline } from "../../src/core/time.ts";
 
 /** What every source is seeded with: two invoices in the first minute, one at its very end, one in the third. */
@@ -77,7 +77,7 @@ export function sourceContract(subject: SourceCase): void {
       const answers = await Promise.all(
         ["09:00", "09:01", "09:02", "08:00"].map((time) => source.read(minute(time), never)),
       );
-      expect(answers.map((rows) => rows.map((row) => row["orders"]))).toEqual([[2], [1], [1], []]);
+      expect(answers.map((rows) => rows.map((row) => row.orders))).toEqual([[2], [1], [1], []]);
     });
 
     test("one row more than allowed is a Problem, not a cut", async () => {

@@ -7,7 +7,7 @@ import { messageOf } from "../../core/problem.ts";
 export type Question = {
   /** One SELECT with named parameters. */
   readonly query: string;
-  readonly bindings: Readonly<Record<string, string | number>>;
+  readonly bindings: Readonly<Record<string, string | bigint>>;
   /** Rows to read at most; one more is an answer that is too long. */
   readonly rowsMax: number;
 };

@@ -175,10 +175,10 @@ function connectionOf(name: string, connections: ReadonlyMap<string, Connection>
   });
 }
 
-/** A moment as the database writes it. */
-function timeValue(timeMs: number, time: SqliteConnection["time"], zone: string): string | number {
-  if (time === "epoch-ms") return timeMs;
-  if (time === "epoch-s") return timeMs / secondMs;
+/** A moment as the database writes it; whole numbers as bigint, which SQLite takes for integers. */
+function timeValue(timeMs: number, time: SqliteConnection["time"], zone: string): string | bigint {
+  if (time === "epoch-ms") return BigInt(timeMs);
+  if (time === "epoch-s") return BigInt(Math.floor(timeMs / secondMs));
   return new Date(msToWall(timeMs, zone)).toISOString().slice(0, 19).replace("T", " ");
 }
 
