@@ -5,8 +5,9 @@
  * tags within the measurement: `field * 2^20 + tags`. So all series of one field lie side by side at every time, and
  * judging one field of 5,000 series reads one run of rows a time.
  */
+import { matchesAll } from "../../core/labels.ts";
 import type { FieldValue, Point, Tags } from "../../core/model.ts";
-import type { KnownSeries } from "../../core/ports.ts";
+import type { KnownSeries, ReadQuery, Series } from "../../core/ports.ts";
 
 /** A field keeps the kind of its first value, in all series of its measurement, as in InfluxDB. */
 export type FieldKind = "number" | "text" | "boolean";
@@ -155,4 +156,51 @@ function faultOf(value: FieldValue): string | null {
   if (typeof value !== "string") return null;
   if (value.length > textCharsMax) return `is longer than ${textCharsMax} characters`;
   return value.isWellFormed() ? null : "is not well-formed Unicode";
+}
+
+/** Series of one field to read, and what has been read of them so far. */
+export type Pick = {
+  readonly field: Field;
+  readonly first: number;
+  readonly last: number;
+  readonly span: number;
+  /** By the number of the tags, less that of the first. */
+  readonly found: ({ timesMs: number[]; values: FieldValue[] } | undefined)[];
+};
+
+/**
+ * Cuts the matching series into runs of neighbours. A run may hold strangers, which are read and thrown away, as long
+ * as they are fewer than what finding a place in the tree costs.
+ */
+export function pick(measurement: Measurement, field: Field, tags: NonNullable<ReadQuery["tags"]>): Pick[] {
+  const runs: Pick[] = [];
+  let run: { first: number; last: number; wanted: number[] } | undefined;
+  const close = (): void => {
+    if (run === undefined) return;
+    const found: Pick["found"] = [];
+    for (const number of run.wanted) found[number - run.first] = { timesMs: [], values: [] };
+    runs.push({ field, first: run.first, last: run.last, span: run.last - run.first + 1, found });
+  };
+  for (const [number, latestMs] of field.latestMs.entries()) {
+    if (latestMs === undefined || !matchesAll(tags, measurement.tags[number] as Tags)) continue;
+    if (run === undefined || number - run.last > strangersMax) {
+      close();
+      run = { first: number, last: number, wanted: [] };
+    }
+    run.last = number;
+    run.wanted.push(number);
+  }
+  close();
+  return runs;
+}
+
+/** Neighbouring rows that are read in the time in which one place is found. */
+const strangersMax = 16;
+
+export function toSeries(measurement: Measurement, { field, first, found }: Pick): Series[] {
+  return [...found.entries()].flatMap(([offset, series]) => {
+    if (series === undefined || series.timesMs.length === 0) return [];
+    const tags = measurement.tags[first + offset] as Tags;
+    return [{ measurement: measurement.name, tags, field: field.name, ...series }];
+  });
 }

@@ -69,7 +69,7 @@ function memoryFile(): SeriesFile {
 function readOnlyFile(file: string): Omit<SeriesFile, "damaged"> {
   try {
     const database = new Sqlite(file, { readonly: true, fileMustExist: true });
-    checkVersion(database, file);
+    if (checkVersion(database, file) === 0) throw new Error("it holds no series yet");
     return { database, close: () => database.close() };
   } catch (thrown) {
     throw openingProblem(thrown, file);
@@ -207,7 +207,7 @@ class FileLock {
 
 /** A lock file that is no longer a database holds nothing worth keeping. */
 function openLock(path: string): Sqlite.Database {
-  const options = { timeout: 1_000 };
+  const options = { timeout: 200 };
   const database = new Sqlite(path, options);
   try {
     database.pragma("user_version");

@@ -1,6 +1,5 @@
 /** The statements of the series store, prepared once. */
 import type Sqlite from "better-sqlite3";
-import type { SeriesRow } from "./sqlite-catalogue.ts";
 
 export type Cell = number | string;
 
@@ -8,7 +7,7 @@ export type Statements = ReturnType<typeof prepareStatements>;
 
 export function prepareStatements(database: Sqlite.Database) {
   return {
-    series: database.prepare<[], SeriesRow>("select * from series join latest on series_id = id order by id"),
+    series: database.prepare("select * from series join latest on series_id = id order by id"),
     insertSeries: bulkInsert(database, "insert into series (id, measurement, tags, field, kind)", 5),
     insertLatest: bulkInsert(database, "insert or replace into latest (series_id, ts)", 2),
     insertPoints: bulkInsert(database, "insert or replace into points (ts, series_id, value)", 3),

@@ -16,9 +16,8 @@ import type {
 } from "../../core/ports.ts";
 import { messageOf, Problem } from "../../core/problem.ts";
 import { stopwatch } from "../../core/time.ts";
-import { Catalogue, type Field, seriesNumber } from "./sqlite-catalogue.ts";
+import { Catalogue, type Field, type Pick, pick, type SeriesRow, seriesNumber, toSeries } from "./sqlite-catalogue.ts";
 import { isDamage, openSeriesFile, type SeriesFile } from "./sqlite-file.ts";
-import { collect, cut, pick, toSeries } from "./sqlite-read.ts";
 import { type Cell, prepareStatements, type Statements } from "./sqlite-statements.ts";
 
 export const sqlite: Plugin<TimeSeriesStore & Measured, SqliteStoreOptions, StoreDeps> = {
@@ -59,6 +58,7 @@ class SqliteStore implements TimeSeriesStore, Measured {
   #catalogue: Catalogue;
   #dataVersion: unknown;
   #sound = true;
+  #valuesPeak = 0;
   #counts = { written: 0, rejected: 0, expired: 0, reads: 0, readSeconds: 0, writes: 0, writeSeconds: 0 };
 
   constructor(options: SqliteStoreOptions, deps: StoreDeps) {
@@ -148,6 +148,7 @@ class SqliteStore implements TimeSeriesStore, Measured {
         }
       }
     }
+    this.#valuesPeak = Math.max(this.#valuesPeak, this.#valuesMax - leftMax);
     this.#counts.reads += 1;
     this.#counts.readSeconds += elapsedMs() / 1_000;
     return picks.flatMap((each) => toSeries(measurement, each));
@@ -176,10 +177,11 @@ class SqliteStore implements TimeSeriesStore, Measured {
 
   /** A piece ends between two times; one slot is the least that goes at once. */
   #expirePiece(beforeMs: number): { deleted: number; last: boolean } {
-    const { timeAfterRows, deletePoints, deleteLatest, deleteSeries } = this.#statements;
+    const { oldest, timeAfterRows, deletePoints, deleteLatest, deleteSeries } = this.#statements;
     const next = timeAfterRows.get(beforeMs, pieceRows);
     if (next !== undefined) {
-      return { deleted: deletePoints.run(next === this.#oldestMs() ? next + 1 : next).changes, last: false };
+      const endMs = next === oldest.get() ? next + 1 : next;
+      return { deleted: deletePoints.run(endMs).changes, last: false };
     }
     const deleted = deletePoints.run(beforeMs).changes;
     if (deleteSeries.run(beforeMs).changes > 0) {
@@ -189,12 +191,8 @@ class SqliteStore implements TimeSeriesStore, Measured {
     return { deleted, last: true };
   }
 
-  #oldestMs(): number | undefined {
-    return this.#statements.oldest.get();
-  }
-
   #load(): Catalogue {
-    return this.#guard("read", () => new Catalogue(this.#statements.series.iterate()));
+    return this.#guard("read", () => new Catalogue(this.#statements.series.iterate() as Iterable<SeriesRow>));
   }
 
   /** Only of use to a store that looks on: the pragma changes when another process has written. */
@@ -245,6 +243,8 @@ class SqliteStore implements TimeSeriesStore, Measured {
       counter("bellwether_store_read_seconds_total", "Time spent reading series.", counts.readSeconds),
       counter("bellwether_store_writes_total", "Writes of points.", counts.writes),
       counter("bellwether_store_write_seconds_total", "Time spent writing points.", counts.writeSeconds),
+      gauge("bellwether_store_read_values_peak", "Values that the largest read returned.", this.#valuesPeak),
+      gauge("bellwether_store_read_values_limit", "Values that one read may return.", this.#valuesMax),
       gauge("bellwether_store_series", "Series known.", this.#catalogue.seriesCount),
       gauge("bellwether_store_bytes", "Size of the series file and its log.", bytes[0]! + bytes[1]!),
       gauge("bellwether_store_damaged_files", "Damaged files set aside at the start.", this.#file.damaged ? 1 : 0),
@@ -254,6 +254,28 @@ class SqliteStore implements TimeSeriesStore, Measured {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#file.close(this.#sound);
   }
+}
+
+/** Reads a run at some times; returns how many values were wanted. */
+function collect(statements: Statements, { field, first, last, found }: Pick, times: readonly number[]): number {
+  const base = seriesNumber(field, first);
+  const rows = statements.run.all(JSON.stringify(times), base, seriesNumber(field, last));
+  let count = 0;
+  for (const [timeMs, id, value] of rows) {
+    const series = found[id - base];
+    if (series === undefined) continue;
+    series.timesMs.push(timeMs);
+    series.values.push(field.kind === "boolean" ? value === 1 : value);
+    count += 1;
+  }
+  return count;
+}
+
+function cut(times: readonly number[], countMax: number): (readonly number[])[] {
+  if (times.length <= countMax) return times.length === 0 ? [] : [times];
+  const parts: (readonly number[])[] = [];
+  for (let start = 0; start < times.length; start += countMax) parts.push(times.slice(start, start + countMax));
+  return parts;
 }
 
 function counter(name: string, help: string, value: number): Measure {
