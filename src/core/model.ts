@@ -131,6 +131,11 @@ export type Verdict = {
   readonly lossSoFar: number | null;
   /** How many slots were summed to have enough volume; 1 = the slot alone. */
   readonly slotsSummed: number;
+  /**
+   * True where an incident ends here, or where late data took this slot out of one: what was stored of it is void.
+   * Absent: false.
+   */
+  readonly closes?: boolean;
   /** One plain sentence. */
   readonly reason: string;
 };

@@ -1,0 +1,76 @@
+import type { Forecast } from "../../core/model.ts";
+import { type Cells, forecastReach, type Place } from "../cells.ts";
+import { type Gm11, gm11, gm11At } from "../math/gm11.ts";
+import { levelShift } from "../math/levelratios.ts";
+
+/** Least points that GM(1,1) is fitted to. */
+const pointsMin = 4;
+
+/** Above this |a| the model runs away within a few steps; Liu and Lin allow short forecasts up to 0.8. */
+const developmentMax = 0.8;
+
+/** What the forecaster came to; turned into words only where somebody reads them. */
+export type Outlook =
+  | { readonly kind: "value"; readonly value: number; readonly model: Gm11 }
+  | { readonly kind: "points"; readonly points: number; readonly looked: number }
+  | { readonly kind: "far"; readonly slots: number }
+  | { readonly kind: "ratios"; readonly shift: number }
+  | { readonly kind: "development"; readonly a: number }
+  | { readonly kind: "grade"; readonly c: number; readonly p: number };
+
+/**
+ * GM(1,1) for the slot under test, fitted to the last `points` values before slot `now - skip`, incidents left out.
+ * @param skip slots right before the one under test that are under suspicion and must not teach the forecast; at most
+ * the most slots summed
+ */
+export function forecastAt(cells: Cells, place: Place, points: number, skip: number): Outlook {
+  const newest = place.now - 1 - skip;
+  const looked = forecastReach(points);
+  const found: number[] = [];
+  let newestFound = newest;
+  for (let cell = newest; cell > newest - looked && found.length < points; cell -= 1) {
+    const value = cells.values[cell] as number;
+    if (Number.isNaN(value) || cells.inIncident[cell] !== 0) continue;
+    if (found.length === 0) newestFound = cell;
+    found.push(value);
+  }
+  if (found.length < pointsMin) return { kind: "points", points: found.length, looked };
+  // A forecast further ahead than the points it rests on is a guess.
+  if (place.now - newestFound > points) return { kind: "far", slots: place.now - newestFound };
+  found.reverse();
+  const shift = levelShift(found);
+  const size = found.reduce((sum, value) => sum + Math.abs(value), 0) / found.length;
+  const flat = found.every((value) => value === found[0]);
+  // A shift beyond the values' own size would make any series pass.
+  if (!flat && shift > size) return { kind: "ratios", shift: shift / size };
+  const model = gm11(flat ? found : found.map((value) => value + shift));
+  if (Math.abs(model.a) > developmentMax) return { kind: "development", a: model.a };
+  if (model.grade === "unqualified" || Number.isNaN(model.c)) return { kind: "grade", c: model.c, p: model.p };
+  const value = gm11At(model, found.length - 1 + place.now - newestFound) - (flat ? 0 : shift);
+  if (!Number.isFinite(value)) return { kind: "development", a: model.a };
+  return { kind: "value", value, model };
+}
+
+/** The outlook as a verdict carries it. */
+export function forecastOf(outlook: Outlook, points: number): Forecast {
+  switch (outlook.kind) {
+    case "value":
+      return { value: outlook.value, a: outlook.model.a, b: outlook.model.b, grade: outlook.model.grade };
+    case "points":
+      return {
+        value: null,
+        abstained: `${outlook.points} usable points in the last ${outlook.looked} slots, ${pointsMin} needed`,
+      };
+    case "far":
+      return { value: null, abstained: `the newest usable point is ${outlook.slots} slots back` };
+    case "ratios":
+      return { value: null, abstained: `the last ${points} points jump too much for a grey model` };
+    case "development":
+      return { value: null, abstained: `the model runs away, a = ${outlook.a.toFixed(2)}` };
+    case "grade":
+      return {
+        value: null,
+        abstained: `poor fit, C ${outlook.c.toFixed(2)} above 0.65 or P ${outlook.p.toFixed(2)} below 0.70`,
+      };
+  }
+}

@@ -1,0 +1,126 @@
+/** The reason of a verdict: one plain sentence. */
+import type { FieldJudging } from "../core/definitions.ts";
+import type { Baseline, Forecast } from "../core/model.ts";
+import type { ZoneDays } from "./days.ts";
+import { type Decision, onsetNats } from "./decide.ts";
+import { usableDaysMin } from "./detectors/baseline.ts";
+
+export type Facts = {
+  readonly decision: Decision;
+  readonly baseline: Baseline;
+  readonly forecast: Forecast;
+  readonly judging: FieldJudging;
+  readonly field: string;
+  readonly timeMs: number;
+  /** Begin of what goes on, or of what just ended; null = nothing. */
+  readonly sinceMs: number | null;
+  readonly closes: boolean;
+  readonly clock: ZoneDays;
+};
+
+/**
+ * `0 orders at 14:05; 6.1 expected (7-day trimmed 6.2, forecast abstained: ...); 100 % below over 4 slots, since 14:02,
+ * about 21 orders lost`. Times are the sampler's wall clock; the unit is the field's name.
+ */
+export function sentence(facts: Facts): string {
+  const { decision, field, timeMs, clock } = facts;
+  const at = timeOfDay(clock.wallMs(timeMs));
+  if (decision.because === "missing") return missing(facts, at);
+  const head = `${figure(decision.observed as number)} ${field} at ${at}`;
+  if (decision.because === "cold") return `${head}; not judged: ${daysAtHand(facts)}`;
+  const days = `${facts.judging.baseline.days}-day trimmed ${figure(facts.baseline.centre as number)}`;
+  const expected = `${figure(decision.expected as number)} expected (${days}, ${outlook(facts.forecast)})`;
+  return `${head}; ${expected}; ${finding(facts)}`;
+}
+
+function missing(facts: Facts, at: string): string {
+  const { expected } = facts.decision;
+  const wanted = expected === null ? "" : `; ${figure(expected)} expected`;
+  const since = facts.sinceMs === null ? "" : `; the incident since ${moment(facts, facts.sinceMs)} goes on`;
+  return `no ${facts.field} known at ${at}${wanted}; a missing value is not a zero${since}`;
+}
+
+function daysAtHand({ baseline, judging }: Facts): string {
+  const inIncidents = baseline.days.filter((day) => day.use === "incident").length;
+  const left = inIncidents === 0 ? "" : `, ${inIncidents} left out as part of an incident`;
+  return `${baseline.daysUsed} of ${judging.baseline.days} days usable${left}, ${usableDaysMin} needed`;
+}
+
+function outlook(forecast: Forecast): string {
+  return forecast.value === null ? `forecast abstained: ${forecast.abstained}` : `forecast ${figure(forecast.value)}`;
+}
+
+function finding(facts: Facts): string {
+  const { decision } = facts;
+  if (decision.level !== "normal") return `${difference(decision)}${sinceAndLoss(facts)}`;
+  if (facts.closes && facts.sinceMs === null) return "as expected, no longer part of an incident";
+  if (facts.closes) return `as expected again, after trouble since ${moment(facts, facts.sinceMs as number)}`;
+  const failed = decision.gates.find((gate) => !gate.passed);
+  if (decision.because === "forecast") return `${difference(decision)}, but the forecast explains it`;
+  // Only where the percentage stands out does a reader wonder what held it back.
+  const stands = decision.gates.find((gate) => gate.name === "relative")?.passed === true;
+  if (!stands || failed === undefined) return "as expected";
+  return `${difference(decision)}, but ${held(failed.name, failed.measured, failed.needed)}`;
+}
+
+function held(name: string, measured: number, needed: number): string {
+  switch (name) {
+    case "absolute":
+      return `only ${figure(measured)} off, ${figure(needed)} needed`;
+    case "volume":
+      return `only ${figure(measured)} expected, ${figure(needed)} needed to judge`;
+    case "evidence":
+      return `that may be chance: evidence ${measured.toFixed(1)} of ${onsetNats} nats`;
+    default:
+      return "in the direction that does not matter";
+  }
+}
+
+function difference(decision: Decision): string {
+  const side = decision.direction === "up" ? "above" : "below";
+  const over = decision.slotsSummed === 1 ? "" : ` over ${decision.slotsSummed} slots`;
+  // Of next to nothing expected, a percentage says nothing.
+  if (decision.percent >= 100_000) return `far ${side}${over}`;
+  return `${figure(Math.round(decision.percent))} % ${side}${over}`;
+}
+
+function sinceAndLoss(facts: Facts): string {
+  const { ongoing, kind } = facts.decision;
+  if (ongoing === null) return "";
+  const since = `, since ${moment(facts, ongoing.sinceMs)}`;
+  // A sum of ratios or temperatures is no loss.
+  if (kind === "ratio" || figure(Math.abs(ongoing.loss)) === "0") return since;
+  const word = ongoing.loss > 0 ? "lost" : "more than usual";
+  return `${since}, about ${figure(roundedLoss(ongoing.loss))} ${facts.field} ${word}`;
+}
+
+/** "About": whole units, of thousands only three digits. */
+function roundedLoss(loss: number): number {
+  const size = Math.abs(loss);
+  return size < 1 ? size : Number(Math.round(size).toPrecision(Math.max(3, Math.ceil(Math.log10(size + 1)) - 2)));
+}
+
+/** The time of day, with the date where it is another day than the slot's. */
+function moment(facts: Facts, timeMs: number): string {
+  const wallMs = facts.clock.wallMs(timeMs);
+  const sameDay = dateOf(wallMs) === dateOf(facts.clock.wallMs(facts.timeMs));
+  return sameDay ? timeOfDay(wallMs) : `${dateOf(wallMs)} ${timeOfDay(wallMs)}`;
+}
+
+function dateOf(wallMs: number): string {
+  return new Date(wallMs).toISOString().slice(0, 10);
+}
+
+function timeOfDay(wallMs: number): string {
+  return new Date(wallMs).toISOString().slice(11, 16);
+}
+
+/** A number as people say it: whole from 100 on, one decimal below, two digits below 1. */
+export function figure(value: number): string {
+  const size = Math.abs(value);
+  if (size >= 1e15) return value.toExponential(2);
+  if (Number.isInteger(value)) return String(value);
+  if (size >= 100) return String(Math.round(value));
+  if (size >= 1) return String(Number(value.toFixed(1)));
+  return size < 1e-4 ? value.toExponential(1) : String(Number(value.toPrecision(2)));
+}

@@ -1,0 +1,96 @@
+import type { FieldJudging } from "../core/definitions.ts";
+import { type FieldValue, levelNumbers, type Point, type SeriesId, type Verdict } from "../core/model.ts";
+import type { Cells, Ongoing, Place } from "./cells.ts";
+import type { ZoneDays } from "./days.ts";
+import type { Decision } from "./decide.ts";
+import { baselineOf } from "./detectors/baseline.ts";
+import { forecastOf } from "./detectors/forecast.ts";
+import { sentence } from "./sentence.ts";
+
+export type About = {
+  readonly sampler: string;
+  readonly series: SeriesId;
+  readonly judging: FieldJudging;
+  readonly clock: ZoneDays;
+  /** What was going on before this slot. */
+  readonly before: Ongoing | null;
+  /** Whether this slot's own earlier verdict, if there was one, was part of an incident. */
+  readonly wasInIncident: boolean;
+};
+
+/** A decision with everything that a person may ask about it. */
+export function verdictOf(decision: Decision, cells: Cells, place: Place, about: About): Verdict {
+  const { judging, series, before } = about;
+  const baseline = baselineOf(cells, place, judging.baseline.trim);
+  const forecast = forecastOf(decision.outlook, judging.forecast.points);
+  const closes = decision.ongoing === null && (before !== null || about.wasInIncident);
+  const { timeMs } = place;
+  const reason = sentence({
+    decision,
+    baseline,
+    forecast,
+    judging,
+    field: series.field,
+    timeMs,
+    sinceMs: decision.ongoing?.sinceMs ?? before?.sinceMs ?? null,
+    closes,
+    clock: about.clock,
+  });
+  return {
+    sampler: about.sampler,
+    series,
+    timeMs,
+    stepMs: place.stepMs,
+    state: decision.state,
+    level: decision.level,
+    observed: decision.observed,
+    expected: decision.expected,
+    lower: decision.lower,
+    upper: decision.upper,
+    forecast,
+    baseline,
+    evidence: decision.evidence,
+    gates: decision.gates,
+    direction: decision.direction,
+    sinceMs: decision.ongoing?.sinceMs ?? null,
+    lossSoFar: decision.ongoing?.loss ?? null,
+    slotsSummed: decision.slotsSummed,
+    ...(closes ? { closes } : {}),
+    reason,
+  };
+}
+
+/** Name of the measurement that holds the verdicts on `measurement`. */
+export function verdictMeasurement(measurement: string): string {
+  return `${measurement}_verdict`;
+}
+
+/**
+ * A verdict as it is stored: measurement `<measurement>_verdict`, the series' tags and `field`, time of the slot.
+ * Numbers that are absent are left out. `since`, `loss` and `direction` are there while something is going on; `since`
+ * is 0 where it ends. From them alone the next slot, after a restart too, knows what goes on.
+ */
+export function verdictPoint(verdict: Verdict): Point {
+  const { series } = verdict;
+  const fields: Record<string, FieldValue> = { level: levelNumbers[verdict.level], reason: verdict.reason };
+  const numbers = {
+    observed: verdict.observed,
+    expected: verdict.expected,
+    lower: verdict.lower,
+    upper: verdict.upper,
+    forecast: verdict.forecast.value,
+    evidence: verdict.evidence,
+    since: verdict.closes === true ? 0 : verdict.sinceMs,
+    loss: verdict.lossSoFar,
+  };
+  for (const [name, value] of Object.entries(numbers)) {
+    if (value !== null && Number.isFinite(value)) fields[name] = value;
+  }
+  if (verdict.sinceMs !== null && verdict.direction !== null) fields.direction = verdict.direction;
+  return {
+    measurement: verdictMeasurement(series.measurement),
+    tags: { ...series.tags, field: series.field },
+    fields,
+    timeMs: verdict.timeMs,
+  };
+}
