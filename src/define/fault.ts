@@ -36,7 +36,8 @@ export function suggestion(word: string, known: readonly string[]): string | nul
     known.map((each) => each.toLowerCase()),
   );
   const meant = known.find((each) => each.toLowerCase() === near) as string;
-  const far = Math.max(1, Math.floor(Math.max(word.length, meant.length) / 3));
+  // Two letters that changed places are two edits.
+  const far = word.length < 4 ? 1 : Math.max(2, Math.floor(word.length / 3));
   return distance(word.toLowerCase(), near) <= far ? `did you mean "${meant}"?` : null;
 }
 
@@ -124,8 +125,8 @@ function wording(issue: Issue, path: Path, scope: Scope): string {
   if (issue.code === "invalid_value") {
     return fault("CFG-019", "unknown value", oneOf(typeof value === "string" ? value : "", issue.values.map(String)));
   }
-  if (issue.code === "too_small") return fault("CFG-019", `wants at least ${issue.minimum}${units[issue.origin] ?? ""}`);
-  if (issue.code === "too_big") return fault("CFG-019", `wants at most ${issue.maximum}${units[issue.origin] ?? ""}`);
+  if (issue.code === "too_small") return fault("CFG-019", `wants ${issue.minimum} or more${units[issue.origin] ?? ""}`);
+  if (issue.code === "too_big") return fault("CFG-019", `wants ${issue.maximum} or fewer${units[issue.origin] ?? ""}`);
   return fault("CFG-019", issue.message);
 }
 

@@ -63,7 +63,7 @@ export function contextOf(options: LoadOptions): () => ReadContext {
 export async function readFound(dir: string, found: Found, context: ReadContext): Promise<FileResult> {
   const bytes = await readBytes(dir, found);
   const { file, kind } = found;
-  if (bytes instanceof Problem) return { file, kind, readable: false, entries: [], problems: [bytes] };
+  if (bytes instanceof Problem) return { file, digest: "", kind, readable: false, entries: [], problems: [bytes] };
   return readDefinitions(file, kind, bytes, context);
 }
 
@@ -79,12 +79,12 @@ export function inOrder(problems: readonly Problem[]): Problem[] {
 }
 
 function locate(dir: string, path: string): string | Problem {
-  const found = [resolve(path), resolve(dir, path)].find((each) => existsSync(each));
-  if (found === undefined) {
+  const found = [resolve(path), resolve(dir, path)].filter((each) => existsSync(each));
+  if (found.length === 0) {
     return new Problem("no such file or folder", { code: "CFG-020", where: path, fix: "check the path" });
   }
-  const inside = relative(resolve(dir), found);
-  if (staysInside(inside)) return inside.split(sep).join("/");
+  const inside = found.map((each) => relative(resolve(dir), each)).find(staysInside);
+  if (inside !== undefined) return inside.split(sep).join("/");
   return new Problem("outside the config folder", { code: "CFG-015", where: path, fix: `name a path below ${dir}` });
 }
 

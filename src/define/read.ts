@@ -1,4 +1,5 @@
 /** One file to its definitions: everything that can be said without looking at other files. */
+import { createHash } from "node:crypto";
 import { z } from "zod";
 import type { Calendar, Connection, Group, Person, Place, Route, Rule, Sampler } from "../core/definitions.ts";
 import { Problem } from "../core/problem.ts";
@@ -55,6 +56,8 @@ export type Entry = {
 /** `readable` false: nobody knows which names the file would define. */
 export type FileResult = {
   readonly file: string;
+  /** Equal for equal content; empty where nothing could be read. */
+  readonly digest: string;
   readonly kind: FileKind;
   readonly readable: boolean;
   readonly entries: readonly Entry[];
@@ -70,21 +73,17 @@ export type ReadContext = SecretOptions & {
 
 export function readDefinitions(file: string, kind: FileKind, bytes: Uint8Array, context: ReadContext): FileResult {
   const { document, problems } = readDocument(file, bytes);
-  if (document === null) return { file, kind, readable: false, entries: [], problems };
+  const digest = createHash("sha256").update(bytes).digest("hex");
+  if (document === null) return { file, digest, kind, readable: false, entries: [], problems };
   const reader = new EntryReader(document, kind, context, problems);
   const before = problems.length;
   reader.read();
-  return {
-    file,
-    kind,
-    readable: true,
-    entries: before === 0 ? reader.entries : reader.entries.map(asFaulty),
-    problems,
-  };
+  const entries = before === 0 ? reader.entries : reader.entries.map(asFaulty);
+  return { file, digest, kind, readable: true, entries, problems };
 }
 
 /** Duplicate keys and the like: what the file means is in doubt, which names it speaks of is not. */
-export function asFaulty(entry: Entry): Entry {
+function asFaulty(entry: Entry): Entry {
   return { ...entry, definition: null };
 }
 

@@ -197,7 +197,7 @@ function checkSchedule(sampler: Loose, report: Report): void {
 }
 
 function checkStep(stepMs: number, report: Report): void {
-  if (hourMs % stepMs === 0 || dayMs % stepMs === 0 || stepMs % dayMs === 0) return;
+  if (stepMs < hourMs ? hourMs % stepMs === 0 : dayMs % stepMs === 0 || stepMs % dayMs === 0) return;
   const days = Math.floor(stepMs / dayMs);
   const below = usualStepsMs.findLast((ms) => ms < stepMs) as number;
   const above = usualStepsMs.find((ms) => ms > stepMs);

@@ -142,10 +142,10 @@ export class DefinitionWatcher implements Measured {
     for (const found of files) {
       const known = this.#tracked.get(found.file);
       const { inForce = null, inForceMs = context.nowMs } = known ?? {};
-      let onDisk = known?.stamp === found.stamp ? known.onDisk : null;
-      if (onDisk === null || refersToNothing(onDisk)) {
+      let onDisk = known?.onDisk ?? null;
+      if (onDisk === null || known?.stamp !== found.stamp || refersToNothing(onDisk)) {
         const again = await readFound(this.#options.dir, found, context);
-        if (onDisk === null || textOf(again.problems) !== textOf(onDisk.problems)) onDisk = again;
+        if (onDisk?.digest !== again.digest || textOf(onDisk.problems) !== textOf(again.problems)) onDisk = again;
       }
       tracked.set(found.file, { stamp: found.stamp, onDisk, inForce, inForceMs });
     }
