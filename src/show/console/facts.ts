@@ -60,6 +60,7 @@ export type Mail = MailSummary & {
 export type Acts = {
   /** `expectedVersion`: the incident's version that the person saw; absent = whatever it is now. */
   readonly acknowledge: (incidentId: string, by: string, expectedVersion?: number) => Promise<Acknowledgement>;
+  /** @throws Problems with every fault of the draft */
   readonly addSilence: (draft: SilenceDraft) => Promise<Silence>;
   /** False: there is no such silence, or it has ended. */
   readonly endSilence: (id: string, by: string) => Promise<boolean>;

@@ -3,7 +3,7 @@ import type { FastifyError, FastifyInstance, FastifyReply } from "fastify";
 import { hasZodFastifySchemaValidationErrors } from "fastify-type-provider-zod";
 import type { z } from "zod";
 import type { Log } from "../../core/ports.ts";
-import { messageOf, Problem, type ProblemOptions } from "../../core/problem.ts";
+import { messageOf, Problem, type ProblemOptions, Problems } from "../../core/problem.ts";
 import type { problem } from "./api.ts";
 
 type Details = z.infer<typeof problem>;
@@ -67,6 +67,13 @@ function detailsOf(error: FastifyError): Details {
   if (error instanceof Refusal) {
     const errors = error.path === undefined ? undefined : [{ path: error.path, detail: error.message }];
     return { ...about(error.status, error.message, error), ...(errors && { errors }), ...error.extra };
+  }
+  // Several faults at once are of a draft that the caller sent.
+  if ((error as unknown) instanceof Problems) {
+    const { problems } = error as unknown as Problems;
+    const errors = problems.map(({ path, message }) => ({ path: path ?? "body", detail: message }));
+    const fix = problems.map((each) => each.fix).filter((each) => each !== undefined);
+    return { ...about(400, problems.map(({ message }) => message).join("; "), { fix: fix.join("; ") }), errors };
   }
   // Problems hold no secrets: what the store or the state database could not do may be told.
   if ((error as unknown) instanceof Problem) {

@@ -1,15 +1,12 @@
 /** Silences: list, add, end. */
 import { z } from "zod";
-import { parseMatcher } from "../../../core/labels.ts";
-import { dayMs, minuteMs, parseTimeMs } from "../../../core/time.ts";
+import { parseTimeMs } from "../../../core/time.ts";
 import { silence, silencePage } from "../api.ts";
 import type { Facts } from "../facts.ts";
 import { asked, Refusal } from "../problems.ts";
 import type { Api } from "../server.ts";
 import { silenceView } from "../views.ts";
 
-/** The longest promise not to want to hear. */
-const silenceMsMax = 30 * dayMs;
 const silencesMax = 500;
 
 const time = z.string().max(40).describe("ISO 8601 with a zone, `now`, or `now+2h`");
@@ -46,10 +43,11 @@ export function silenceRoutes(api: Api, facts: Facts): void {
     },
     handler: async ({ body }, reply) => {
       const nowMs = facts.clock.nowMs();
-      for (const [index, matcher] of body.matchers.entries()) asked(`matchers.${index}`, () => parseMatcher(matcher));
       const startsMs = asked("starts", () => parseTimeMs(body.starts, nowMs));
       const endsMs = asked("ends", () => parseTimeMs(body.ends, nowMs));
-      checkSpan(startsMs, endsMs, nowMs);
+      if (endsMs <= nowMs) {
+        throw new Refusal(400, "it would have ended already", { path: "ends", fix: "give an end in the future" });
+      }
       const { matchers, reason, author } = body;
       const added = await facts.act.addSilence({ matchers, reason, author, startsMs, endsMs });
       return reply.code(201).send(silenceView(added, nowMs));
@@ -71,16 +69,4 @@ export function silenceRoutes(api: Api, facts: Facts): void {
       throw new Refusal(404, "there is no such silence, or it has ended", { fix: "see /api/v1/silences" });
     },
   });
-}
-
-function checkSpan(startsMs: number, endsMs: number, nowMs: number): void {
-  if (endsMs <= Math.max(startsMs, nowMs)) {
-    throw new Refusal(400, "it would end before it begins", { path: "ends", fix: "give a later end" });
-  }
-  if (startsMs < nowMs - minuteMs) {
-    throw new Refusal(400, "it would begin in the past", { path: "starts", fix: "leave `starts` out to begin now" });
-  }
-  if (endsMs - startsMs > silenceMsMax) {
-    throw new Refusal(400, "it would last longer than 30 days", { path: "ends", fix: "give an end within 30 days" });
-  }
 }
