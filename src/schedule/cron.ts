@@ -17,6 +17,8 @@ const jitterMsMax = 5 * secondMs;
 /** How far ahead the next slot is looked for: past every 29 February, and past every week of active hours. */
 const everyHorizonMs = 9 * dayMs;
 const cronHorizonMs = 5 * 366 * dayMs;
+/** How far back the newest slot is looked for. */
+const latestHorizonMs = 366 * dayMs;
 
 /** No zone moves its clock by more at once (Antarctica/Troll moves by two hours). */
 const clockChangeMsMax = 3 * hourMs;
@@ -43,6 +45,21 @@ export function slotsEndingIn(sampler: Sampler, afterMs: number, untilMs: number
 export function nextSlot(sampler: Sampler, afterMs: number): Slot | null {
   const horizonMs = sampler.schedule.kind === "every" ? everyHorizonMs + sampler.schedule.stepMs : cronHorizonMs;
   return slotsEndingIn(sampler, afterMs, afterMs + horizonMs, 1)[0] ?? null;
+}
+
+/** The active slot that holds `timeMs`; null if there is none. Slots of a cron schedule may overlap: the first to end. */
+export function slotHolding(sampler: Sampler, timeMs: number): Slot | null {
+  const [slot] = slotsEndingIn(sampler, timeMs, timeMs + sampler.schedule.stepMs, 1);
+  return slot !== undefined && slot.startMs <= timeMs ? slot : null;
+}
+
+/** The newest active slot that ends by `untilMs`; null if there was none in the last {@link latestHorizonMs}. */
+export function latestSlot(sampler: Sampler, untilMs: number): Slot | null {
+  for (let backMs = 2 * sampler.schedule.stepMs; ; backMs *= 2) {
+    const lookMs = Math.min(backMs, latestHorizonMs);
+    const slot = slotsEndingIn(sampler, untilMs - lookMs, untilMs, Number.POSITIVE_INFINITY).at(-1);
+    if (slot !== undefined || lookMs === latestHorizonMs) return slot ?? null;
+  }
 }
 
 /**

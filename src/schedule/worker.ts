@@ -70,17 +70,22 @@ export class SlotWorker implements Measured {
   async #handle(job: JobOf<"slot">, signal: AbortSignal): Promise<void> {
     if (signal.aborted || this.#busy.has(job.sampler)) return;
     this.#busy.add(job.sampler);
+    let retry: { record: SlotRecord; atMs: number } | null = null;
     try {
       const record = await this.#leaseOldest(job.sampler);
       if (record === null) return;
-      await this.#run(record, signal);
+      const { state, dueMs } = await this.#run(record, signal);
+      if (state === "due" && dueMs !== undefined) retry = { record, atMs: dueMs };
     } finally {
       this.#busy.delete(job.sampler);
     }
     if (signal.aborted) return;
-    const next = await this.#deps.slots.readyOf(job.sampler, this.#deps.clock.nowMs());
+    const nowMs = this.#deps.clock.nowMs();
+    const next = retry?.record ?? (await this.#deps.slots.readyOf(job.sampler, nowMs));
+    if (next === null) return;
+    const delayMs = retry === null ? 0 : Math.max(0, retry.atMs - nowMs);
     // A queue that is closing takes nothing more; the slot stays due.
-    if (next !== null) await this.#deps.queue.add(slotJob(next)).catch(() => {});
+    await this.#deps.queue.add(slotJob(next), { delayMs }).catch(() => {});
   }
 
   async #leaseOldest(sampler: string): Promise<SlotRecord | null> {
@@ -90,7 +95,7 @@ export class SlotWorker implements Measured {
     return oldest === null ? null : await slots.lease(oldest, owner, nowMs, nowMs + leaseMs);
   }
 
-  async #run(record: SlotRecord, signal: AbortSignal): Promise<void> {
+  async #run(record: SlotRecord, signal: AbortSignal): Promise<Outcome> {
     const { clock, slots, owner, log } = this.#deps;
     const startedMs = clock.nowMs();
     const ended = new AbortController();
@@ -105,6 +110,7 @@ export class SlotWorker implements Measured {
     this.#tally.count(record, kept ? outcome.state : "lost", startedMs, nowMs);
     if (!kept)
       log.warn({ sampler: record.sampler, startMs: record.startMs }, "a lease was lost: another worker has the slot");
+    return outcome;
   }
 
   async #outcome(record: SlotRecord, running: AbortSignal, stopping: AbortSignal): Promise<Outcome> {
