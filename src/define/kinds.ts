@@ -1,13 +1,20 @@
 /** What this build can read from and send through: adapters hand their schemas in, so that define imports none. */
 import { z } from "zod";
+import type { Problem } from "../core/problem.ts";
 import { fault } from "./fault.ts";
 
 export type Kinds = {
-  /** Source kind to the schema of its options, and of the kinds of connection that it can use. */
-  readonly sources: Readonly<
-    Record<string, { readonly options: z.ZodType; readonly connections?: Readonly<Record<string, z.ZodType>> }>
-  >;
+  readonly sources: Readonly<Record<string, SourceKind>>;
   readonly notifiers: readonly string[];
+};
+
+/** The part of a source's plug-in that definitions are checked by. */
+type SourceKind = {
+  readonly options: z.ZodType;
+  /** Kinds of connection that it can use, to the schema of their options. */
+  readonly connections?: Readonly<Record<string, z.ZodType>>;
+  // biome-ignore lint/suspicious/noExplicitAny: what its own schema makes of the options, which only it knows
+  warnings?(options: any): readonly Problem[];
 };
 
 /** A map with exactly one key, the kind, and that kind's options. */

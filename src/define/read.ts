@@ -136,8 +136,22 @@ class EntryReader {
 
   #sampler(): void {
     const { schemas, zone } = this.#context;
-    this.#entry("sampler", this.#nameAt([]), [], schemas.sampler, (written, place) => toSampler(written, place, zone));
+    this.#entry("sampler", this.#nameAt([]), [], schemas.sampler, (written, place) => {
+      const sampler = toSampler(written, place, zone);
+      this.#warnings(sampler.source);
+      return sampler;
+    });
     this.#clockChanges();
+  }
+
+  /** What the source itself finds unwise. */
+  #warnings({ kind, options }: Sampler["source"]): void {
+    for (const warning of this.#context.kinds.sources[kind]?.warnings?.(options) ?? []) {
+      const path = ["source", kind, ...(warning.path?.split(".") ?? [])];
+      const { code, fix, severity } = warning;
+      const where = this.#document.where(path);
+      this.problems.push(new Problem(warning.message, { code, where, path: formatPath(path), fix, severity }));
+    }
   }
 
   #clockChanges(): void {

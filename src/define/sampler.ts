@@ -203,7 +203,10 @@ function checkStep(stepMs: number, report: Report): void {
   const above = usualStepsMs.find((ms) => ms > stepMs);
   const [use, or] = above === undefined ? [days * dayMs, (days + 1) * dayMs] : [below, above];
   const whole = stepMs < hourMs ? "an hour" : "a day";
-  report(["every"], fault("SCH-005", `does not divide ${whole}`, `use ${formatDuration(use)} or ${formatDuration(or)}`));
+  report(
+    ["every"],
+    fault("SCH-005", `does not divide ${whole}`, `use ${formatDuration(use)} or ${formatDuration(or)}`),
+  );
 }
 
 function checkJudge(sampler: Loose, report: Report): void {

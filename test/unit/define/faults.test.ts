@@ -14,13 +14,13 @@ const connections = "rules/connections.yaml";
 
 /** Ten uses of the list before, nine times over: 10^9 values if anybody expands it. */
 const aliasBomb = ["a: &a [x,x,x,x,x,x,x,x,x,x]"]
-  .concat(
-    [..."bcdefghi"].map((key, index) => `${key}: &${key} [${Array(10).fill(`*${"abcdefgh"[index]}`).join(",")}]`),
-  )
+  .concat([..."bcdefghi"].map((key, index) => `${key}: &${key} [${Array(10).fill(`*${"abcdefgh"[index]}`).join(",")}]`))
   .join("\n");
 /** Few uses, yet 3^12 values. */
 const slyBomb = ["a: &a [x,x,x]"]
-  .concat([..."bcdefghijkl"].map((key, index) => `${key}: &${key} [${Array(3).fill(`*${"abcdefghijk"[index]}`).join(",")}]`))
+  .concat(
+    [..."bcdefghijkl"].map((key, index) => `${key}: &${key} [${Array(3).fill(`*${"abcdefghijk"[index]}`).join(",")}]`),
+  )
   .join("\n");
 
 const inFiles: Row[] = [
@@ -57,7 +57,9 @@ const inFiles: Row[] = [
   {
     id: "B3",
     about: "10,001 rules",
-    files: { "rules/detect/r.yaml": `rules:\n${Array.from({ length: 10_001 }, (_, i) => `- { name: r${i} }\n`).join("")}` },
+    files: {
+      "rules/detect/r.yaml": `rules:\n${Array.from({ length: 10_001 }, (_, i) => `- { name: r${i} }\n`).join("")}`,
+    },
     says: [
       "CFG-003 rules/detect/r.yaml:10002:3 - more than 10000 definitions of kind rule (got 10001); " +
         "those from here on are left out. Fix: define fewer.",
@@ -144,7 +146,9 @@ const inFiles: Row[] = [
     id: "B8",
     about: `${key}: ${value} where text is wanted`,
     files: { ...base, [file]: sampler({ labels: `{ ${key}: ${value} }` }) },
-    says: [`CFG-008 ${file}:8:${13 + (key as string).length} labels.${key} - wants text (got ${shown}). Fix: quote it: "${shown}".`],
+    says: [
+      `CFG-008 ${file}:8:${13 + (key as string).length} labels.${key} - wants text (got ${shown}). Fix: quote it: "${shown}".`,
+    ],
   })),
   {
     id: "B8",
@@ -186,7 +190,10 @@ const inFiles: Row[] = [
   {
     id: "B11",
     about: "rules in a ring",
-    files: { "rules/detect/r.yaml": "rules:\n- { name: a, needs: [b] }\n- { name: b, needs: [c] }\n- { name: c, needs: [a] }\n" },
+    files: {
+      "rules/detect/r.yaml":
+        "rules:\n- { name: a, needs: [b] }\n- { name: b, needs: [c] }\n- { name: c, needs: [a] }\n",
+    },
     says: [
       "CFG-011 rules/detect/r.yaml:2:3 needs - rules need each other in a ring: a -> b -> c -> a. " +
         "Fix: remove one of the needs.",
@@ -296,7 +303,9 @@ const aboutTime: Row[] = [
     id: "B17",
     about: "cron with an hour that is none",
     files: { ...base, [file]: sampler({ every: null, cron: "0 25 * * *", window: "1h" }) },
-    says: [`SCH-001 ${file}:7:7 cron - "25" is no valid hour (got "0 25 * * *"). Fix: write for example 0 5 * * mon-fri.`],
+    says: [
+      `SCH-001 ${file}:7:7 cron - "25" is no valid hour (got "0 25 * * *"). Fix: write for example 0 5 * * mon-fri.`,
+    ],
   },
   ...["0 0 30 2 *", "0 0 31 4,6 *", "0 0 31 9 mon"].map((expression) => ({
     id: "B18",
@@ -345,7 +354,8 @@ const aboutTime: Row[] = [
     id: "B21",
     about: `every: ${every}`,
     files: { ...base, [file]: sampler({ every: every as string }) },
-    says: whole === "" ? [] : [`SCH-005 ${file}:4:8 every - does not divide ${whole} (got "${every}"). Fix: use ${use}.`],
+    says:
+      whole === "" ? [] : [`SCH-005 ${file}:4:8 every - does not divide ${whole} (got "${every}"). Fix: use ${use}.`],
   })),
   ...[
     ["30 2 * * *", "America/New_York", "2026-03-08 runs at 03:00"],

@@ -82,9 +82,23 @@ describe("a definition at fault hurts only itself", () => {
   });
 });
 
+test("what a source finds unwise is said and stops nothing", async () => {
+  const source = "{ sql: { connection: shop, query: select 2 } }";
+  const { definitions, problems } = await load({ ...base, "samplers/a.yaml": sampler({ source }) });
+  expect(messages({ problems })).toEqual([
+    "SQL-W11 samplers/a.yaml:5:43 source.sql.query - always the same. Fix: ask for a slot.",
+  ]);
+  expect(problems[0]?.severity).toBe("warning");
+  expect(definitions.samplers.size).toBe(1);
+});
+
 describe("names that are used lead to names that are defined", () => {
   test.each([
-    ["owner", { owner: "shop-taem" }, 'owner - unknown person or group "shop-taem". Fix: one of shop-team, ana (did you mean "shop-team"?).'],
+    [
+      "owner",
+      { owner: "shop-taem" },
+      'owner - unknown person or group "shop-taem". Fix: one of shop-team, ana (did you mean "shop-team"?).',
+    ],
     ["group", { group: "nobody" }, 'group - unknown person or group "nobody". Fix: one of shop-team, ana.'],
     [
       "connection",

@@ -28,12 +28,50 @@ const kind = fc.constantFrom(...fileKinds);
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 const words = fc.constantFrom(
-  ...["name", "title", "owner", "every", "cron", "window", "zone", "active", "days", "hours", "timeout", "source", "sql"],
+  ...[
+    "name",
+    "title",
+    "owner",
+    "every",
+    "cron",
+    "window",
+    "zone",
+    "active",
+    "days",
+    "hours",
+    "timeout",
+    "source",
+    "sql",
+  ],
   ...["connection", "query", "point", "measurement", "tags", "fields", "empty", "judge", "baseline", "trim", "floor"],
-  ...["percent", "critical_percent", "labels", "rules", "match", "needs", "route", "routes", "group", "group_by", "people"],
+  ...[
+    "percent",
+    "critical_percent",
+    "labels",
+    "rules",
+    "match",
+    "needs",
+    "route",
+    "routes",
+    "group",
+    "group_by",
+    "people",
+  ],
   ...["groups", "members", "steps", "notifier", "to", "wait", "email", "phone", "calendars", "holidays", "connections"],
   ...["sqlite", "file", "password", "__proto__", "constructor", "2026-12-25", "1m", "7m", "0 5 * * *", "0 0 30 2 *"],
-  ...["mon-fri", "08:00-17:00", "zero", "Europe/London", "GMT+8", "2 of 3", 'a="1"', 'a=~"("', "env:X", "file:../x", "no"],
+  ...[
+    "mon-fri",
+    "08:00-17:00",
+    "zero",
+    "Europe/London",
+    "GMT+8",
+    "2 of 3",
+    'a="1"',
+    'a=~"("',
+    "env:X",
+    "file:../x",
+    "no",
+  ],
 );
 const scalar = fc.oneof(words, words, fc.integer(), fc.double(), fc.boolean(), fc.constant(null), fc.string());
 const tree = fc.letrec((tie) => ({
@@ -61,7 +99,9 @@ describe("whatever a file holds, reading it ends in definitions and Problems", (
 
   test("a sound file with one piece cut out or put in", () => {
     const sound = sampler({ judge: "{ orders: { floor: { percent: 30 } } }", active: '{ hours: "08:00-17:00" }' });
-    const cut = fc.nat(sound.length).chain((from) => fc.tuple(fc.constant(from), fc.nat(20), fc.string({ maxLength: 5 })));
+    const cut = fc
+      .nat(sound.length)
+      .chain((from) => fc.tuple(fc.constant(from), fc.nat(20), fc.string({ maxLength: 5 })));
     fc.assert(
       fc.property(cut, ([from, length, piece]) => {
         read("sampler", bytesOf(sound.slice(0, from) + piece + sound.slice(from + length)));

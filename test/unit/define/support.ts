@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { onTestFinished } from "vitest";
 import { z } from "zod";
-import { formatProblem } from "../../../src/core/problem.ts";
+import { formatProblem, Problem } from "../../../src/core/problem.ts";
 import { type Kinds, type Loaded, type LoadOptions, loadDefinitions } from "../../../src/define/load.ts";
 import { SimulatedClock } from "../../support/clock.ts";
 
@@ -11,6 +11,17 @@ import { SimulatedClock } from "../../support/clock.ts";
 export const kinds: Kinds = {
   sources: {
     sql: {
+      warnings: ({ query }) =>
+        query === "select 2"
+          ? [
+              new Problem("always the same", {
+                code: "SQL-W11",
+                path: "query",
+                fix: "ask for a slot",
+                severity: "warning",
+              }),
+            ]
+          : [],
       options: z.strictObject({
         connection: z.string().describe("a name in rules/connections.yaml"),
         query: z.string().describe("one SELECT"),
@@ -21,7 +32,10 @@ export const kinds: Kinds = {
         postgres: z.strictObject({ host: z.string(), user: z.string().optional(), password: z.string().optional() }),
       },
     },
-    http: { options: z.strictObject({ url: z.string(), connection: z.string() }), connections: { web: z.strictObject({}) } },
+    http: {
+      options: z.strictObject({ url: z.string(), connection: z.string() }),
+      connections: { web: z.strictObject({}) },
+    },
   },
   notifiers: ["email", "webhook"],
 };
