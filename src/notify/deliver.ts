@@ -7,7 +7,8 @@ import type { Message, OutboxItem } from "../core/model.ts";
 import type { Clock, Log, Measure, Measured, Notifier } from "../core/ports.ts";
 import { Problem, toProblem } from "../core/problem.ts";
 import { deadline, hourMs, minuteMs, secondMs } from "../core/time.ts";
-import type { State } from "../state/database.ts";
+import type { AuditLog } from "../state/audit.ts";
+import type { Outbox } from "../state/outbox.ts";
 import { markRepeat } from "./render.ts";
 
 /** How often a message is handed over at most: five times within ten minutes. */
@@ -25,7 +26,7 @@ const uncertainText = "may have arrived: ";
 
 export type DelivererOptions = {
   readonly clock: Clock;
-  readonly state: Pick<State, "outbox" | "audit">;
+  readonly state: { readonly outbox: Pick<Outbox, "claim" | "settle">; readonly audit: Pick<AuditLog, "add"> };
   readonly notifiers: ReadonlyMap<string, Notifier>;
   readonly log: Log;
   /** Name of this process among those that share the outbox. */

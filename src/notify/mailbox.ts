@@ -60,27 +60,20 @@ export class Mailbox {
     };
   }
 
-  /** Forgets messages written before `beforeMs`. @returns how many went */
+  /** Forgets messages written before `beforeMs`, and what a crash left of older ones. @returns how many went */
   async expire(beforeMs: number): Promise<number> {
     let gone = 0;
     for (const name of await this.#names()) {
-      const path = join(this.#dir, name);
-      const found = await stat(path).catch(() => null);
-      if (found === null || found.mtimeMs >= beforeMs) continue;
-      await rm(path, { force: true });
-      await rm(join(this.#dir, ".by-id", name.replace(/^[^-]*-/, "").replace(/\.eml$/, "")), { force: true });
-      gone += 1;
+      if (await removeOlder(join(this.#dir, name), beforeMs)) gone += 1;
     }
+    const byId = join(this.#dir, ".by-id");
+    for (const name of await namesIn(byId)) await removeOlder(join(byId, name), beforeMs);
     return gone;
   }
 
   /** Names begin with their time, so they sort by it. */
   async #names(): Promise<string[]> {
-    const names = await readdir(this.#dir).catch((thrown: NodeJS.ErrnoException) => {
-      if (thrown.code === "ENOENT") return [];
-      throw thrown;
-    });
-    return names.filter((name) => fileName.test(name)).sort((a, b) => (a < b ? 1 : -1));
+    return (await namesIn(this.#dir)).filter((name) => fileName.test(name)).sort((a, b) => (a < b ? 1 : -1));
   }
 
   async #summary(name: string): Promise<MailSummary | null> {
@@ -96,6 +89,20 @@ export class Mailbox {
       await file.close();
     }
   }
+}
+
+async function namesIn(dir: string): Promise<string[]> {
+  return readdir(dir).catch((thrown: NodeJS.ErrnoException) => {
+    if (thrown.code === "ENOENT") return [];
+    throw thrown;
+  });
+}
+
+async function removeOlder(path: string, beforeMs: number): Promise<boolean> {
+  const found = await stat(path).catch(() => null);
+  if (found === null || found.mtimeMs >= beforeMs) return false;
+  await rm(path, { force: true });
+  return true;
 }
 
 function summary(id: string, mail: Email, mtimeMs: number): MailSummary {

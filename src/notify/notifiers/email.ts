@@ -2,7 +2,7 @@
  * E-mail: through an SMTP server, or, where none is set, into a folder of `.eml` files (the mailbox) that the console
  * shows. Text, HTML and the inline chart are one message either way.
  */
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { link, mkdir, open, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { createTransport, type NodemailerError, type SendMailOptions } from "nodemailer";
@@ -21,10 +21,11 @@ export type EmailOptions = {
   readonly mailboxDir: string;
   /** Sender, `Bellwether <bellwether@localhost>`. */
   readonly from: string;
+  /** From the first byte to the server's last word on one message. Default 10 s. */
+  readonly timeoutMs?: number | undefined;
 };
 
-/** From the first byte to the server's last word on one message. */
-const sendTimeoutMs = 10_000;
+const timeoutMsDefault = 10_000;
 const connectionsMax = 4;
 
 const oneAddress = /^[^\s@,;:<>"()[\]\\]{1,64}@[^\s@,;:<>"()[\]\\]{1,255}$/;
@@ -49,6 +50,7 @@ export const email: Plugin<Notifier, EmailOptions, NotifierDeps> = {
       .string()
       .min(3)
       .refine((text) => !hasBreak(text), "a sender is one line"),
+    timeoutMs: z.int().min(100).max(60_000).optional(),
   }),
   create: (options, deps) =>
     options.smtpUrl === undefined
@@ -100,11 +102,14 @@ function domainOf(from: string): string {
 
 class SmtpNotifier implements Notifier {
   readonly #from: string;
+  readonly #timeoutMs: number;
   readonly #deps: NotifierDeps;
   readonly #transport;
 
   constructor(options: EmailOptions, url: string, deps: NotifierDeps) {
+    const timeoutMs = options.timeoutMs ?? timeoutMsDefault;
     this.#from = options.from;
+    this.#timeoutMs = timeoutMs;
     this.#deps = deps;
     this.#transport = createTransport({
       url,
@@ -112,20 +117,20 @@ class SmtpNotifier implements Notifier {
       maxConnections: connectionsMax,
       // Whether a message is sent again is decided by the outbox, which counts attempts.
       maxRequeues: 0,
-      connectionTimeout: sendTimeoutMs,
-      greetingTimeout: sendTimeoutMs,
-      socketTimeout: sendTimeoutMs,
-      dnsTimeout: sendTimeoutMs,
+      connectionTimeout: timeoutMs,
+      greetingTimeout: timeoutMs,
+      socketTimeout: timeoutMs,
+      dnsTimeout: timeoutMs,
     });
   }
 
   async send(message: Message, signal: AbortSignal): Promise<{ id: string; detail: string }> {
     const mail = mailOf(message, this.#from, this.#deps.clock.nowMs());
     try {
-      const info = await this.#transport.sendMail({ ...mail, signal: deadline(sendTimeoutMs, signal) });
+      const info = await this.#transport.sendMail({ ...mail, signal: deadline(this.#timeoutMs, signal) });
       return { id: info.messageId, detail: maskAddresses(info.response) };
     } catch (thrown) {
-      throw smtpProblem(thrown as NodemailerError);
+      throw smtpProblem(thrown as NodemailerError, this.#timeoutMs);
     }
   }
 
@@ -134,33 +139,25 @@ class SmtpNotifier implements Notifier {
   }
 }
 
-/** Errors before the message was handed over; after it, nobody knows whether the server took it. */
-const beforeHandOver = new Set([
-  "ECONNECTION",
-  "ECONNREFUSED",
-  "EDNS",
-  "ETLS",
-  "EAUTH",
-  "ENOAUTH",
-  "EPROXY",
-  "ECONFIG",
-]);
+/** Errors that come before any message is handed over. */
+const beforeHandOver = new Set(["EDNS", "ETLS", "EREQUIRETLS", "EAUTH", "ENOAUTH", "EPROXY", "ECONFIG"]);
+/** Of the system's own errors, those that can come after; the others are refused connections and certificates. */
+const afterHandOver = new Set(["ECONNRESET", "EPIPE", "ETIMEDOUT"]);
 
-function smtpProblem(error: NodemailerError): Problem {
+function smtpProblem(error: NodemailerError, timeoutMs: number): Problem {
+  const { responseCode, code = "", originalCode } = error;
   const said = maskAddresses(messageOf(error)).replace(/\s+/g, " ");
-  const { responseCode, code = "" } = error;
   if (responseCode !== undefined) {
     // 5xx is for good (RFC 5321, 4.2.1), but a refused login says nothing about the message.
     const retryable = responseCode < 500 || code === "EAUTH";
     return new Problem(`the mail server said no: ${said}`, { where: "SMTP_URL", retryable, cause: error });
   }
-  const uncertain = !beforeHandOver.has(code) && error.command !== "CONN";
-  const what = code === "EABORT" ? `the mail server did not answer within ${sendTimeoutMs / 1000} s` : said;
+  const what = code === "EABORT" ? `no answer within ${timeoutMs / 1000} s` : said;
   return new Problem(`the mail server could not be used: ${what}`, {
     where: "SMTP_URL",
     fix: "check that the server answers and its certificate is valid: bellwether doctor",
     retryable: true,
-    uncertain,
+    uncertain: !beforeHandOver.has(code) && (originalCode === undefined || afterHandOver.has(originalCode)),
     cause: error,
   });
 }
@@ -206,8 +203,8 @@ async function putOnce(dir: string, id: string, mail: Buffer, nowMs: number): Pr
   const key = /^[A-Za-z0-9_-]{1,80}$/.test(id) ? id : createHash("sha256").update(id).digest("hex").slice(0, 32);
   const first = join(byId, key);
   if (!(await exists(first))) {
-    const temporary = `${first}.${process.pid}.tmp`;
-    const file = await open(temporary, "w", 0o600);
+    const temporary = join(byId, `${randomUUID()}.tmp`);
+    const file = await open(temporary, "wx", 0o600);
     try {
       await file.writeFile(mail);
       await file.sync();

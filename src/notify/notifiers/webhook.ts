@@ -18,9 +18,11 @@ export type WebhookOptions = {
   readonly secrets?: readonly string[] | undefined;
   /** Hosts that may be sent to, `hooks.shop.example`; absent: any but those of {@link never}. */
   readonly allowed?: readonly string[] | undefined;
+  /** From the first byte to the end of the answer. Default 10 s. */
+  readonly timeoutMs?: number | undefined;
 };
 
-const sendTimeoutMs = 10_000;
+const timeoutMsDefault = 10_000;
 const answerBytesMax = 65_536;
 /** The longest wait that a `Retry-After` is believed. */
 const retryAfterMsMax = 3_600_000;
@@ -49,6 +51,7 @@ export const webhook: Plugin<Notifier, WebhookOptions, NotifierDeps> = {
       .max(2)
       .optional(),
     allowed: z.array(z.string().min(1)).optional(),
+    timeoutMs: z.int().min(100).max(60_000).optional(),
   }),
   create: (options, deps) => new WebhookNotifier(options, deps),
 };
@@ -77,7 +80,12 @@ class WebhookNotifier implements Notifier {
       "idempotency-key": message.id,
       ...signatureHeaders(this.#options.secrets ?? [], message.id, timeS, body),
     };
-    const { status, retryAfter } = await post(url, headers, body, deadline(sendTimeoutMs, signal));
+    const { status, retryAfter } = await post(
+      url,
+      headers,
+      body,
+      deadline(this.#options.timeoutMs ?? timeoutMsDefault, signal),
+    );
     if (status >= 200 && status < 300) return { id: message.id, detail: `${url.host} answered ${status}` };
     throw refusal(url, status, retryAfter, this.#deps.clock.nowMs());
   }
@@ -172,7 +180,7 @@ function post(url: URL, headers: Record<string, string>, body: string, signal: A
   outgoing.end(body);
   return promise.catch((thrown: unknown) => {
     if (thrown instanceof Problem) throw thrown;
-    const what = signal.aborted ? `no answer within ${sendTimeoutMs / 1000} s` : messageOf(thrown);
+    const what = signal.aborted ? "no answer in time" : messageOf(thrown);
     throw new Problem(`webhook to ${url.host} failed: ${what}`, { retryable: true, uncertain: sent, cause: thrown });
   });
 }
