@@ -72,7 +72,7 @@ function turn(): Promise<void> {
 }
 
 function isSqlite(query: Knex): boolean {
-  return query.client.config.client === "better-sqlite3";
+  return query.client.driverName === "better-sqlite3";
 }
 
 /** Locked, a deadlock, or a transaction that could not be put in order with another. */

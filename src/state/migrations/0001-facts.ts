@@ -26,7 +26,7 @@ export async function up(knex: Knex): Promise<void> {
 async function create(knex: Knex, name: string, columns: (table: Knex.CreateTableBuilder) => void): Promise<void> {
   await knex.schema.createTable(name, (table) => {
     // MySQL compares text without regard to case unless told otherwise; "DE" and "de" are two names.
-    if (knex.client.config.client === "mysql2") table.collate("utf8mb4_bin");
+    if (knex.client.driverName === "mysql2") table.collate("utf8mb4_bin");
     columns(table);
   });
 }

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import Sqlite from "better-sqlite3";
 import type { Clock, Log } from "../../core/ports.ts";
-import { messageOf, Problem } from "../../core/problem.ts";
+import { messageOf, Problem, toProblem } from "../../core/problem.ts";
 import { formatTimeUtc } from "../../core/time.ts";
 
 /** Version of the tables below, kept in the file's `user_version`. */
@@ -31,8 +31,10 @@ const schema = `
   pragma user_version = ${schemaVersion};
 `;
 
-export type SeriesFile = {
+export type SeriesFile<T> = {
   readonly database: Sqlite.Database;
+  /** What `load` gave. */
+  readonly loaded: T;
   /** Path that a damaged file was moved to at this opening; null if there was none. */
   readonly damaged: string | null;
   /** `sound`: nothing met that the next opening ought to look into. */
@@ -41,80 +43,77 @@ export type SeriesFile = {
 
 export type SeriesFileOptions = { file: string; readOnly: boolean; clock: Clock; log: Log };
 
-/** @throws Problem SPL-001 if another process has it, SPL-002 if a newer build wrote it, STR-002 if it cannot be opened */
-export function openSeriesFile(options: SeriesFileOptions): SeriesFile {
+/**
+ * @param load reads what is needed of the file at the start; damage that it meets is met in time to be set aside
+ * @throws Problem SPL-001 if another process has it, SPL-002 if a newer build wrote it, STR-002 if it cannot be opened
+ */
+export function openSeriesFile<T>(options: SeriesFileOptions, load: (database: Sqlite.Database) => T): SeriesFile<T> {
   const { file, readOnly } = options;
-  if (file === ":memory:") return memoryFile();
-  if (readOnly) return { ...readOnlyFile(file), damaged: null };
   try {
+    if (file === ":memory:" || readOnly) {
+      const database = new Sqlite(file, { readonly: readOnly, fileMustExist: readOnly });
+      return { ...prepared(database, options, false, load), damaged: null, close: () => database.close() };
+    }
     mkdirSync(dirname(file), { recursive: true });
     const lock = new FileLock(`${file}.lock`, file);
     try {
-      return ownFile(options, lock);
+      return ownFile(options, lock, load);
     } catch (thrown) {
       lock.release(false);
       throw thrown;
     }
   } catch (thrown) {
-    throw openingProblem(thrown, file);
+    throw toProblem(thrown, "cannot open the series file", {
+      code: "STR-002",
+      where: file,
+      fix: "check that the folder exists and can be written",
+    });
   }
 }
 
-function memoryFile(): SeriesFile {
-  const database = new Sqlite(":memory:");
-  prepare(database, ":memory:", false);
-  return { database, damaged: null, close: () => database.close() };
-}
-
-function readOnlyFile(file: string): Omit<SeriesFile, "damaged"> {
-  try {
-    const database = new Sqlite(file, { readonly: true, fileMustExist: true });
-    if (checkVersion(database, file) === 0) throw new Error("it holds no series yet");
-    return { database, close: () => database.close() };
-  } catch (thrown) {
-    throw openingProblem(thrown, file);
-  }
-}
-
-function ownFile(options: SeriesFileOptions, lock: FileLock): SeriesFile {
+function ownFile<T>(options: SeriesFileOptions, lock: FileLock, load: (database: Sqlite.Database) => T): SeriesFile<T> {
   const { file, clock, log } = options;
-  const open = (check: boolean): Sqlite.Database => {
-    const database = new Sqlite(file);
-    try {
-      prepare(database, file, check);
-      return database;
-    } catch (thrown) {
-      database.close();
-      throw thrown;
-    }
+  const open = (check: boolean) => prepared(new Sqlite(file), options, check, load);
+  const close = (sound: boolean): void => {
+    found.database.close();
+    lock.release(sound);
   };
-  let database: Sqlite.Database;
-  let damaged: string | null = null;
+  let found: Prepared<T>;
   try {
-    database = open(lock.leftOpen);
+    found = open(lock.leftOpen);
+    return { ...found, damaged: null, close };
   } catch (thrown) {
     if (!isDamage(thrown)) throw thrown;
-    damaged = setAside(file, clock.nowMs());
-    log.error(
-      { file, damaged, cause: messageOf(thrown) },
-      "the series file is damaged: set aside, starting an empty one",
-    );
-    database = open(false);
+    const damaged = setAside(file, clock.nowMs());
+    log.error({ file, damaged, cause: messageOf(thrown) }, "the series file is damaged: set aside, an empty one begun");
+    found = open(false);
+    return { ...found, damaged, close };
   }
-  return {
-    database,
-    damaged,
-    close: (sound) => {
-      database.close();
-      lock.release(sound);
-    },
-  };
+}
+
+type Prepared<T> = Pick<SeriesFile<T>, "database" | "loaded">;
+
+/** Checked, given its tables, and read as far as the start needs it; closed again if any of that throws. */
+function prepared<T>(
+  database: Sqlite.Database,
+  { file, readOnly }: SeriesFileOptions,
+  check: boolean,
+  load: (database: Sqlite.Database) => T,
+): Prepared<T> {
+  try {
+    const version = checkVersion(database, file);
+    if (!readOnly) setUp(database, version, check);
+    else if (version === 0) throw new Error("it holds no series yet");
+    return { database, loaded: load(database) };
+  } catch (thrown) {
+    database.close();
+    throw thrown;
+  }
 }
 
 /** Journal in a log of its own (readers never wait for the writer), and on the disk at each commit. */
-function prepare(database: Sqlite.Database, file: string, check: boolean): void {
-  const version = checkVersion(database, file);
-  if (file !== ":memory:") database.pragma("journal_mode = WAL");
+function setUp(database: Sqlite.Database, version: number, check: boolean): void {
+  database.pragma("journal_mode = WAL");
   database.pragma("synchronous = FULL");
   database.pragma("cache_size = -32768");
   database.pragma("journal_size_limit = 67108864");
@@ -153,16 +152,6 @@ function setAside(file: string, nowMs: number): string {
   for (const suffix of ["", "-wal"]) if (existsSync(file + suffix)) renameSync(file + suffix, name + suffix);
   rmSync(`${file}-shm`, { force: true });
   return name;
-}
-
-function openingProblem(thrown: unknown, file: string): Problem {
-  if (thrown instanceof Problem) return thrown;
-  return new Problem(`cannot open the series file: ${messageOf(thrown)}`, {
-    code: "STR-002",
-    where: file,
-    fix: "check that the folder exists and can be written",
-    cause: thrown,
-  });
 }
 
 /**

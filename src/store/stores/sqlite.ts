@@ -52,7 +52,7 @@ const turnMs = 10;
 class SqliteStore implements TimeSeriesStore, Measured {
   readonly #path: string;
   readonly #valuesMax: number;
-  readonly #file: SeriesFile;
+  readonly #file: SeriesFile<unknown>;
   readonly #database: Sqlite.Database;
   readonly #statements: Statements;
   #catalogue: Catalogue;
@@ -65,10 +65,14 @@ class SqliteStore implements TimeSeriesStore, Measured {
     this.#path = options.file;
     this.#valuesMax = options.valuesMax ?? 2_000_000;
     const readOnly = options.readOnly ?? false;
-    this.#file = openSeriesFile({ file: options.file, readOnly, clock: deps.clock, log: deps.log });
-    this.#database = this.#file.database;
-    this.#statements = prepareStatements(this.#database);
-    this.#catalogue = this.#load();
+    const file = openSeriesFile({ file: options.file, readOnly, ...deps }, (database) => {
+      const statements = prepareStatements(database);
+      return { statements, catalogue: loadCatalogue(statements) };
+    });
+    this.#file = file;
+    this.#database = file.database;
+    this.#statements = file.loaded.statements;
+    this.#catalogue = file.loaded.catalogue;
   }
 
   async write(points: readonly Point[]): Promise<{ rejected: readonly { index: number; reason: string }[] }> {
@@ -192,7 +196,7 @@ class SqliteStore implements TimeSeriesStore, Measured {
   }
 
   #load(): Catalogue {
-    return this.#guard("read", () => new Catalogue(this.#statements.series.iterate() as Iterable<SeriesRow>));
+    return this.#guard("read", () => loadCatalogue(this.#statements));
   }
 
   /** Only of use to a store that looks on: the pragma changes when another process has written. */
@@ -254,6 +258,10 @@ class SqliteStore implements TimeSeriesStore, Measured {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#file.close(this.#sound);
   }
+}
+
+function loadCatalogue(statements: Statements): Catalogue {
+  return new Catalogue(statements.series.iterate() as Iterable<SeriesRow>);
 }
 
 /** Reads a run at some times; returns how many values were wanted. */
