@@ -21,7 +21,7 @@ export type Mail = MailSummary & {
 /** Enough for the head of any message of ours. */
 const headBytes = 16_384;
 /** A larger file is not one of ours. */
-const mailBytesMax = 10 * 1024 * 1024;
+const mailBytesMax = 2 * 1024 * 1024;
 const fileName = /^[A-Za-z0-9][A-Za-z0-9_-]*\.eml$/;
 
 export class Mailbox {
@@ -133,13 +133,29 @@ function readable(html: string, attachments: Email["attachments"]): string {
         `data:${mimeType};base64,${Buffer.from(content as Uint8Array).toString("base64")}`,
       ]),
   );
-  return html
-    .replace(/<(script|style|iframe|object|form|svg|math)\b[\s\S]*?<\/\1\s*>/gi, "")
-    .replace(/<\/?(script|style|iframe|object|embed|form|input|button|link|base|meta|svg|math)\b[^>]*>/gi, "")
-    .replace(/\s(on\w+|srcset|formaction|background)\s*=\s*("[^"]*"|'[^']*'|[^\s>]+)/gi, "")
-    .replace(/\shref\s*=\s*("(?!https?:)[^"]*"|'[^']*'|[^\s>"']+)/gi, "")
-    .replace(/\ssrc\s*=\s*("[^"]*"|'[^']*'|[^\s>]+)/gi, (_, quoted: string) => {
-      const source = images.get(quoted.replace(/^["']|["']$/g, ""));
-      return source === undefined ? "" : ` src="${source}"`;
-    });
+  // What is left after taking something out may itself be something: until nothing changes, and not for ever.
+  let safe = html;
+  for (let rounds = 0; rounds < 10; rounds += 1) {
+    const before = safe;
+    safe = safe.replace(acting, "").replace(/<[^>]*>/g, (tag) => plainTag(tag, images));
+    if (safe === before) return safe;
+  }
+  return "";
+}
+
+const actors = "script|style|iframe|object|embed|form|input|button|link|base|meta|svg|math";
+/** Elements that act or load, with what is in them, and their loose tags. */
+const acting = new RegExp(`<(${actors})\\b[^>]*>[\\s\\S]*?</\\1\\s*>|</?(${actors})\\b[^>]*>?`, "gi");
+const value = `\\s*=\\s*("[^"]*"|'[^']*'|[^\\s>]+)`;
+const actingAttribute = new RegExp(`[\\s/"'](on\\w+|srcset|formaction|background)${value}`, "gi");
+const linkOrSource = new RegExp(`\\s(href|src)${value}`, "gi");
+
+/** A tag whose links lead to the web and whose pictures are its own. */
+function plainTag(tag: string, images: ReadonlyMap<string, string>): string {
+  return tag.replace(actingAttribute, "").replace(linkOrSource, (_, name: string, quoted: string) => {
+    const target = quoted.replace(/^["']|["']$/g, "");
+    const kept = name.toLowerCase() === "href" ? /^https?:\/\//i.test(target) : /^data:image\//.test(target);
+    const put = images.get(target) ?? (kept ? target : undefined);
+    return put === undefined ? "" : ` ${name}="${put}"`;
+  });
 }
