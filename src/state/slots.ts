@@ -79,7 +79,7 @@ export class SlotLedger {
    */
   async due(nowMs: number, limit: number): Promise<SlotRecord[]> {
     const rows = await this.#database.run(async (query) => {
-      const oldest = await leasable(query, nowMs).orderBy(["due_ms", "start_ms", "sampler"]).limit(limit);
+      const oldest = await leasable(query, nowMs).orderBy(["due_ms", "sampler", "start_ms"]).limit(limit);
       return oldest.length < limit ? oldest : sharedOut(query, nowMs, limit);
     });
     return rows.map((row: Row) => codec.fromRow(row));
@@ -102,11 +102,14 @@ export class SlotLedger {
 
   /** The oldest unfinished slot of one sampler; null if there is none, or it may not run now. */
   async readyOf(sampler: string, nowMs: number): Promise<SlotRecord | null> {
-    const rows: (Row | undefined)[] = await this.#database.run((query) =>
-      Promise.all(unfinished.map((state) => query("slots").where({ state, sampler }).orderBy("start_ms").first())),
-    );
-    const records = rows.filter((row) => row !== undefined).map((row) => codec.fromRow(row));
-    const [oldest] = records.sort((a, b) => a.startMs - b.startMs);
+    const rows: Row[] = await this.#database.run((query) => {
+      // One limit for each state: the index holds them one after the other.
+      const [due, leased] = unfinished.map((state) => {
+        return query.select("*").from(query("slots").where({ state, sampler }).orderBy("start_ms").limit(1).as(state));
+      }) as [Knex.QueryBuilder, Knex.QueryBuilder];
+      return due.unionAll([leased]);
+    });
+    const [oldest] = rows.map((row) => codec.fromRow(row)).sort((a, b) => a.startMs - b.startMs);
     return oldest !== undefined && isLeasable(oldest, nowMs) ? oldest : null;
   }
 
@@ -288,5 +291,9 @@ async function sharedOut(query: Knex, nowMs: number, limit: number): Promise<Row
     .select("*")
     .rowNumber("place", (over) => over.partitionBy("sampler").orderBy(["due_ms", "start_ms"]));
   const rows: Row[] = await query.from(ranked.as("ranked")).orderBy(["place", "due_ms", "sampler"]).limit(limit);
-  return rows.sort((a, b) => Number(a.due_ms) - Number(b.due_ms) || Number(a.start_ms) - Number(b.start_ms));
+  return rows.sort((a, b) => Number(a.due_ms) - Number(b.due_ms) || compare(a.sampler as string, b.sampler as string));
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b);
 }
