@@ -27,9 +27,8 @@ export class ZoneDays {
     const offset = this.#offsetMs(timeMs);
     const guess = timeMs - days * dayMs;
     const found = guess + offset - this.#offsetMs(guess);
-    return this.#offsetMs(found) + found === timeMs + offset - days * dayMs
-      ? found
-      : daysBeforeMs(timeMs, days, this.#zone);
+    const sure = !Number.isNaN(found) && found + this.#offsetMs(found) === guess + offset;
+    return sure ? found : daysBeforeMs(timeMs, days, this.#zone);
   }
 
   /** The wall clock as if its digits were UTC. */

@@ -8,7 +8,16 @@
 import type { FieldJudging } from "../core/definitions.ts";
 import type { DataState, Direction, Gate, Level } from "../core/model.ts";
 import { type Cells, type Ongoing, type Place, sumSlotsMax } from "./cells.ts";
-import { centreAt, countSums, gaugeScale, quietReach, type Sum, sameWeekdayValues, usableDaysMin, usableValues } from "./detectors/baseline.ts";
+import {
+  centreAt,
+  countSums,
+  gaugeScale,
+  quietReach,
+  type Sum,
+  sameWeekdayValues,
+  usableDaysMin,
+  usableValues,
+} from "./detectors/baseline.ts";
 import { forecastAt, type Outlook } from "./detectors/forecast.ts";
 import { countEvidence } from "./math/countevidence.ts";
 import { gaugeEvidence } from "./math/gaugeevidence.ts";
@@ -240,7 +249,12 @@ function readingOf(context: Context, sum: Sum, evidence: number): Reading {
   gates.push(gate("evidence", evidence, onsetNats));
   if (direction !== "both") {
     const wanted = direction === "up" ? 1 : -1;
-    gates.push({ name: "direction", passed: Math.sign(difference) === wanted, measured: Math.sign(difference), needed: wanted });
+    gates.push({
+      name: "direction",
+      passed: Math.sign(difference) === wanted,
+      measured: Math.sign(difference),
+      needed: wanted,
+    });
   }
   return { ...sum, evidence, percent, gates };
 }

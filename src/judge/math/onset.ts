@@ -28,7 +28,12 @@ export function onset(observed: readonly number[], expected: readonly number[], 
   return length;
 }
 
-function longestOn(observed: readonly number[], expected: readonly number[], deviation: number, volume: number): number {
+function longestOn(
+  observed: readonly number[],
+  expected: readonly number[],
+  deviation: number,
+  volume: number,
+): number {
   const sign = Math.sign(deviation);
   // Half of the deviation per unit expected; with nothing expected, any deviation counts in full.
   const half = volume === 0 ? 0 : Math.abs(deviation) / volume / 2;

@@ -1,0 +1,200 @@
+import type { Tags, TimeWindow } from "../core/model.ts";
+import { hourMs } from "../core/time.ts";
+import { type Cells, cellValue, latchMsMax, type Ongoing, type Place, reachSlots, sumSlotsMax } from "./cells.ts";
+import type { ZoneDays } from "./days.ts";
+
+/** A stretch of slots that is held: today's, or one day's before. */
+type Lane = { readonly fromMs: number; readonly slots: number; readonly offset: number };
+
+/** One series in a block. */
+export type Held = {
+  readonly tags: Tags;
+  readonly cells: Cells;
+  /** What the newest mark says, and when it was set. */
+  ongoing: Ongoing | null;
+  markMs: number;
+  /** Whether a verdict stored earlier for the block's first slot was part of an incident. */
+  firstInIncident: boolean;
+};
+
+/** What the verdict of one slot left behind: an incident that goes on, or (null) the end of one. */
+export type Mark = { readonly timeMs: number; readonly ongoing: Ongoing | null };
+
+export type BlockShape = {
+  readonly stepMs: number;
+  /** Start of the first slot that can be judged from it. */
+  readonly fromMs: number;
+  /** How many slots can be. */
+  readonly slots: number;
+  readonly days: number;
+  readonly points: number;
+};
+
+/** A day's block must not reach into the day before's: the shortest day of any zone, less an hour. */
+const blockMsMax = 22 * hourMs;
+
+/** How many slots one block may serve. */
+export function blockSlotsMax(stepMs: number): number {
+  return 1 + Math.floor(blockMsMax / stepMs);
+}
+
+/**
+ * The history that judging some neighbouring slots needs, of all series of one measurement and field: the newest slots
+ * before them and the same stretch of each day before. Filled from the store at the beginning, then slot by slot.
+ */
+export class Block {
+  readonly shape: BlockShape;
+  /** Today's, then 1, 2, ... days before. */
+  readonly lanes: readonly Lane[];
+  readonly cellsEach: number;
+  readonly held = new Map<string, Held>();
+  /** Start of the newest slot it knows all about. */
+  lastMs: number;
+  readonly #clock: ZoneDays;
+
+  constructor(shape: BlockShape, clock: ZoneDays) {
+    this.shape = shape;
+    this.#clock = clock;
+    this.lastMs = shape.fromMs - shape.stepMs;
+    const lanes: Lane[] = [];
+    let offset = 0;
+    for (let day = 0; day <= shape.days; day += 1) {
+      const { firstMs, lastMs } = this.#stretch(day);
+      const before = day === 0 ? reachSlots(shape.points) : sumSlotsMax;
+      const fromMs = firstMs - before * shape.stepMs;
+      const slots = Math.floor((lastMs - fromMs) / shape.stepMs) + 1;
+      lanes.push({ fromMs, slots, offset });
+      offset += slots;
+    }
+    this.lanes = lanes;
+    this.cellsEach = offset;
+  }
+
+  /** First and last of the block's slots, `day` days before; a change of offset may move some of them. */
+  #stretch(day: number): { firstMs: number; lastMs: number } {
+    const { fromMs, slots, stepMs } = this.shape;
+    if (day === 0) return { firstMs: fromMs, lastMs: fromMs + (slots - 1) * stepMs };
+    let firstMs = Number.POSITIVE_INFINITY;
+    let lastMs = Number.NEGATIVE_INFINITY;
+    for (let slot = 0; slot < slots; slot += 1) {
+      const startMs = this.#clock.beforeMs(fromMs + slot * stepMs, day);
+      firstMs = Math.min(firstMs, startMs);
+      lastMs = Math.max(lastMs, startMs);
+    }
+    return { firstMs, lastMs };
+  }
+
+  covers(timeMs: number): boolean {
+    const { fromMs, slots, stepMs } = this.shape;
+    const slot = (timeMs - fromMs) / stepMs;
+    return Number.isInteger(slot) && slot >= 0 && slot < slots;
+  }
+
+  place(timeMs: number): Place {
+    const days: number[] = [];
+    const dayStartsMs: number[] = [];
+    for (let day = 1; day < this.lanes.length; day += 1) {
+      const startMs = this.#clock.beforeMs(timeMs, day);
+      dayStartsMs.push(startMs);
+      days.push(this.#cell(this.lanes[day] as Lane, startMs));
+    }
+    return { timeMs, stepMs: this.shape.stepMs, now: this.#cell(this.lanes[0] as Lane, timeMs), days, dayStartsMs };
+  }
+
+  #cell(lane: Lane, timeMs: number): number {
+    const slot = Math.floor((timeMs - lane.fromMs) / this.shape.stepMs);
+    return slot >= 0 && slot < lane.slots ? lane.offset + slot : -1;
+  }
+
+  /** The series of this key, made empty if it is new. */
+  series(key: string, tags: Tags): Held {
+    const known = this.held.get(key);
+    if (known !== undefined) return known;
+    const cells = {
+      values: new Float64Array(this.cellsEach).fill(Number.NaN),
+      inIncident: new Uint8Array(this.cellsEach),
+    };
+    const made = { tags, cells, ongoing: null, markMs: Number.NEGATIVE_INFINITY, firstInIncident: false };
+    this.held.set(key, made);
+    return made;
+  }
+
+  /** With steps of an hour and more the lanes overlap: a slot may lie in several. */
+  put(held: Held, timeMs: number, value: unknown): void {
+    for (const lane of this.lanes) {
+      const cell = this.#cell(lane, timeMs);
+      if (cell >= 0) held.cells.values[cell] = cellValue(value);
+    }
+  }
+
+  /** Marks are put in any order; the newest one tells what goes on. */
+  mark(held: Held, { timeMs, ongoing }: Mark): void {
+    const { stepMs } = this.shape;
+    if (timeMs >= held.markMs) {
+      held.ongoing = ongoing;
+      held.markMs = timeMs;
+    }
+    if (ongoing === null) return;
+    const since = Math.min(Math.floor((timeMs - ongoing.sinceMs) / stepMs), sumSlotsMax - 1);
+    for (const lane of this.lanes) {
+      const cell = Math.floor((timeMs - lane.fromMs) / stepMs);
+      // A mark right after the lane's end still covers its last slots.
+      const from = Math.max(0, cell - since);
+      const to = Math.min(lane.slots - 1, cell);
+      if (from <= to) held.cells.inIncident.fill(1, lane.offset + from, lane.offset + to + 1);
+    }
+  }
+
+  /** What goes on before `timeMs`. */
+  ongoingAt(held: Held, timeMs: number): Ongoing | null {
+    return timeMs - held.markMs > latchMsMax ? null : held.ongoing;
+  }
+
+  /** Whether the series had any value among those that judging the slot looks at, or an incident that goes on. */
+  isKnown(held: Held, place: Place): boolean {
+    if (this.ongoingAt(held, place.timeMs) !== null) return true;
+    for (const cell of [place.now, ...place.days]) {
+      for (let back = 0; cell >= 0 && back < sumSlotsMax; back += 1) {
+        if (!Number.isNaN(held.cells.values[cell - back])) return true;
+      }
+    }
+    return false;
+  }
+
+  /** Stretches of days before that `before` does not hold; all of them without it. */
+  lanesToRead(before: Block | null): TimeWindow[] {
+    const { stepMs } = this.shape;
+    return this.lanes.slice(1).flatMap((lane, index) => {
+      const toMs = lane.fromMs + lane.slots * stepMs;
+      const other = before?.lanes[index + 1];
+      const shared = other !== undefined && (lane.fromMs - other.fromMs) % stepMs === 0 && lane.fromMs >= other.fromMs;
+      const fromMs = shared ? Math.max(lane.fromMs, other.fromMs + other.slots * stepMs) : lane.fromMs;
+      return fromMs < toMs ? [{ fromMs, toMs }] : [];
+    });
+  }
+
+  /** Takes over what `before` holds, where {@link lanesToRead} leaves it out; series that are gone are left behind. */
+  takeOver(before: Block): void {
+    for (const [key, old] of before.held) {
+      const held = this.series(key, old.tags);
+      held.ongoing = old.ongoing;
+      held.markMs = old.markMs;
+      for (const [index, lane] of this.lanes.entries()) {
+        const other = before.lanes[index] as Lane;
+        const skip = (lane.fromMs - other.fromMs) / this.shape.stepMs;
+        if (!Number.isInteger(skip) || skip < 0 || skip >= other.slots) continue;
+        const to = other.offset + Math.min(other.slots, skip + lane.slots);
+        held.cells.values.set(old.cells.values.subarray(other.offset + skip, to), lane.offset);
+        held.cells.inIncident.set(old.cells.inIncident.subarray(other.offset + skip, to), lane.offset);
+      }
+    }
+  }
+
+  /** Forgets series of which nothing is held any more. */
+  tidy(): void {
+    for (const [key, held] of this.held) {
+      const empty = this.ongoingAt(held, this.shape.fromMs) === null && held.cells.values.every(Number.isNaN);
+      if (empty) this.held.delete(key);
+    }
+  }
+}

@@ -1,0 +1,294 @@
+import type { FieldJudging, Sampler } from "../core/definitions.ts";
+import { type Matcher, tagsKey } from "../core/labels.ts";
+import type { Tags, TimeWindow } from "../core/model.ts";
+import type { Measure, Series, TimeSeriesStore } from "../core/ports.ts";
+import { Problem } from "../core/problem.ts";
+import { Block, blockSlotsMax, type Held } from "./block.ts";
+import { latchMsMax, sumSlotsMax } from "./cells.ts";
+import { ZoneDays } from "./days.ts";
+import { verdictMeasurement } from "./verdict.ts";
+
+/** Slots that a block serves if its series are few. */
+const blockSlots = 60;
+/** Values that moving on to the next block may read at once, if its series are many. */
+const moveValues = 200_000;
+/** Values that one call to the store may return. */
+const readValues = 500_000;
+/** Cells held by all blocks together: 9 bytes each. */
+const cellsMax = 20_000_000;
+
+/** What a slot is judged by, and under which name it is remembered. */
+export type Subject = { readonly sampler: Sampler; readonly field: string; readonly judging: FieldJudging };
+
+/**
+ * History in blocks: what a few neighbouring slots need of all series is read at once, then the slots are added as
+ * they are judged. Everything in it can be read from the store again, and judging comes to the same whichever way it
+ * came. Another process that judges an old slot again is noticed after {@link History.forget} or a restart.
+ */
+export class History {
+  readonly #store: TimeSeriesStore;
+  /** Least recently used first. */
+  readonly #blocks = new Map<string, Block>();
+  readonly #clocks = new Map<string, ZoneDays>();
+  #reads = 0;
+  #evictions = 0;
+
+  constructor(store: TimeSeriesStore) {
+    this.#store = store;
+  }
+
+  clock(zone: string): ZoneDays {
+    const known = this.#clocks.get(zone);
+    if (known !== undefined) return known;
+    const made = new ZoneDays(zone);
+    this.#clocks.set(zone, made);
+    return made;
+  }
+
+  /**
+   * A block that can judge `timeMs`. `kept` blocks go on to the next slots; a slot that is not newer than the ones
+   * judged already gets a block of its own, which knows nothing of what came after it.
+   */
+  async at(subject: Subject, timeMs: number): Promise<{ block: Block; kept: boolean }> {
+    const key = keyOf(subject);
+    const known = this.#blocks.get(key) ?? null;
+    if (known !== null && timeMs <= known.lastMs) return { block: await this.once(subject, timeMs), kept: false };
+    const usable = known?.shape.stepMs === subject.sampler.schedule.stepMs && fits(known, subject) ? known : null;
+    const block = usable?.covers(timeMs) === true ? usable : await this.#next(subject, timeMs, usable);
+    await this.#catchUp(subject, block, timeMs);
+    this.#keep(key, block);
+    return { block, kept: true };
+  }
+
+  /** A block for one slot, kept nowhere; `tags` restricts it to one series. */
+  async once(subject: Subject, timeMs: number, tags?: Tags): Promise<Block> {
+    const block = this.#make(subject, timeMs, 1);
+    await this.#fill(subject, block, null, tags);
+    return block;
+  }
+
+  /** Forgets what is held for a sampler: after its definition changed, or where verdicts could not be stored. */
+  forget(sampler: string, field?: string): void {
+    for (const key of this.#blocks.keys()) {
+      if (key === `${sampler}\n${field}` || (field === undefined && key.startsWith(`${sampler}\n`))) {
+        this.#blocks.delete(key);
+      }
+    }
+  }
+
+  async #next(subject: Subject, timeMs: number, before: Block | null): Promise<Block> {
+    const series = before?.held.size ?? (await this.#seriesCount(subject));
+    const many = Math.floor(moveValues / Math.max(1, series * subject.judging.baseline.days));
+    const slots = Math.max(1, Math.min(blockSlots, many, blockSlotsMax(subject.sampler.schedule.stepMs)));
+    const block = this.#make(subject, timeMs, slots);
+    // After a long pause there is nothing to take over, and much to catch up with.
+    const near = before !== null && timeMs - before.lastMs <= latchMsMax;
+    await this.#fill(subject, block, near ? before : null);
+    return block;
+  }
+
+  #make(subject: Subject, fromMs: number, slots: number): Block {
+    const { sampler, judging } = subject;
+    return new Block(
+      { stepMs: sampler.schedule.stepMs, fromMs, slots, days: judging.baseline.days, points: judging.forecast.points },
+      this.clock(sampler.zone),
+    );
+  }
+
+  async #seriesCount({ sampler, field }: Subject): Promise<number> {
+    const known = await this.#store.list({ measurement: sampler.point.measurement });
+    return known.filter((series) => series.field === field).length;
+  }
+
+  async #fill(subject: Subject, block: Block, before: Block | null, tags?: Tags): Promise<void> {
+    const { fromMs, stepMs } = block.shape;
+    const lanes = block.lanesToRead(before);
+    // An onset may be noticed late: marks after a lane's end still cover slots in it.
+    const marks = lanes.map((lane) => ({ ...lane, toMs: lane.toMs + (sumSlotsMax - 1) * stepMs }));
+    if (before === null) {
+      const today = { fromMs: block.lanes[0]?.fromMs as number, toMs: fromMs };
+      await this.#readValues(subject, block, until(fromMs, [...lanes, today]), tags);
+      const first = { fromMs: fromMs - latchMsMax, toMs: fromMs + stepMs };
+      await this.#readMarks(subject, block, [...until(fromMs, marks), first], tags);
+      return;
+    }
+    block.takeOver(before);
+    block.lastMs = before.lastMs;
+    await this.#readValues(subject, block, until(fromMs, lanes), tags);
+    await this.#readMarks(subject, block, until(fromMs, marks), tags);
+    block.tidy();
+  }
+
+  /** Slots between the newest one known and `timeMs`: somebody else may have judged them. */
+  async #catchUp(subject: Subject, block: Block, timeMs: number): Promise<void> {
+    const { stepMs } = block.shape;
+    const gap = { fromMs: block.lastMs + stepMs, toMs: timeMs };
+    if (gap.fromMs >= gap.toMs) return;
+    await this.#readValues(subject, block, [gap]);
+    await this.#readMarks(subject, block, [gap]);
+    block.lastMs = timeMs - stepMs;
+  }
+
+  async #readValues(subject: Subject, block: Block, windows: readonly TimeWindow[], tags?: Tags): Promise<void> {
+    const { sampler, field } = subject;
+    const query = { measurement: sampler.point.measurement, fields: [field], tags: matchersOf(tags ?? {}) };
+    await this.#read(block, query, windows, (series) => {
+      const held = heldOf(block, series.tags, tags);
+      if (held === null) return;
+      for (const [index, timeMs] of series.timesMs.entries()) block.put(held, timeMs, series.values[index]);
+    });
+  }
+
+  async #readMarks(subject: Subject, block: Block, windows: readonly TimeWindow[], tags?: Tags): Promise<void> {
+    const { sampler, field } = subject;
+    const query = {
+      measurement: verdictMeasurement(sampler.point.measurement),
+      fields: ["since", "loss", "direction"],
+      tags: matchersOf({ ...tags, field }),
+    };
+    const found = new Map<Held, Map<number, Record<string, unknown>>>();
+    await this.#read(block, query, windows, (series) => {
+      const { field: _, ...own } = series.tags;
+      const held = heldOf(block, own, tags);
+      if (held === null) return;
+      const times = found.get(held) ?? new Map<number, Record<string, unknown>>();
+      found.set(held, times);
+      for (const [index, timeMs] of series.timesMs.entries()) {
+        times.set(timeMs, { ...times.get(timeMs), [series.field]: series.values[index] });
+      }
+    });
+    for (const [held, times] of found) {
+      for (const [timeMs, fields] of times) this.#putMark(block, held, timeMs, fields);
+    }
+  }
+
+  #putMark(block: Block, held: Held, timeMs: number, { since, loss, direction }: Record<string, unknown>): void {
+    if (typeof since !== "number") return;
+    // The first slot's own earlier verdict does not take part in judging it again.
+    if (timeMs === block.shape.fromMs) {
+      held.firstInIncident = since > 0;
+      return;
+    }
+    const ongoing =
+      since <= 0
+        ? null
+        : {
+            sinceMs: since,
+            loss: typeof loss === "number" ? loss : 0,
+            direction: direction === "up" ? ("up" as const) : ("down" as const),
+          };
+    block.mark(held, { timeMs, ongoing });
+  }
+
+  /** Reads windows in pieces of at most {@link readValues} values, ascending. */
+  async #read(
+    block: Block,
+    query: { measurement: string; fields: readonly string[]; tags: readonly Matcher[] },
+    windows: readonly TimeWindow[],
+    use: (series: Series) => void,
+  ): Promise<void> {
+    const perSlot = Math.max(1, block.held.size) * query.fields.length;
+    const pieceMs = Math.max(1, Math.floor(readValues / perSlot)) * block.shape.stepMs;
+    for (const piece of pieces(merged(windows), pieceMs)) {
+      this.#reads += 1;
+      for (const series of await this.#store.read({ ...query, windows: piece })) use(series);
+    }
+  }
+
+  #keep(key: string, block: Block): void {
+    this.#blocks.delete(key);
+    this.#blocks.set(key, block);
+    const size = block.held.size * block.cellsEach;
+    if (size > cellsMax) {
+      this.#blocks.delete(key);
+      throw new Problem(`judging needs ${size} values at hand, at most ${cellsMax} are allowed`, {
+        where: key.replace("\n", "."),
+        fix: "fewer series in one sampler, or fewer baseline days",
+      });
+    }
+    for (const [oldest] of this.#blocks) {
+      if (this.cells() <= cellsMax) break;
+      this.#blocks.delete(oldest);
+      this.#evictions += 1;
+    }
+  }
+
+  cells(): number {
+    let cells = 0;
+    for (const block of this.#blocks.values()) cells += block.held.size * block.cellsEach;
+    return cells;
+  }
+
+  measures(): Measure[] {
+    return [
+      gauge("bellwether_judge_history_cells", "Slots of history held in memory.", this.cells()),
+      gauge("bellwether_judge_history_cells_limit", "Slots of history that may be held.", cellsMax),
+      gauge("bellwether_judge_history_blocks", "Measurements and fields whose history is held.", this.#blocks.size),
+      counter("bellwether_judge_history_reads_total", "Reads of history from the store.", this.#reads),
+      counter("bellwether_judge_history_evictions_total", "Histories given up for lack of room.", this.#evictions),
+    ];
+  }
+}
+
+function keyOf({ sampler, field }: Subject): string {
+  return `${sampler.name}\n${field}`;
+}
+
+function fits({ shape }: Block, { judging }: Subject): boolean {
+  return shape.days === judging.baseline.days && shape.points === judging.forecast.points;
+}
+
+/** What a slot is judged by lies before it, even if the store holds more. */
+function until(endMs: number, windows: readonly TimeWindow[]): TimeWindow[] {
+  return windows
+    .map(({ fromMs, toMs }) => ({ fromMs, toMs: Math.min(toMs, endMs) }))
+    .filter(({ fromMs, toMs }) => fromMs < toMs);
+}
+
+/** Ascending and not overlapping, as the store wants them. */
+function merged(windows: readonly TimeWindow[]): TimeWindow[] {
+  const found: { fromMs: number; toMs: number }[] = [];
+  for (const window of [...windows].sort((one, other) => one.fromMs - other.fromMs)) {
+    const last = found.at(-1);
+    if (last !== undefined && window.fromMs <= last.toMs) last.toMs = Math.max(last.toMs, window.toMs);
+    else found.push({ ...window });
+  }
+  return found;
+}
+
+/** The windows cut into groups that are at most `pieceMs` long in all. */
+function* pieces(windows: readonly TimeWindow[], pieceMs: number): Generator<TimeWindow[]> {
+  let group: TimeWindow[] = [];
+  let leftMs = pieceMs;
+  for (const { fromMs, toMs } of windows) {
+    for (let startMs = fromMs; startMs < toMs; ) {
+      const endMs = Math.min(toMs, startMs + leftMs);
+      group.push({ fromMs: startMs, toMs: endMs });
+      leftMs -= endMs - startMs;
+      startMs = endMs;
+      if (leftMs > 0) continue;
+      yield group;
+      group = [];
+      leftMs = pieceMs;
+    }
+  }
+  if (group.length > 0) yield group;
+}
+
+function matchersOf(tags: Tags): Matcher[] {
+  return Object.entries(tags).map(([label, value]) => ({ label, operator: "=", value, pattern: null }));
+}
+
+/** Null where one series is asked for and this is another: matchers let series with more tags pass. */
+function heldOf(block: Block, tags: Tags, only: Tags | undefined): Held | null {
+  const key = tagsKey(tags);
+  return only === undefined || key === tagsKey(only) ? block.series(key, tags) : null;
+}
+
+function gauge(name: string, help: string, value: number): Measure {
+  return { name, help, kind: "gauge", value };
+}
+
+function counter(name: string, help: string, value: number): Measure {
+  return { name, help, kind: "counter", value };
+}

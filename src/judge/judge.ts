@@ -1,0 +1,137 @@
+import type { Sampler } from "../core/definitions.ts";
+import { tagsKey } from "../core/labels.ts";
+import type { Level, Point, SeriesId, Verdict } from "../core/model.ts";
+import type { Log, Measure, Measured, TimeSeriesStore } from "../core/ports.ts";
+import { Problem } from "../core/problem.ts";
+import { floorToStep } from "../core/time.ts";
+import type { Block, Held } from "./block.ts";
+import { cellValue, type Place } from "./cells.ts";
+import { decide } from "./decide.ts";
+import { History, type Subject } from "./history.ts";
+import { verdictOf } from "./verdict.ts";
+
+export type JudgeDeps = { readonly store: TimeSeriesStore; readonly log: Log };
+
+/**
+ * Judges slots. What it remembers is only a copy of what the store holds: another Judge on the same store comes to the
+ * same verdicts. The store must hold the verdicts of a slot before the next slot of the same sampler is judged; where
+ * they could not be stored, call {@link Judge.forget}.
+ */
+export class Judge implements Measured {
+  readonly #store: TimeSeriesStore;
+  readonly #log: Log;
+  readonly #history: History;
+  readonly #verdicts: Record<Level, number> = { normal: 0, warning: 0, critical: 0, unknown: 0 };
+
+  constructor(deps: JudgeDeps) {
+    this.#store = deps.store;
+    this.#log = deps.log;
+    this.#history = new History(deps.store);
+  }
+
+  /**
+   * One verdict for each judged field of each point, and one (`missing`, level `unknown`) for each series that was
+   * heard of lately and has no value in this slot. One slot of a sampler at a time. A slot that was judged before, or
+   * that is older than the newest one, is judged by what was known before it.
+   * @param points of the slot, of the sampler's measurement
+   */
+  async judgeSlot(sampler: Sampler, slotStartMs: number, points: readonly Point[]): Promise<readonly Verdict[]> {
+    const verdicts: Verdict[] = [];
+    for (const [field, judging] of Object.entries(sampler.judge)) {
+      const subject = { sampler, field, judging };
+      const { block, kept } = await this.#history.at(subject, slotStartMs);
+      for (const point of points) {
+        if (point.fields[field] === undefined) continue;
+        block.put(block.series(tagsKey(point.tags), point.tags), slotStartMs, point.fields[field]);
+      }
+      verdicts.push(...this.#judge(subject, block, slotStartMs));
+      block.lastMs = slotStartMs;
+      // An old slot, judged again, may have changed what later ones rest on.
+      if (!kept) {
+        this.#history.forget(sampler.name, field);
+        this.#log.debug({ sampler: sampler.name, field, slotStartMs }, "an old slot was judged again");
+      }
+    }
+    for (const verdict of verdicts) this.#verdicts[verdict.level] += 1;
+    return verdicts;
+  }
+
+  /**
+   * The verdict on one series at a time, judged from what is stored; nothing is changed.
+   * @param timeMs any time within the slot
+   * @throws Problem if the sampler does not judge the field
+   */
+  async explain(sampler: Sampler, series: SeriesId, timeMs: number): Promise<Verdict> {
+    const judging = sampler.judge[series.field];
+    if (judging === undefined || series.measurement !== sampler.point.measurement) {
+      throw new Problem(`${sampler.name} does not judge ${series.measurement}.${series.field}`, {
+        where: sampler.place,
+        fix: `name the field under judge: in the sampler, or ask for one of ${Object.keys(sampler.judge).join(", ")}`,
+      });
+    }
+    const subject = { sampler, field: series.field, judging };
+    const found = await this.#valueAt(sampler, series, timeMs);
+    const block = await this.#history.once(subject, found.startMs, series.tags);
+    const held = block.series(tagsKey(series.tags), series.tags);
+    block.put(held, found.startMs, found.value);
+    return this.#verdict(subject, block, block.place(found.startMs), held);
+  }
+
+  /** The slot that holds `timeMs`: the one that has a value, else the one that the schedule has. */
+  async #valueAt(sampler: Sampler, series: SeriesId, timeMs: number): Promise<{ startMs: number; value: number }> {
+    const { stepMs, kind } = sampler.schedule;
+    const rows = await this.#store.read({
+      measurement: series.measurement,
+      fields: [series.field],
+      tags: Object.entries(series.tags).map(([label, value]) => ({ label, operator: "=", value, pattern: null })),
+      windows: [{ fromMs: timeMs - stepMs + 1, toMs: timeMs + 1 }],
+    });
+    const own = rows.find((row) => tagsKey(row.tags) === tagsKey(series.tags));
+    const startMs = own?.timesMs.at(-1);
+    if (startMs !== undefined) return { startMs, value: cellValue(own?.values.at(-1)) };
+    return { startMs: kind === "every" ? floorToStep(timeMs, stepMs) : timeMs, value: Number.NaN };
+  }
+
+  #judge(subject: Subject, block: Block, timeMs: number): Verdict[] {
+    const place = block.place(timeMs);
+    const verdicts: Verdict[] = [];
+    for (const held of block.held.values()) {
+      if (!block.isKnown(held, place)) continue;
+      const verdict = this.#verdict(subject, block, place, held);
+      verdicts.push(verdict);
+      if (verdict.sinceMs !== null) {
+        const { sinceMs, lossSoFar, direction } = verdict;
+        block.mark(held, { timeMs, ongoing: { sinceMs, loss: lossSoFar ?? 0, direction: direction ?? "down" } });
+      } else if (verdict.closes === true) block.mark(held, { timeMs, ongoing: null });
+    }
+    return verdicts;
+  }
+
+  #verdict({ sampler, field, judging }: Subject, block: Block, place: Place, held: Held): Verdict {
+    const before = block.ongoingAt(held, place.timeMs);
+    return verdictOf(decide(held.cells, place, judging, before), held.cells, place, {
+      sampler: sampler.name,
+      series: { measurement: sampler.point.measurement, tags: held.tags, field },
+      judging,
+      clock: this.#history.clock(sampler.zone),
+      before,
+      wasInIncident: held.firstInIncident && place.timeMs === block.shape.fromMs,
+    });
+  }
+
+  /** After a change of the sampler's definition, or where its verdicts could not be stored. */
+  forget(samplerName: string): void {
+    this.#history.forget(samplerName);
+  }
+
+  measures(): readonly Measure[] {
+    const verdicts = Object.entries(this.#verdicts).map(([level, value]) => ({
+      name: "bellwether_judge_verdicts_total",
+      help: "Verdicts by level.",
+      kind: "counter" as const,
+      value,
+      labels: { level },
+    }));
+    return [...verdicts, ...this.#history.measures()];
+  }
+}
