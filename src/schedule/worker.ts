@@ -43,6 +43,8 @@ export class SlotWorker implements Measured {
   readonly #deps: SlotWorkerDeps & Required<Pick<SlotWorkerDeps, "concurrency" | "attemptsMax" | "leaseMs">>;
   /** Samplers that this worker runs a slot of. */
   readonly #busy = new Set<string>();
+  /** The oldest slots of samplers as found after their last run, to spare asking twice; a lease decides anyway. */
+  readonly #next = new Map<string, SlotRecord>();
   readonly #tally = new Tally();
 
   constructor(deps: SlotWorkerDeps) {
@@ -83,6 +85,7 @@ export class SlotWorker implements Measured {
     const nowMs = this.#deps.clock.nowMs();
     const next = retry?.record ?? (await this.#deps.slots.readyOf(job.sampler, nowMs));
     if (next === null) return;
+    if (retry === null) this.#next.set(job.sampler, next);
     const delayMs = retry === null ? 0 : Math.max(0, retry.atMs - nowMs);
     // A queue that is closing takes nothing more; the slot stays due.
     await this.#deps.queue.add(slotJob(next), { delayMs }).catch(() => {});
@@ -91,7 +94,8 @@ export class SlotWorker implements Measured {
   async #leaseOldest(sampler: string): Promise<SlotRecord | null> {
     const { clock, slots, owner, leaseMs } = this.#deps;
     const nowMs = clock.nowMs();
-    const oldest = await slots.readyOf(sampler, nowMs);
+    const oldest = this.#next.get(sampler) ?? (await slots.readyOf(sampler, nowMs));
+    this.#next.delete(sampler);
     return oldest === null ? null : await slots.lease(oldest, owner, nowMs, nowMs + leaseMs);
   }
 
