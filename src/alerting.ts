@@ -1,0 +1,135 @@
+/** Verdicts into alerts, incidents and messages owed: reads the rows, has the change planned, applies it at once. */
+import { randomUUID } from "node:crypto";
+import { checkSilence } from "./alert/mute.ts";
+import { acknowledge, planSlot, planTick } from "./alert/plan.ts";
+import type { Definitions, Sampler } from "./core/definitions.ts";
+import { parseMatcher } from "./core/labels.ts";
+import type { Incident, OutboxItem, Silence, Verdict } from "./core/model.ts";
+import type { Clock, Measure, Measured } from "./core/ports.ts";
+import { Problem } from "./core/problem.ts";
+import { conclude } from "./relate/relate.ts";
+import type { AlertChanges } from "./state/alerts.ts";
+import type { State } from "./state/database.ts";
+
+export type AlertingDeps = {
+  readonly clock: Clock;
+  readonly state: State;
+  readonly definitions: () => Definitions;
+};
+
+/** How often a plan that lost a race against another process is made again before the slot is left for a retry. */
+const raceMax = 10;
+/** Latest silences looked at; more than hold at a time. */
+const silencesMax = 1_000;
+/** Messages of one incident that are looked at. */
+const messagesMax = 2_000;
+
+type Rows = Parameters<typeof planTick>[0];
+
+/**
+ * Plans of one process take turns, so that they lose races only against other processes; those are found by
+ * compare-and-set, and planned again from fresh rows.
+ */
+export class Alerting implements Measured {
+  readonly #deps: AlertingDeps;
+  #turn: Promise<unknown> = Promise.resolve();
+  #races = 0;
+
+  constructor(deps: AlertingDeps) {
+    this.#deps = deps;
+  }
+
+  /** What the verdicts of one slot change. Verdicts of a slot that was looked at before change nothing. */
+  async tellSlot(sampler: Sampler, verdicts: readonly Verdict[]): Promise<void> {
+    const { rules } = this.#deps.definitions();
+    await this.#change((rows) => {
+      const standingRules = new Set(rows.standing.map((alert) => alert.rule));
+      const conclusions = conclude({ sampler, verdicts, rules, standingRules });
+      return planSlot({ ...rows, conclusions });
+    });
+  }
+
+  /** What only the passing of time changes: group waits, repeats, ended silences. */
+  async tick(): Promise<void> {
+    await this.#change(planTick);
+  }
+
+  /** `done: false` with the incident as it stands where somebody was faster, null where there is none. */
+  async acknowledge(
+    incidentId: string,
+    by: string,
+    expectedVersion?: number,
+  ): Promise<{ done: true; incident: Incident } | { done: false; incident: Incident | null }> {
+    const { state, clock } = this.#deps;
+    const story = await state.alerts.incident(incidentId);
+    if (story === null) return { done: false, incident: null };
+    const { incident } = story;
+    const seen = expectedVersion === undefined || expectedVersion === incident.version;
+    if (!seen || incident.state !== "open") return { done: false, incident };
+    const changes = acknowledge(incident, by, clock.nowMs(), randomUUID);
+    if (!(await state.alerts.apply(changes))) return this.acknowledge(incidentId, by, expectedVersion);
+    return { done: true, incident: (await state.alerts.incident(incidentId))?.incident ?? incident };
+  }
+
+  /** @throws Problems SIL-001 if the draft has no end, reason, author or valid matchers */
+  async addSilence(draft: Omit<Silence, "id" | "createdMs">): Promise<Silence> {
+    const nowMs = this.#deps.clock.nowMs();
+    const silence: Silence = { ...draft, id: randomUUID(), createdMs: nowMs };
+    checkSilence(silence);
+    for (const matcher of silence.matchers) parseMatcher(matcher);
+    await this.#deps.state.silences.add(silence, {
+      id: randomUUID(),
+      atMs: nowMs,
+      actor: silence.author,
+      action: "silence.add",
+      subject: silence.id,
+      detail: `${silence.matchers.join(", ")}: ${silence.reason}`,
+    });
+    return silence;
+  }
+
+  /** False: there is no such silence, or it has ended. */
+  endSilence(id: string, by: string): Promise<boolean> {
+    const nowMs = this.#deps.clock.nowMs();
+    const audit = { id: randomUUID(), atMs: nowMs, actor: by, action: "silence.end", subject: id, detail: "" };
+    return this.#deps.state.silences.end(id, nowMs, audit);
+  }
+
+  measures(): Measure[] {
+    return [
+      {
+        name: "bellwether_alert_races_total",
+        help: "Plans made again because another process was faster.",
+        kind: "counter",
+        value: this.#races,
+      },
+    ];
+  }
+
+  #change(plan: (rows: Rows) => AlertChanges): Promise<void> {
+    const turn = this.#turn.then(() => this.#changeNow(plan));
+    this.#turn = turn.catch(() => {});
+    return turn;
+  }
+
+  async #changeNow(plan: (rows: Rows) => AlertChanges): Promise<void> {
+    for (let round = 0; round < raceMax; round += 1) {
+      const changes = plan(await this.#rows());
+      if (Object.values(changes).every((list) => list.length === 0)) return;
+      if (await this.#deps.state.alerts.apply(changes)) return;
+      this.#races += 1;
+    }
+    throw new Problem(`alerts were changed by others ${raceMax} times in a row`, { where: "alerts", retryable: true });
+  }
+
+  async #rows(): Promise<Rows> {
+    const { state, clock, definitions } = this.#deps;
+    const standing = await state.alerts.standing();
+    const incidents = await state.alerts.standingIncidents();
+    const outbox: OutboxItem[] = [];
+    for (const { id } of incidents) outbox.push(...(await state.outbox.list({ incidentId: id, limit: messagesMax })));
+    const silences = await state.silences.list({ limit: silencesMax });
+    const nowMs = clock.nowMs();
+    return { standing, incidents, outbox, definitions: definitions(), silences, nowMs, newId: randomUUID };
+  }
+}

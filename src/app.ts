@@ -1,0 +1,414 @@
+/**
+ * The composition root: picks adapters, joins stages, owns start and stop.
+ *
+ *   define     DefinitionWatcher --- definitions() is asked anew by every stage
+ *   schedule   Scheduler -> slot ledger (state) -> Queue -> SlotWorker
+ *                                                             |  Pipeline.run(sampler, slot)
+ *   sample     SamplerRunner -> rows -> toPoints  <-----------+
+ *   store      TimeSeriesStore  <- points, verdicts
+ *   judge      Judge            -> verdicts
+ *   relate     conclude         -> conclusions
+ *   alert      Alerting         -> alerts, incidents, outbox (state, one transaction)
+ *   notify     Deliverer <- outbox; Composer words the message; notifiers carry it
+ *   show       console, API, /metrics
+ */
+import { randomUUID } from "node:crypto";
+import { existsSync, mkdirSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { Alerting } from "./alerting.ts";
+import type { Definitions } from "./core/definitions.ts";
+import type { Clock, Log, Measured, Notifier, Queue, TimeSeriesStore } from "./core/ports.ts";
+import { formatProblem, messageOf, Problem } from "./core/problem.ts";
+import { minuteMs, secondMs, systemClock } from "./core/time.ts";
+import type { Loaded, LoadOptions } from "./define/load.ts";
+import { resolveSecret } from "./define/secret.ts";
+import { DefinitionWatcher } from "./define/watch.ts";
+import { explain } from "./explain.ts";
+import { every, keepHouse } from "./housekeeping.ts";
+import { Judge } from "./judge/judge.ts";
+import { Composer } from "./notify/compose.ts";
+import { Deliverer } from "./notify/deliver.ts";
+import { Mailbox } from "./notify/mailbox.ts";
+import { notifiers as notifierKinds } from "./notify/notifiers/index.ts";
+import { Pipeline } from "./pipeline.ts";
+import { SamplerRunner } from "./sample/sample.ts";
+import { sources } from "./sample/sources/index.ts";
+import { dueMs, nextSlot, slotsEndingIn } from "./schedule/cron.ts";
+import { slotJob } from "./schedule/job.ts";
+import { queues } from "./schedule/queues/index.ts";
+import { Scheduler } from "./schedule/scheduler.ts";
+import { SlotWorker } from "./schedule/worker.ts";
+import type { Settings } from "./settings.ts";
+import type { Facts } from "./show/console/facts.ts";
+import { buildConsole } from "./show/console/server.ts";
+import { openState, type State } from "./state/database.ts";
+import { stores } from "./store/stores/index.ts";
+import { version } from "./version.ts";
+
+export type AppOptions = {
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** What `env:` references and nothing else read. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /**
+   * How many times as fast as real time the clock runs. Work does not run faster on a fast clock, so leases and looks
+   * at the alerts are stretched by it. Default 1.
+   */
+  readonly tempo?: number | undefined;
+  /** The numbers are a demonstration, and the console says so. Default false. */
+  readonly demo?: boolean | undefined;
+};
+
+/** How often alerts are looked at for what only time changes. */
+const tickMs = 5 * secondMs;
+
+/** While the past is loaded: samplers woken in one look, and real time between two looks. */
+const historyWakeMax = 1_000;
+const historyLookMs = 200;
+
+/** What this build can read from and send through. */
+export const kinds: LoadOptions["kinds"] = { sources, notifiers: Object.keys(notifierKinds) };
+
+export function loadOptions(settings: Settings, env: AppOptions["env"], clock: Clock): LoadOptions & { clock: Clock } {
+  return { dir: settings.configDir, zone: settings.zone, kinds, env, clock };
+}
+
+/** What reads and explains, and changes nothing by itself: commands open it, and {@link App} builds on it. */
+export class Desk implements AsyncDisposable {
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly watcher: DefinitionWatcher;
+  readonly store: TimeSeriesStore & Measured;
+  readonly state: State;
+  readonly runner: SamplerRunner;
+  readonly judge: Judge;
+  readonly alerting: Alerting;
+  readonly pipeline: Pipeline;
+  readonly mailboxDir: string;
+  readonly secret: (reference: string) => string;
+
+  /**
+   * @param readOnly open the series for looking on while another process writes them
+   * @throws Problem if a file cannot be opened, or another process holds it
+   */
+  static async open(options: AppOptions, readOnly: boolean): Promise<Desk> {
+    const { settings, clock, log, env } = options;
+    mkdirSync(settings.dataDir, { recursive: true, mode: 0o700 });
+    const watcher = new DefinitionWatcher({ ...loadOptions(settings, env, clock), log });
+    await watcher.reload();
+    const path = join(settings.dataDir, "series.db");
+    // Before the first start there is nothing to look on at.
+    const file = readOnly && !existsSync(path) ? ":memory:" : path;
+    const store = stores.sqlite.create({ file, readOnly: readOnly && file === path }, { clock, log });
+    try {
+      const state = await openState({ file: join(settings.dataDir, "state.db"), clock, log });
+      return new Desk(options, watcher, store, state);
+    } catch (thrown) {
+      await store[Symbol.asyncDispose]();
+      throw thrown;
+    }
+  }
+
+  private constructor(
+    options: AppOptions,
+    watcher: DefinitionWatcher,
+    store: TimeSeriesStore & Measured,
+    state: State,
+  ) {
+    const { settings, clock, log, env } = options;
+    const secret = (reference: string) => resolveSecret(reference, { dir: settings.configDir, env });
+    const definitions = () => watcher.current.definitions;
+    this.settings = settings;
+    this.clock = clock;
+    this.log = log;
+    this.watcher = watcher;
+    this.store = store;
+    this.state = state;
+    this.secret = secret;
+    this.mailboxDir = join(settings.dataDir, "mailbox");
+    this.runner = new SamplerRunner({
+      get connections() {
+        return definitions().connections;
+      },
+      dataDir: settings.dataDir,
+      secret,
+      log,
+    });
+    this.judge = new Judge({ store, log });
+    this.alerting = new Alerting({ clock, state, definitions });
+    this.pipeline = new Pipeline({ runner: this.runner, store, judge: this.judge, alerting: this.alerting, log });
+  }
+
+  get definitions(): Definitions {
+    return this.watcher.current.definitions;
+  }
+
+  explain(series: string, timeMs: number) {
+    return explain({ ...this, definitions: () => this.definitions }, series, timeMs);
+  }
+
+  /** Notifiers by name, to be disposed of by the caller. */
+  openNotifiers(): Map<string, Notifier> {
+    const { settings, clock, log, mailboxDir } = this;
+    const smtpUrl = settings.smtpUrl ?? undefined;
+    const secrets = settings.webhookSecrets.length === 0 ? undefined : settings.webhookSecrets;
+    return new Map([
+      ["email", notifierKinds.email.create({ smtpUrl, mailboxDir, from: settings.mailFrom }, { clock, log })],
+      ["webhook", notifierKinds.webhook.create({ secrets }, { clock, log })],
+    ]);
+  }
+
+  composer(baseUrl: string): Composer {
+    const { store, clock, log, settings } = this;
+    const { alerts } = this.state;
+    return new Composer({
+      alerts,
+      store,
+      definitions: () => this.definitions,
+      baseUrl,
+      zone: settings.zone,
+      clock,
+      log,
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.runner[Symbol.asyncDispose]();
+    await this.store[Symbol.asyncDispose]();
+    await this.state[Symbol.asyncDispose]();
+  }
+}
+
+/** The running system: everything that {@link Desk} has, and what does work by itself. */
+export class App implements AsyncDisposable {
+  readonly desk: Desk;
+  readonly owner: string;
+  readonly #options: AppOptions;
+  readonly #queue: Queue;
+  readonly #scheduler: Scheduler;
+  readonly #worker: SlotWorker;
+  readonly #notifiers: Map<string, Notifier>;
+  #console: Awaited<ReturnType<typeof buildConsole>> | undefined;
+  #loops: Promise<void>[] = [];
+  readonly #stopping = new AbortController();
+  #ready = false;
+
+  private constructor(options: AppOptions, desk: Desk) {
+    const { clock, log, settings, tempo = 1 } = options;
+    const { slots } = desk.state;
+    this.desk = desk;
+    this.owner = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
+    this.#options = options;
+    this.#queue = queues.memory({ clock, log });
+    this.#notifiers = desk.openNotifiers();
+    this.#scheduler = new Scheduler({ clock, slots, queue: this.#queue, log, catchUp: settings.catchUp });
+    this.#worker = new SlotWorker({
+      clock,
+      slots,
+      queue: this.#queue,
+      log,
+      owner: this.owner,
+      concurrency: settings.concurrency,
+      leaseMs: minuteMs * tempo,
+      sampler: (name) => desk.definitions.samplers.get(name),
+      execute: (sampler, slot, signal) => desk.pipeline.run(sampler, slot, signal),
+    });
+  }
+
+  /** Opens the stores and starts the console; nothing is sampled before {@link run}. */
+  static async open(options: AppOptions): Promise<App> {
+    const desk = await Desk.open(options, false);
+    const app = new App(options, desk);
+    try {
+      // The series' file is open for writing, so no other process works here: what is leased, a crash left behind.
+      const left = await desk.state.slots.releaseAll();
+      if (left > 0) options.log.warn({ slots: left }, "slots that a crash interrupted are run again");
+      await app.#listen();
+      return app;
+    } catch (thrown) {
+      await app[Symbol.asyncDispose]();
+      throw thrown;
+    }
+  }
+
+  /** Where the console answers. */
+  get url(): string {
+    const address = this.#console?.server.address();
+    const port = typeof address === "object" && address !== null ? address.port : this.desk.settings.port;
+    const { host } = this.desk.settings;
+    return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+  }
+
+  /** Begins to schedule, sample, judge, alert and deliver. Returns at once. */
+  run(): void {
+    const { desk } = this;
+    const { signal } = this.#stopping;
+    const { tempo = 1, clock, log } = this.#options;
+    const deliverer = new Deliverer({
+      clock,
+      state: desk.state,
+      notifiers: this.#notifiers,
+      log,
+      owner: this.owner,
+      compose: (
+        (composer) => (item) =>
+          composer.compose(item)
+      )(desk.composer(this.#baseUrl())),
+      secret: desk.secret,
+      newId: randomUUID,
+    });
+    this.#measured.push(deliverer);
+    this.#takeDefinitions(desk.watcher.current);
+    this.#startWorker();
+    this.#loops = [
+      desk.watcher.run(signal, (loaded) => this.#takeDefinitions(loaded)),
+      this.#scheduler.run(signal),
+      deliverer.run(signal),
+      every(tickMs * Math.sqrt(tempo), clock, signal, log, "alerts", () => desk.alerting.tick()),
+      keepHouse(desk, signal),
+    ];
+    this.#ready = true;
+  }
+
+  /**
+   * Runs every slot that ended in `(fromMs, toMs]` for the record: stored and judged, nobody told. Before {@link run};
+   * slots that are done are not run again, so that it may be called anew after a crash.
+   * @param onProgress told now and then how many slots are left, of how many
+   */
+  async loadHistory(fromMs: number, toMs: number, onProgress: (left: number, of: number) => void): Promise<void> {
+    const { slots } = this.desk.state;
+    const { log } = this.#options;
+    const real = systemClock;
+    let of = 0;
+    for (const sampler of this.desk.definitions.samplers.values()) {
+      const past = slotsEndingIn(sampler, fromMs, toMs, Number.POSITIVE_INFINITY);
+      await slots.add(past.map((slot) => ({ ...slot, dueMs: Math.min(dueMs(sampler, slot), toMs), catchUp: true })));
+      of += past.length;
+    }
+    this.#startWorker();
+    for (let left = of; left > 0 && !this.#stopping.signal.aborted; ) {
+      for (const slot of await slots.ready(this.desk.clock.nowMs(), historyWakeMax))
+        await this.#queue.add(slotJob(slot));
+      const counts = await slots.counts();
+      left = counts.due + counts.leased;
+      onProgress(left, Math.max(of, left));
+      if (left > 0) await real.sleep(historyLookMs, this.#stopping.signal).catch(() => {});
+    }
+    log.info({ slots: of }, "the past is loaded");
+  }
+
+  #startWorker(): void {
+    if (this.#working) return;
+    this.#working = true;
+    this.#worker.start();
+  }
+
+  #working = false;
+
+  /** Stops within ten seconds: no new slots, those that run are finished or given back, messages in hand are sent. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ready = false;
+    this.#stopping.abort();
+    await this.#queue[Symbol.asyncDispose]();
+    await Promise.all(this.#loops);
+    await this.#console?.close();
+    for (const notifier of this.#notifiers.values()) await notifier[Symbol.asyncDispose]();
+    await this.desk[Symbol.asyncDispose]();
+  }
+
+  readonly #measured: Measured[] = [];
+
+  async #listen(): Promise<void> {
+    const { desk } = this;
+    const { settings, log, state, store, watcher, clock, alerting } = desk;
+    this.#measured.push(
+      watcher,
+      this.#scheduler,
+      this.#worker,
+      desk.runner,
+      desk.pipeline,
+      store,
+      desk.judge,
+      alerting,
+    );
+    this.#measured.push(state, { measures: () => this.#queueMeasures() });
+    const mailbox = settings.smtpUrl === null ? new Mailbox(desk.mailboxDir) : null;
+    const facts: Facts = {
+      definitions: () => watcher.current,
+      store,
+      state,
+      clock,
+      zone: settings.zone,
+      version,
+      next: (name) => this.#next(name),
+      explain: (series, timeMs) => desk.explain(series, timeMs),
+      mailbox,
+      ready: async () => this.#readiness(),
+      measured: this.#measured,
+      act: {
+        acknowledge: (id, by, seen) => alerting.acknowledge(id, by, seen),
+        addSilence: (draft) => alerting.addSilence(draft),
+        endSilence: (id, by) => alerting.endSilence(id, by),
+      },
+      demo: this.#options.demo ?? false,
+    };
+    this.#console = await buildConsole({ facts, log, host: settings.host });
+    try {
+      await this.#console.listen({ host: settings.host, port: settings.port });
+    } catch (thrown) {
+      throw new Problem(`cannot listen on ${settings.host}:${settings.port}: ${messageOf(thrown)}`, {
+        code: "STR-001",
+        where: "BELLWETHER_PORT",
+        fix: "end the program that has the port, or choose another with --port",
+        cause: thrown,
+      });
+    }
+  }
+
+  #baseUrl(): string {
+    return this.desk.settings.baseUrl ?? this.url;
+  }
+
+  /** New definitions: slots are planned by them from now on, sources of changed samplers are made anew when used. */
+  #takeDefinitions({ definitions, problems }: Loaded): void {
+    const { desk } = this;
+    for (const problem of problems) desk.log.warn({ where: problem.where }, formatProblem(problem));
+    for (const name of this.#known) {
+      if (definitions.samplers.has(name)) continue;
+      void desk.runner.forget(name);
+      desk.judge.forget(name);
+    }
+    this.#known = [...definitions.samplers.keys()];
+    this.#scheduler.setSamplers(definitions.samplers);
+    desk.state.people.sync(definitions.people, definitions.groups, desk.clock.nowMs()).catch((thrown: unknown) => {
+      desk.log.error({ err: thrown }, `cannot record people and groups: ${messageOf(thrown)}`);
+    });
+  }
+
+  #known: readonly string[] = [];
+
+  #next(name: string): ReturnType<Facts["next"]> {
+    const sampler = this.desk.definitions.samplers.get(name);
+    const slot = sampler === undefined ? null : nextSlot(sampler, this.desk.clock.nowMs());
+    return sampler === undefined || slot === null ? null : { ...slot, dueMs: dueMs(sampler, slot) };
+  }
+
+  #readiness(): { ready: boolean; reasons: string[] } {
+    const reasons: string[] = [];
+    if (this.#stopping.signal.aborted) reasons.push("It is being stopped.");
+    else if (!this.#ready) reasons.push("It is starting.");
+    return { ready: this.#ready, reasons };
+  }
+
+  #queueMeasures() {
+    const { waiting, running } = this.#queue.depth();
+    const gauge = (name: string, help: string, value: number) => ({ name, help, kind: "gauge" as const, value });
+    return [
+      gauge("bellwether_queue_waiting", "Jobs that wait.", waiting),
+      gauge("bellwether_queue_running", "Jobs being handled.", running),
+    ];
+  }
+}

@@ -1,0 +1,33 @@
+import { userInfo } from "node:os";
+import type { Command } from "commander";
+import { Problem } from "../core/problem.ts";
+import { formatTimeUtc } from "../core/time.ts";
+import { type CommonOptions, commonOptions, openDesk } from "./context.ts";
+import { facts, findIncident } from "./incidents.ts";
+import { print, printJson } from "./output.ts";
+
+type Options = CommonOptions & { readonly by: string };
+
+export function ackCommand(program: Command): void {
+  const command = program
+    .command("ack")
+    .description("acknowledges an incident: repeats and escalation stop, recovery is still told")
+    .argument("<id>", "id of the incident, or the beginning of one")
+    .option("--by <name>", "who takes it on", userInfo().username)
+    .action(acknowledge);
+  commonOptions(command);
+}
+
+async function acknowledge(id: string, options: Options): Promise<void> {
+  await using desk = await openDesk(options);
+  const { id: incidentId } = await findIncident(desk, id);
+  const { done, incident } = await desk.alerting.acknowledge(incidentId, options.by);
+  if (!done || incident === null) {
+    const atMs = incident?.acknowledgedMs ?? incident?.resolvedMs ?? null;
+    const by = incident?.acknowledgedBy ? ` by ${incident.acknowledgedBy}` : "";
+    const when = atMs === null ? "" : ` at ${formatTimeUtc(atMs)}`;
+    throw new Problem(`already ${incident?.state ?? "gone"}${by}${when}`, { where: `incident ${incidentId}` });
+  }
+  if (options.json) printJson(facts(incident));
+  else print(`acknowledged by ${options.by}: ${incident.title}`);
+}

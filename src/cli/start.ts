@@ -1,0 +1,56 @@
+import type { Command } from "commander";
+import { App } from "../app.ts";
+import { Problem, Problems } from "../core/problem.ts";
+import { systemClock } from "../core/time.ts";
+import { describeSettings } from "../settings.ts";
+import { type CommonOptions, commonOptions, openLog, settingsOf } from "./context.ts";
+import { print } from "./output.ts";
+
+type Options = CommonOptions & { readonly role: readonly string[]; readonly port?: string };
+
+export function startCommand(program: Command): void {
+  const command = program
+    .command("start")
+    .description("runs until SIGTERM or SIGINT; stops within ten seconds")
+    .option("--role <role...>", "what this process does; without REDIS_URL one process does all", ["all"])
+    .option("--port <number>", "port of the console, 0 = any free one (BELLWETHER_PORT)")
+    .addHelpText("after", () => `\nSettings (environment, or .env in the working folder):\n${describeSettings()}`)
+    .action(start);
+  commonOptions(command, false);
+}
+
+async function start(options: Options): Promise<void> {
+  checkRoles(options.role);
+  const { settings, env } = settingsOf(options, { BELLWETHER_PORT: options.port });
+  const log = openLog(settings.logLevel);
+  await using app = await App.open({ settings, env, clock: systemClock, log });
+  app.run();
+  print(`Bellwether runs. Console: ${app.url}  Data: ${settings.dataDir}  Stop: Ctrl-C`);
+  const signal = await stopSignal();
+  log.info({ signal }, "stopping");
+}
+
+/** Which signal asked for the end. */
+export function stopSignal(): Promise<string> {
+  return new Promise((resolve) => {
+    for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => resolve(name));
+  });
+}
+
+function checkRoles(roles: readonly string[]): void {
+  const known = ["all", "scheduler", "worker", "console", "payments"];
+  const unknown = roles.filter((role) => !known.includes(role));
+  if (unknown.length > 0) {
+    throw new Problems([
+      new Problem(`unknown role ${unknown.join(", ")}`, { where: "--role", fix: `one of ${known.join(", ")}` }),
+    ]);
+  }
+  const alone = roles.filter((role) => role !== "all");
+  if (alone.length === 0) return;
+  throw new Problems([
+    new Problem(`the role ${alone.join(", ")} alone needs a queue that several processes share`, {
+      where: "--role",
+      fix: "leave --role out and let one process do all, or set REDIS_URL in a build that has roles over Redis",
+    }),
+  ]);
+}

@@ -1,0 +1,134 @@
+/** Why, or why not: joins what judging, the ledger, alerts, silences and the outbox know of one series and slot. */
+import { mutesAt } from "./alert/mute.ts";
+import type { Definitions, Sampler } from "./core/definitions.ts";
+import { formatSeries, parseSelector } from "./core/labels.ts";
+import { maskAddresses } from "./core/mask.ts";
+import type { Alert, Explanation, Level, SeriesId, Verdict } from "./core/model.ts";
+import { levelNumbers } from "./core/model.ts";
+import type { TimeSeriesStore } from "./core/ports.ts";
+import { floorToStep } from "./core/time.ts";
+import { formatLocal } from "./core/zone.ts";
+import type { Judge } from "./judge/judge.ts";
+import { slotHolding } from "./schedule/cron.ts";
+import type { State } from "./state/database.ts";
+
+export type ExplainDeps = {
+  readonly definitions: () => Definitions;
+  readonly store: TimeSeriesStore;
+  readonly state: State;
+  readonly judge: Judge;
+};
+
+const silencesMax = 1_000;
+
+/** Null for a series that no sampler judges. `timeMs` may lie anywhere inside the slot. */
+export async function explain(deps: ExplainDeps, text: string, timeMs: number): Promise<Explanation | null> {
+  const series = seriesOf(text);
+  const sampler = series === null ? undefined : samplerOf(deps.definitions(), series);
+  if (series === null || sampler === undefined) return null;
+  const name = formatSeries(series);
+  const startMs = slotHolding(sampler, timeMs)?.startMs ?? floorToStep(timeMs, sampler.schedule.stepMs);
+  const verdict = await deps.judge.explain(sampler, series, startMs);
+  const stored = await storedVerdict(deps.store, series, startMs);
+  const slot = await deps.state.slots.get(sampler.name, startMs);
+  const alerts = await deps.state.alerts.alertsAt(name, startMs + sampler.schedule.stepMs);
+  const silences = await deps.state.silences.list({ limit: silencesMax });
+  const labels = alerts.map((alert) => alert.labels);
+  const mutes = [...new Set(labels.flatMap((each) => mutesAt(silences, each, timeMs)))];
+  const told = await toldOf(deps.state, alerts, sampler.zone);
+  const facts = { series: name, sampler: sampler.name, timeMs: startMs, verdict, stored, slot, alerts, mutes, told };
+  return { ...facts, lines: sentences(facts, sampler) };
+}
+
+/** A series named in full: measurement, every tag by `=`, and field; null if the text is not one. */
+export function seriesOf(text: string): SeriesId | null {
+  const { measurement, tags, field } = parseSelector(text);
+  if (field === null || tags.some(({ operator }) => operator !== "=")) return null;
+  return { measurement, field, tags: Object.fromEntries(tags.map(({ label, value }) => [label, value])) };
+}
+
+function samplerOf(definitions: Definitions, series: SeriesId): Sampler | undefined {
+  return [...definitions.samplers.values()].find(
+    ({ point, judge }) => point.measurement === series.measurement && judge[series.field] !== undefined,
+  );
+}
+
+const levels = new Map(Object.entries(levelNumbers).map(([level, number]) => [number, level as Level]));
+
+async function storedVerdict(store: TimeSeriesStore, series: SeriesId, timeMs: number): Promise<Explanation["stored"]> {
+  const tags = Object.entries({ ...series.tags, field: series.field }).map(([label, value]) => {
+    return { label, operator: "=" as const, value, pattern: null };
+  });
+  const found = await store.read({
+    measurement: `${series.measurement}_verdict`,
+    fields: ["level", "reason"],
+    tags,
+    windows: [{ fromMs: timeMs, toMs: timeMs + 1 }],
+  });
+  const level = found.find(({ field }) => field === "level")?.values[0];
+  const reason = found.find(({ field }) => field === "reason")?.values[0];
+  if (level === undefined) return null;
+  return { level: levels.get(Number(level)) ?? "unknown", reason: String(reason ?? "") };
+}
+
+async function toldOf(state: State, alerts: readonly Alert[], zone: string): Promise<string[]> {
+  const told: string[] = [];
+  for (const id of new Set(alerts.flatMap(({ incidentId }) => incidentId ?? []))) {
+    for (const item of await state.outbox.list({ incidentId: id, limit: 100 })) {
+      const when = item.sentMs === null ? "" : ` at ${formatLocal(item.sentMs, zone)}`;
+      const why = item.error === null ? "" : ` (${maskAddresses(item.error)})`;
+      told.push(`${item.recipientName} by ${item.notifier}: ${item.kind} ${item.state}${when}${why}`);
+    }
+  }
+  return told;
+}
+
+function sentences(facts: Omit<Explanation, "lines">, sampler: Sampler): string[] {
+  const { verdict, stored, slot, alerts, mutes, told } = facts;
+  const was = stored === null ? ["This slot was never judged; what follows is what judging says now."] : [];
+  const moved =
+    stored !== null && stored.level !== verdict.level
+      ? [`It was judged ${stored.level} at the time: ${stored.reason}`]
+      : [];
+  return [
+    `${verdict.level}: ${verdict.reason}`,
+    ...was,
+    ...moved,
+    `Data: ${verdict.state}${slot === null ? "; the ledger has no such slot" : `; slot ${slot.state}, started ${slot.attempts}x`}${slot?.error ? `: ${slot.error}` : ""}.`,
+    ...baselineLines(verdict, sampler),
+    forecastLine(verdict),
+    ...verdict.gates.map(
+      ({ name, passed, measured, needed }) =>
+        `Gate ${name}: ${passed ? "passed" : "not passed"} (${round(measured)}, needs ${round(needed)}).`,
+    ),
+    ...(alerts.length === 0 ? ["No alert of this series stood at that time."] : []),
+    ...alerts.map((alert) => `Alert ${alert.rule} (${alert.state}, slots ${alert.recent}): ${alert.reason}`),
+    ...mutes.map((mute) => `Muted: ${mute}.`),
+    ...(alerts.length > 0 && told.length === 0 ? ["Nobody was told."] : told.map((line) => `Told: ${line}.`)),
+  ];
+}
+
+function baselineLines({ baseline }: Verdict, sampler: Sampler): string[] {
+  const { centre, spread, daysUsed, daysTrimmed, days } = baseline;
+  if (centre === null) return [`Baseline: none, ${daysUsed} usable days are too few.`, ...dayLines(days, sampler)];
+  const about = spread === null ? "" : `, give or take ${round(spread)}`;
+  return [
+    `Baseline: ${round(centre)}${about}, from ${daysUsed} days, ${daysTrimmed} trimmed.`,
+    ...dayLines(days, sampler),
+  ];
+}
+
+function dayLines(days: Verdict["baseline"]["days"], sampler: Sampler): string[] {
+  return days.map(({ startMs, value, use }) => {
+    return `  ${formatLocal(startMs, sampler.zone)}  ${value === null ? "-" : round(value)}  ${use}`;
+  });
+}
+
+function forecastLine({ forecast }: Verdict): string {
+  if (forecast.value === null) return `Forecast: GM(1,1) abstains: ${forecast.abstained}.`;
+  return `Forecast: ${round(forecast.value)} by GM(1,1), a = ${round(forecast.a)}, b = ${round(forecast.b)}, ${forecast.grade}.`;
+}
+
+function round(value: number): string {
+  return String(Number(value.toPrecision(4)));
+}

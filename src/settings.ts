@@ -1,0 +1,217 @@
+/** Environment -> Settings. The defaults are the one-process shape: nothing set, nothing installed. */
+import { isAbsolute, resolve } from "node:path";
+import { Problem, Problems } from "./core/problem.ts";
+import { dayMs, hourMs, parseDurationMs, secondMs } from "./core/time.ts";
+import { isZone } from "./core/zone.ts";
+
+export type Settings = {
+  readonly configDir: string;
+  readonly dataDir: string;
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** Where readers of messages reach the console, without a slash at the end; null: host and port. */
+  readonly baseUrl: string | null;
+  readonly zone: string;
+  readonly environment: "development" | "production";
+  readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
+  /** Slots that run at a time. */
+  readonly concurrency: number;
+  readonly catchUp: { readonly ageMsMax: number; readonly slotsMax: number };
+  /** How long points and verdicts are kept. */
+  readonly keepPointsMs: number;
+  /** How long finished slots, and closed alerts with their messages, are kept. */
+  readonly keepFactsMs: number;
+  /** Null: messages go to the mailbox in the data folder. */
+  readonly smtpUrl: string | null;
+  readonly mailFrom: string;
+  /** One, or two while one replaces the other; empty: webhooks go unsigned. */
+  readonly webhookSecrets: readonly string[];
+};
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/** One setting: its name, what it means when it is absent, and what it is for. The order is the order of `--help`. */
+type Entry<T> = {
+  readonly name: string;
+  readonly byDefault: string;
+  readonly meaning: string;
+  /** @throws Problem naming only what is wrong; the name and, where it is no secret, the value are added */
+  readonly read: (text: string) => T;
+  readonly secret?: boolean;
+};
+
+const text = (value: string): string => value;
+
+const table: { readonly [K in keyof Settings]: Entry<Settings[K]> } = {
+  configDir: {
+    name: "BELLWETHER_CONFIG",
+    byDefault: ".",
+    meaning: "folder that holds samplers/ and rules/",
+    read: (value) => resolve(value),
+  },
+  dataDir: {
+    name: "BELLWETHER_DATA",
+    byDefault: "./var",
+    meaning: "everything embedded: series, state, mailbox",
+    read: (value) => (isAbsolute(value) ? value : resolve(value)),
+  },
+  host: { name: "BELLWETHER_HOST", byDefault: "127.0.0.1", meaning: "address that the console listens on", read: text },
+  port: {
+    name: "BELLWETHER_PORT",
+    byDefault: "8080",
+    meaning: "port of console, API, /metrics, /healthz and /readyz; 0 = any free one",
+    read: wholeNumber(0, 65_535),
+  },
+  baseUrl: {
+    name: "BELLWETHER_URL",
+    byDefault: "",
+    meaning: "where readers of messages reach the console; default: host and port",
+    read: (value) => (value === "" ? null : webAddress(value)),
+  },
+  zone: {
+    name: "BELLWETHER_ZONE",
+    byDefault: "UTC",
+    meaning: "business time zone (IANA) where a definition names none",
+    read: (value) => {
+      if (!isZone(value)) throw new Problem("not a time zone", { fix: "write an IANA name, Europe/London" });
+      return value;
+    },
+  },
+  environment: {
+    name: "BELLWETHER_ENV",
+    byDefault: "development",
+    meaning: "production turns warnings about unsafe servers into refusals to start",
+    read: oneOf("development", "production"),
+  },
+  logLevel: {
+    name: "BELLWETHER_LOG",
+    byDefault: "info",
+    meaning: "least level of log lines on standard error: debug, info, warn, error, silent",
+    read: oneOf("debug", "info", "warn", "error", "silent"),
+  },
+  concurrency: {
+    name: "BELLWETHER_CONCURRENCY",
+    byDefault: "8",
+    meaning: "slots that run at a time, each of another sampler",
+    read: wholeNumber(1, 1_000),
+  },
+  catchUp: {
+    name: "BELLWETHER_CATCH_UP",
+    byDefault: "24h 1500",
+    meaning: "how far back, and how many slots of one sampler, are caught up after a stop",
+    read: (value) => {
+      const [age = "", slots = "", ...rest] = value.trim().split(/\s+/);
+      if (rest.length > 0) throw new Problem("too many parts", { fix: "write an age and a number, 24h 1500" });
+      return { ageMsMax: duration(0, 28 * dayMs)(age), slotsMax: wholeNumber(0, 1_000_000)(slots) };
+    },
+  },
+  keepPointsMs: {
+    name: "BELLWETHER_KEEP_POINTS",
+    byDefault: "400d",
+    meaning: "how long points and verdicts are kept",
+    read: duration(8 * dayMs, 4_000 * dayMs),
+  },
+  keepFactsMs: {
+    name: "BELLWETHER_KEEP_FACTS",
+    byDefault: "90d",
+    meaning: "how long finished slots, closed alerts and their messages are kept",
+    read: duration(dayMs, 4_000 * dayMs),
+  },
+  smtpUrl: {
+    name: "SMTP_URL",
+    byDefault: "",
+    meaning: "mail server, smtp://user:password@host:587; none: a mailbox in the data folder",
+    secret: true,
+    read: (value) => {
+      if (value === "") return null;
+      const protocol = URL.canParse(value) ? new URL(value).protocol : "";
+      if (protocol !== "smtp:" && protocol !== "smtps:") {
+        throw new Problem("not the address of a mail server", { fix: "write smtp://host:port or smtps://host:port" });
+      }
+      return value;
+    },
+  },
+  mailFrom: {
+    name: "BELLWETHER_MAIL_FROM",
+    byDefault: "Bellwether <bellwether@localhost>",
+    meaning: "sender of e-mail",
+    read: text,
+  },
+  webhookSecrets: {
+    name: "WEBHOOK_SECRET",
+    byDefault: "",
+    meaning: "signs webhooks (Standard Webhooks, whsec_...), two while one replaces the other; none: unsigned",
+    secret: true,
+    read: (value) => value.split(/\s+/).filter((secret) => secret !== ""),
+  },
+};
+
+/** Settings of the shape of several processes, which this build does not have yet: set, they must not be ignored. */
+const laterSettings = ["REDIS_URL", "DATABASE_URL", "INFLUX_URLS"];
+
+/**
+ * Reads all settings; empty ones count as not set.
+ * @throws Problems with every fault at once
+ */
+export function readSettings(env: Env): Settings {
+  const problems: Problem[] = laterSettings
+    .filter((name) => env[name])
+    .map((name) => new Problem("this build runs as one process on embedded stores", { where: name, fix: "unset it" }));
+  const settings: Record<string, unknown> = {};
+  for (const [key, entry] of Object.entries(table) as [keyof Settings, Entry<unknown>][]) {
+    const value = env[entry.name] || entry.byDefault;
+    try {
+      settings[key] = entry.read(value);
+    } catch (thrown) {
+      if (!(thrown instanceof Problem)) throw thrown;
+      const got = entry.secret ? "" : ` (got ${JSON.stringify(value)})`;
+      problems.push(new Problem(`${thrown.message}${got}`, { where: entry.name, fix: thrown.fix }));
+    }
+  }
+  if (problems.length > 0) throw new Problems(problems);
+  return settings as Settings;
+}
+
+/** The table of settings for `start --help`. */
+export function describeSettings(): string {
+  const entries = Object.values(table);
+  const width = Math.max(...entries.map((entry) => entry.name.length));
+  return entries
+    .map(({ name, byDefault, meaning }) => `  ${name.padEnd(width)}  ${meaning} [${byDefault || "none"}]`)
+    .join("\n");
+}
+
+function wholeNumber(min: number, max: number): (value: string) => number {
+  return (value) => {
+    const number = Number(value);
+    if (/^\d+$/.test(value) && number >= min && number <= max) return number;
+    throw new Problem("not a whole number in range", { fix: `write a number from ${min} to ${max}` });
+  };
+}
+
+function duration(minMs: number, maxMs: number): (value: string) => number {
+  return (value) => {
+    const ms = parseDurationMs(value);
+    if (ms !== undefined && ms >= minMs && ms <= maxMs) return ms;
+    const range =
+      minMs >= dayMs ? `${minMs / dayMs}d to ${maxMs / dayMs}d` : `${minMs / secondMs}s to ${maxMs / hourMs}h`;
+    throw new Problem("not a duration in range", { fix: `write a number with a unit, ${range}` });
+  };
+}
+
+function oneOf<T extends string>(...words: readonly T[]): (value: string) => T {
+  return (value) => {
+    const word = words.find((each) => each === value);
+    if (word !== undefined) return word;
+    throw new Problem("not one of the choices", { fix: `write ${words.join(", ")}` });
+  };
+}
+
+function webAddress(value: string): string {
+  const url = URL.canParse(value) ? new URL(value) : null;
+  if (url === null || !/^https?:$/.test(url.protocol) || url.username !== "") {
+    throw new Problem("not a web address", { fix: "write https://bellwether.example" });
+  }
+  return value.replace(/\/+$/, "");
+}
