@@ -46,7 +46,7 @@ export const story: readonly Phase[] = inARow(liveFromMs, [
     minutes: 60,
     lines: [
       "Every minute Bellwether asks the shop's database for its orders and judges them.",
-      "Around eleven orders drop by a third, as they did in the real shop every day. Nobody should hear of that.",
+      "Around eleven orders drop by a third, as they did in the real shop. Nobody should hear of what is usual.",
     ],
   },
   {
@@ -55,7 +55,7 @@ export const story: readonly Phase[] = inARow(liveFromMs, [
     minutes: 25,
     lines: [
       "Customers in the United Kingdom cannot pay: their orders stop. Other countries and cancellations go on.",
-      "The on-call group should get one mail that names the United Kingdom.",
+      "The on-call group should hear of the United Kingdom, and once more after ten minutes in which nobody answers.",
     ],
     event: (fromMs, toMs) => ({ kind: "no-payments", country: "United Kingdom", fromMs, toMs }),
     expect: {
