@@ -10,7 +10,7 @@ import { defaultRoute } from "./route.ts";
 const perKindMax = 10_000;
 
 /** A fault between definitions, with what could have caused it. */
-export type Conflict = {
+type Conflict = {
   readonly problem: Problem;
   /** Files that take part in it. */
   readonly files: readonly string[];

@@ -171,6 +171,8 @@ function parse(file: string, text: string, lines: LineCounter): Parsed {
   const parser = new Parser(lines.addNewLine);
   const tokens: CST.Token[] = [];
   let aliases = 0;
+  let errors = 0;
+  let documents = 0;
   let scalarNext = false;
   lines.addNewLine(0);
   for (const lexeme of new Lexer().lex(text)) {
@@ -191,7 +193,13 @@ function parse(file: string, text: string, lines: LineCounter): Parsed {
       if (type === "tag") problems.push(tagProblem(at(where), lexeme));
       if (type === "directive-line") problems.push(notYaml(at(where), "directives are not allowed"));
     }
-    for (const token of parser.next(lexeme)) tokens.push(token);
+    for (const token of parser.next(lexeme)) {
+      tokens.push(token);
+      if (token.type === "error") errors += 1;
+      if (token.type === "document") documents += 1;
+    }
+    // A second document is a fault, and so many errors are enough: a megabyte of them would take seconds to compose.
+    if (documents > 1 || errors + problems.length >= faultsPerFileMax) break;
     // The stack holds the document and the scalar at hand besides the collections.
     if (parser.stack.length > depthMax + 2) {
       const fix = "flatten it";
@@ -200,9 +208,9 @@ function parse(file: string, text: string, lines: LineCounter): Parsed {
   }
   for (const token of parser.end()) tokens.push(token);
   const composer = new Composer({ uniqueKeys: false, logLevel: "silent", version: "1.2" });
-  const documents = [...composer.compose(tokens, true, text.length)];
-  const [document, second] = documents;
-  for (const error of documents.flatMap((each) => each.errors).slice(0, faultsPerFileMax)) {
+  const composed = [...composer.compose(tokens, true, text.length)];
+  const [document, second] = composed;
+  for (const error of composed.flatMap((each) => each.errors).slice(0, faultsPerFileMax)) {
     problems.push(syntaxProblem(at(error.pos[0]), error.code, error.message));
   }
   if (second !== undefined)

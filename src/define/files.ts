@@ -1,6 +1,7 @@
 /** The config folder: which files define what, read within bounds. */
-import { readdir, readFile, realpath, stat } from "node:fs/promises";
-import { join, relative, sep } from "node:path";
+import type { BigIntStats } from "node:fs";
+import { lstat, readdir, readFile, realpath, stat } from "node:fs/promises";
+import { join, relative } from "node:path";
 import { messageOf, Problem } from "../core/problem.ts";
 import { fileBytesMax, tooLarge } from "./document.ts";
 import { oneOf } from "./fault.ts";
@@ -27,55 +28,77 @@ export type Found = {
   readonly stamp: string;
 };
 
+export type FoundFiles = { readonly files: readonly Found[]; readonly problems: readonly Problem[] };
+
 /**
  * Every YAML file below `samplers/` and `rules/`, sorted; names with a leading dot are left alone, and so is whatever
  * is not YAML. A missing folder defines nothing. Symbolic links count as what they lead to, inside `dir` only.
  */
-export async function findFiles(dir: string): Promise<{ files: Found[]; problems: Problem[] }> {
-  const files: Found[] = [];
-  const problems: Problem[] = [];
+export async function findFiles(dir: string): Promise<FoundFiles> {
   const root = await realpath(dir).catch(() => null);
   if (root === null) {
     const fix = "name the folder that holds samplers/ and rules/";
-    return { files, problems: [new Problem("no such config folder", { code: "CFG-020", where: dir, fix })] };
+    return { files: [], problems: [new Problem("no such config folder", { code: "CFG-020", where: dir, fix })] };
   }
-  const seen = new Set([root]);
-
-  const visit = async (path: string, depth: number): Promise<void> => {
-    const file = relative(dir, path).split(sep).join("/");
-    try {
-      const real = await realpath(path);
-      if (!staysInside(relative(root, real))) {
-        const fix = "copy the file into it";
-        problems.push(new Problem("leads outside the config folder", { code: "CFG-015", where: file, fix }));
-        return;
-      }
-      const stats = await stat(real, { bigint: true });
-      if (stats.isDirectory()) {
-        if (seen.has(real)) return;
-        seen.add(real);
-        if (depth > foldersDeepMax) throw new Error(`folders deeper than ${foldersDeepMax}`);
-        const names = (await readdir(path)).filter((name) => !name.startsWith(".")).sort();
-        for (const name of names) await visit(join(path, name), depth + 1);
-      } else if (/\.ya?ml$/.test(file)) {
-        const kind = kindOf(file);
-        if (kind instanceof Problem) problems.push(kind);
-        else if (!stats.isFile()) throw new Error("not a file");
-        else if (files.length >= filesMax) throw new Error(`more than ${filesMax} files`);
-        else {
-          const stamp = `${stats.mtimeNs}:${stats.ctimeNs}:${stats.size}:${stats.ino}`;
-          files.push({ file, kind, sizeBytes: Number(stats.size), stamp });
-        }
-      }
-    } catch (thrown) {
-      problems.push(unreadable(file, thrown));
-    }
-  };
+  const walk = new Walk(root);
   for (const folder of ["rules", "samplers"]) {
-    const path = join(dir, folder);
-    if (await exists(path)) await visit(path, 0);
+    if (await exists(join(root, folder))) await walk.visit(folder, join(root, folder), 0);
   }
-  return { files, problems };
+  return walk;
+}
+
+class Walk {
+  readonly files: Found[] = [];
+  readonly problems: Problem[] = [];
+  readonly #root: string;
+  /** Folders by their real path, so that links cannot lead in circles. */
+  readonly #seen: Set<string>;
+
+  constructor(root: string) {
+    this.#root = root;
+    this.#seen = new Set([root]);
+  }
+
+  /** @param path free of symbolic links up to its last name */
+  async visit(file: string, path: string, depth: number): Promise<void> {
+    try {
+      let stats = await lstat(path, { bigint: true });
+      let real = path;
+      if (stats.isSymbolicLink()) {
+        real = await realpath(path);
+        stats = await stat(real, { bigint: true });
+      }
+      if (!staysInside(relative(this.#root, real))) {
+        const fix = "copy the file into it";
+        this.problems.push(new Problem("leads outside the config folder", { code: "CFG-015", where: file, fix }));
+      } else if (stats.isDirectory()) await this.#folder(file, real, depth);
+      else if (/\.ya?ml$/.test(file)) this.#add(file, stats);
+    } catch (thrown) {
+      this.problems.push(unreadable(file, thrown));
+    }
+  }
+
+  async #folder(file: string, real: string, depth: number): Promise<void> {
+    if (this.#seen.has(real)) return;
+    this.#seen.add(real);
+    if (depth > foldersDeepMax) throw new Error(`folders deeper than ${foldersDeepMax}`);
+    for (const name of (await readdir(real)).sort()) {
+      if (!name.startsWith(".")) await this.visit(`${file}/${name}`, join(real, name), depth + 1);
+    }
+  }
+
+  #add(file: string, stats: BigIntStats): void {
+    const kind = kindOf(file);
+    if (kind instanceof Problem) this.problems.push(kind);
+    else if (!stats.isFile()) throw new Error("not a file");
+    else if (this.files.length === filesMax) {
+      const what = `more than ${filesMax} files; those from here on are not read`;
+      this.problems.push(new Problem(what, { code: "CFG-003", where: file, fix: "define more in one file" }));
+    } else {
+      const stamp = `${stats.mtimeNs}:${stats.ctimeNs}:${stats.size}:${stats.ino}`;
+      this.files.push({ file, kind, sizeBytes: Number(stats.size), stamp });
+    }
+  }
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -182,7 +182,7 @@ export const zone = z
   .describe("time zone, an IANA name");
 
 /** `2 of 3`; a bare number n means n of n. */
-export const pending = z
+const pending = z
   .union([z.string(), z.number()], fault("CFG-008", 'wants "bad slots of latest slots"', "write for example 2 of 3"))
   .transform((value, context): Pick<Lifecycle, "pendingCount" | "pendingOf"> => {
     const found = /^(\d{1,3})(?: of (\d{1,3}))?$/.exec(String(value));

@@ -1,5 +1,6 @@
-import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import { chmodSync, mkdirSync, symlinkSync } from "node:fs";
+import { createServer } from "node:net";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -508,13 +509,15 @@ test("no value of a secret or a person is in any message", async () => {
   ]);
 });
 
-test("a FIFO is not read from, and a folder named like a file is a folder", async () => {
+test("what is no file is not read from, and a folder named like a file is a folder", async () => {
   const dir = folder({ ...base, [file]: sampler() });
   mkdirSync(join(dir, "samplers/dir.yaml"));
-  execFileSync("mkfifo", [join(dir, "samplers/pipe.yaml")]);
+  const server = createServer().listen(join(dir, "samplers/socket.yaml"));
+  await once(server, "listening");
   const loaded = await loadDefinitions(optionsFor(dir));
+  server.close();
   expect(messages(loaded)).toEqual([
-    "CFG-020 samplers/pipe.yaml - cannot be read: not a file. Fix: check the file and its owner.",
+    "CFG-020 samplers/socket.yaml - cannot be read: not a file. Fix: check the file and its owner.",
   ]);
   expect(loaded.definitions.samplers.size).toBe(1);
 });
@@ -526,3 +529,12 @@ test("a missing config folder is a fault, missing folders in it are not", async 
     "CFG-020 /nowhere/at/all - no such config folder. Fix: name the folder that holds samplers/ and rules/.",
   ]);
 });
+
+test.each(["}]", "'\n", "- !a b\n", "--- a\n", "a: b: c\n"])(
+  "a megabyte of %j is not listed fault by fault",
+  async (piece) => {
+    const { problems } = await load({ [file]: piece.repeat(Math.floor(990_000 / piece.length)) });
+    expect(problems.length).toBeGreaterThan(0);
+    expect(problems.length).toBeLessThanOrEqual(101);
+  },
+);
