@@ -68,7 +68,7 @@ const transitionCodec = new Codec<Transition>(
 );
 
 /** A new value, and the one it was decided upon; `before` is null for what begins to be. */
-export type Change<T> = { readonly before: T | null; readonly after: T };
+type Change<T> = { readonly before: T | null; readonly after: T };
 
 /** All that one decision changes, written together or not at all. */
 export type AlertChanges = {
@@ -79,7 +79,10 @@ export type AlertChanges = {
   readonly transitions: readonly Transition[];
   /** A second item of the same notice key, notifier and recipient is ignored. */
   readonly outbox: readonly OutboxItem[];
-  /** Items of these incidents that are owed and due later than now are cancelled; those in `outbox` are not. */
+  /**
+   * Items of these incidents that are owed, due later than now and were never tried are cancelled; those in `outbox`
+   * are not.
+   */
   readonly cancel: readonly { readonly incidentId: string; readonly reason: string }[];
   readonly audit: readonly AuditEntry[];
 };

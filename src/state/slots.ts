@@ -74,18 +74,6 @@ export class SlotLedger {
   }
 
   /**
-   * Slots that may run now: due, or leased by somebody whose lease ran out. Oldest due first. Where more than `limit`
-   * wait, each sampler gets an equal share, so that the backlog of one never hides the slots of another.
-   */
-  async due(nowMs: number, limit: number): Promise<SlotRecord[]> {
-    const rows = await this.#database.run(async (query) => {
-      const oldest = await leasable(query, nowMs).orderBy(["due_ms", "sampler", "start_ms"]).limit(limit);
-      return oldest.length < limit ? oldest : sharedOut(query, nowMs, limit);
-    });
-    return rows.map((row: Row) => codec.fromRow(row));
-  }
-
-  /**
    * The oldest unfinished slot of each sampler, where it may run now; so slots of a sampler run in order of their start,
    * and a slot that waits to be tried again holds back its sampler's later ones. Oldest due first.
    */
@@ -283,17 +271,4 @@ function leasable(query: Knex, nowMs: number): Knex.QueryBuilder {
       .where((due) => due.where("state", "due").where("due_ms", "<=", nowMs))
       .orWhere((leased) => leased.where("state", "leased").where("lease_until_ms", "<=", nowMs)),
   );
-}
-
-/** The oldest slots of each sampler in turn: all first ones, then all second ones, until there are `limit`. */
-async function sharedOut(query: Knex, nowMs: number, limit: number): Promise<Row[]> {
-  const ranked = leasable(query, nowMs)
-    .select("*")
-    .rowNumber("place", (over) => over.partitionBy("sampler").orderBy(["due_ms", "start_ms"]));
-  const rows: Row[] = await query.from(ranked.as("ranked")).orderBy(["place", "due_ms", "sampler"]).limit(limit);
-  return rows.sort((a, b) => Number(a.due_ms) - Number(b.due_ms) || compare(a.sampler as string, b.sampler as string));
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : Number(a > b);
 }

@@ -45,7 +45,7 @@ export function alert(id: string, fields: Partial<Alert> = {}): Alert {
   };
 }
 
-export function incident(id: string, fields: Partial<Incident> = {}): Incident {
+function incident(id: string, fields: Partial<Incident> = {}): Incident {
   return {
     id,
     groupKey: `0:${id}`,
@@ -89,7 +89,7 @@ export function item(id: string, fields: Partial<OutboxItem> = {}): OutboxItem {
   };
 }
 
-export function transition(id: string, subjectId: string, fields: Partial<Transition> = {}): Transition {
+function transition(id: string, subjectId: string, fields: Partial<Transition> = {}): Transition {
   return {
     id,
     subject: "alert",
@@ -103,7 +103,7 @@ export function transition(id: string, subjectId: string, fields: Partial<Transi
   };
 }
 
-export function entry(id: string, fields: Partial<AuditEntry> = {}): AuditEntry {
+function entry(id: string, fields: Partial<AuditEntry> = {}): AuditEntry {
   return { id, atMs: nowMs, actor: "system", action: "alert.firing", subject: "a1", detail: "2 of 3", ...fields };
 }
 
@@ -162,30 +162,33 @@ export function stateContract(name: string, makeOpen: () => OpenState): void {
         expect(await state.slots.add([slot(-3, "Orders"), slot(-3, "orders")])).toBe(2);
       });
 
-      test("gives due slots, the oldest due first, and those whose lease ran out", async () => {
-        await state.slots.add([slot(-2), slot(-4), slot(-3), slot(0), slot(-5, "sales")]);
-        await state.slots.lease(slot(-5, "sales"), "w1", nowMs, nowMs + 1_000);
-        const starts = async (atMs: number, limit: number) =>
-          (await other.slots.due(atMs, limit)).map((each) => (each.startMs - nowMs) / minuteMs);
-        expect(await starts(nowMs, 10)).toEqual([-4, -3, -2]);
-        expect(await starts(nowMs + 999, 10)).toEqual([-4, -3, -2]);
-        expect(await starts(nowMs + 1_000, 10)).toEqual([-5, -4, -3, -2]);
-        expect(await starts(slot(0).dueMs - 1, 10)).toEqual([-5, -4, -3, -2]);
-        expect(await starts(slot(0).dueMs, 10)).toEqual([-5, -4, -3, -2, 0]);
-        expect(await starts(slot(0).dueMs, 2)).toHaveLength(2);
+      test("names the oldest unfinished slot of each sampler once it may run, the oldest due first", async () => {
+        await state.slots.add([slot(-2), slot(-4), slot(-3), slot(-3, "sales"), slot(0, "visits")]);
+        const ready = async (atMs: number, limit = 10) =>
+          (await other.slots.ready(atMs, limit)).map((each) => `${each.sampler} ${(each.startMs - nowMs) / minuteMs}`);
+        expect(await ready(nowMs)).toEqual(["orders -4", "sales -3"]);
+        expect(await ready(nowMs, 1)).toEqual(["orders -4"]);
+        expect(await ready(slot(0).dueMs - 1)).toEqual(["orders -4", "sales -3"]);
+        expect(await ready(slot(0).dueMs)).toEqual(["orders -4", "sales -3", "visits 0"]);
+        await state.slots.lease(slot(-4), "w1", nowMs, untilMs);
+        expect(await ready(nowMs), "one at a time").toEqual(["sales -3"]);
+        expect(await ready(untilMs), "the lease ran out").toContain("orders -4");
+        await state.slots.finish(slot(-4), "w1", { state: "due", dueMs: nowMs + minuteMs }, nowMs);
+        expect(await ready(nowMs), "its retry holds back the later ones").toEqual(["sales -3"]);
+        expect(await other.slots.readyOf("orders", nowMs)).toBeNull();
+        expect(await other.slots.readyOf("orders", nowMs + minuteMs)).toMatchObject({ startMs: slot(-4).startMs });
+        await state.slots.lease(slot(-4), "w1", nowMs + minuteMs, untilMs);
+        await state.slots.finish(slot(-4), "w1", { state: "done" }, nowMs);
+        expect(await other.slots.readyOf("orders", nowMs)).toMatchObject({ startMs: slot(-3).startMs });
+        expect(await other.slots.readyOf("nothing", nowMs)).toBeNull();
       });
 
-      test("a long backlog of one sampler does not hide the slots of another", async () => {
+      test("names of many samplers come at once, whatever the backlog of one", async () => {
         await state.slots.add(Array.from({ length: 300 }, (_, count) => slot(count - 400)));
-        await state.slots.add([slot(-3, "sales"), slot(-2, "sales"), slot(-2, "visits")]);
-        const due = await state.slots.due(nowMs, 10);
-        expect(due).toHaveLength(10);
-        expect(due.map((each) => `${each.sampler} ${(each.startMs - nowMs) / minuteMs}`)).toEqual([
-          ...[-400, -399, -398, -397, -396, -395, -394].map((count) => `orders ${count}`),
-          "sales -3",
-          "sales -2",
-          "visits -2",
-        ]);
+        await state.slots.add(Array.from({ length: 250 }, (_, count) => slot(-3, `s${count}`)));
+        const ready = await state.slots.ready(nowMs, 1_000);
+        expect(ready).toHaveLength(251);
+        expect(ready[0]).toMatchObject({ sampler: "orders", startMs: slot(-400).startMs });
       });
 
       test("leases a slot to one owner, and one slot of a sampler at a time", async () => {
@@ -244,8 +247,8 @@ export function stateContract(name: string, makeOpen: () => OpenState): void {
         await state.slots.lease(slot(-3), "w1", nowMs, untilMs);
         const again = { state: "due", error: "connection refused", dueMs: nowMs + 30_000 } as const;
         expect(await state.slots.finish(slot(-3), "w1", again, nowMs)).toBe(true);
-        expect(await state.slots.due(nowMs + 29_999, 5)).toEqual([]);
-        expect(await state.slots.due(nowMs + 30_000, 5)).toMatchObject([
+        expect(await state.slots.ready(nowMs + 29_999, 5)).toEqual([]);
+        expect(await state.slots.ready(nowMs + 30_000, 5)).toMatchObject([
           { attempts: 1, error: "connection refused", finishedMs: null, leaseOwner: null },
         ]);
       });
@@ -391,10 +394,10 @@ export function stateContract(name: string, makeOpen: () => OpenState): void {
         expect(await state.alerts.alertsAt("orders.n", nowMs)).toEqual([]);
       });
 
-      test("cancels what is owed later, and neither what is due, claimed, or written now", async () => {
+      test("cancels what is owed later, and neither what is due, was tried, or is written now", async () => {
         await state.alerts.apply(opened);
         const later = { dueMs: nowMs + minuteMs };
-        await state.outbox.add([item("o3", { ...later, incidentId: "i9" })]);
+        await state.outbox.add([item("o3", { ...later, incidentId: "i9" }), item("o5", { ...later, attempts: 1 })]);
         const acknowledged = changes({
           cancel: [{ incidentId: "i1", reason: "acknowledged by Ana Silva" }],
           outbox: [item("o4", { ...later, noticeKey: "i1:2:0" })],
@@ -406,6 +409,7 @@ export function stateContract(name: string, makeOpen: () => OpenState): void {
           o2: "cancelled acknowledged by Ana Silva",
           o3: "owed",
           o4: "owed",
+          o5: "owed",
         });
       });
 

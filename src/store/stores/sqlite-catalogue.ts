@@ -31,9 +31,9 @@ export type Measurement = {
 export type SeriesRow = { id: number; measurement: string; tags: string; field: string; kind: FieldKind; ts: number };
 
 /** Different tags that one measurement may have: 2^20. */
-export const tagSetsMax = 2 ** 20;
+const tagSetsMax = 2 ** 20;
 
-/** Bytes of a text value, InfluxDB's own limit. */
+/** Characters of a text value; InfluxDB takes 64 KB. */
 const textCharsMax = 65_535;
 
 export class Catalogue {
@@ -56,7 +56,7 @@ export class Catalogue {
     return this.#seriesCount;
   }
 
-  /** Why a point can never be stored; null if it can. `number` is that of its tags. */
+  /** Why a point can never be stored; null if it can. */
   refusal(point: Point): string | null {
     const fields = Object.entries(point.fields);
     if (fields.length === 0) return "the point has no fields";
@@ -159,7 +159,7 @@ function faultOf(value: FieldValue): string | null {
 }
 
 /** Series of one field to read, and what has been read of them so far. */
-export type Pick = {
+export type Run = {
   readonly field: Field;
   readonly first: number;
   readonly last: number;
@@ -172,12 +172,12 @@ export type Pick = {
  * Cuts the matching series into runs of neighbours. A run may hold strangers, which are read and thrown away, as long
  * as they are fewer than what finding a place in the tree costs.
  */
-export function pick(measurement: Measurement, field: Field, tags: NonNullable<ReadQuery["tags"]>): Pick[] {
-  const runs: Pick[] = [];
+export function findRuns(measurement: Measurement, field: Field, tags: NonNullable<ReadQuery["tags"]>): Run[] {
+  const runs: Run[] = [];
   let run: { first: number; last: number; wanted: number[] } | undefined;
   const close = (): void => {
     if (run === undefined) return;
-    const found: Pick["found"] = [];
+    const found: Run["found"] = [];
     for (const number of run.wanted) found[number - run.first] = { timesMs: [], values: [] };
     runs.push({ field, first: run.first, last: run.last, span: run.last - run.first + 1, found });
   };
@@ -197,7 +197,7 @@ export function pick(measurement: Measurement, field: Field, tags: NonNullable<R
 /** Neighbouring rows that are read in the time in which one place is found. */
 const strangersMax = 16;
 
-export function toSeries(measurement: Measurement, { field, first, found }: Pick): Series[] {
+export function toSeries(measurement: Measurement, { field, first, found }: Run): Series[] {
   return [...found.entries()].flatMap(([offset, series]) => {
     if (series === undefined || series.timesMs.length === 0) return [];
     const tags = measurement.tags[first + offset] as Tags;

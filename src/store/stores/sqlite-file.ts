@@ -73,25 +73,23 @@ export function openSeriesFile<T>(options: SeriesFileOptions, load: (database: S
 
 function ownFile<T>(options: SeriesFileOptions, lock: FileLock, load: (database: Sqlite.Database) => T): SeriesFile<T> {
   const { file, clock, log } = options;
-  const open = (check: boolean) => prepared(new Sqlite(file), options, check, load);
-  const close = (sound: boolean): void => {
-    found.database.close();
-    lock.release(sound);
+  const open = (check: boolean, damaged: string | null): SeriesFile<T> => {
+    const found = prepared(new Sqlite(file), options, check, load);
+    const close = (sound: boolean): void => {
+      found.database.close();
+      lock.release(sound);
+    };
+    return { ...found, damaged, close };
   };
-  let found: Prepared<T>;
   try {
-    found = open(lock.leftOpen);
-    return { ...found, damaged: null, close };
+    return open(lock.leftOpen, null);
   } catch (thrown) {
     if (!isDamage(thrown)) throw thrown;
     const damaged = setAside(file, clock.nowMs());
     log.error({ file, damaged, cause: messageOf(thrown) }, "the series file is damaged: set aside, an empty one begun");
-    found = open(false);
-    return { ...found, damaged, close };
+    return open(false, damaged);
   }
 }
-
-type Prepared<T> = Pick<SeriesFile<T>, "database" | "loaded">;
 
 /** Checked, given its tables, and read as far as the start needs it; closed again if any of that throws. */
 function prepared<T>(
@@ -99,7 +97,7 @@ function prepared<T>(
   { file, readOnly }: SeriesFileOptions,
   check: boolean,
   load: (database: Sqlite.Database) => T,
-): Prepared<T> {
+): Pick<SeriesFile<T>, "database" | "loaded"> {
   try {
     const version = checkVersion(database, file);
     if (!readOnly) setUp(database, version, check);

@@ -16,7 +16,15 @@ import type {
 } from "../../core/ports.ts";
 import { messageOf, Problem } from "../../core/problem.ts";
 import { stopwatch } from "../../core/time.ts";
-import { Catalogue, type Field, type Pick, pick, type SeriesRow, seriesNumber, toSeries } from "./sqlite-catalogue.ts";
+import {
+  Catalogue,
+  type Field,
+  findRuns,
+  type Run,
+  type SeriesRow,
+  seriesNumber,
+  toSeries,
+} from "./sqlite-catalogue.ts";
 import { isDamage, openSeriesFile, type SeriesFile } from "./sqlite-file.ts";
 import { type Cell, prepareStatements, type Statements } from "./sqlite-statements.ts";
 
@@ -134,17 +142,17 @@ class SqliteStore implements TimeSeriesStore, Measured {
     this.#refresh();
     const measurement = this.#catalogue.measurements.get(query.measurement);
     if (measurement === undefined) return [];
-    const picks = query.fields.flatMap((name) => {
+    const runs = query.fields.flatMap((name) => {
       const field = measurement.fields.get(name);
-      return field === undefined ? [] : pick(measurement, field, query.tags ?? []);
+      return field === undefined ? [] : findRuns(measurement, field, query.tags ?? []);
     });
     let leftMax = this.#valuesMax;
     let turnEndMs = turnMs;
     for (const window of query.windows) {
       const times = this.#guard("read", () => this.#statements.times.all(window));
-      for (const each of picks) {
-        for (const piece of cut(times, Math.max(1, Math.floor(pieceRows / each.span)))) {
-          leftMax -= this.#guard("read", () => collect(this.#statements, each, piece));
+      for (const run of runs) {
+        for (const piece of cut(times, Math.max(1, Math.floor(pieceRows / run.span)))) {
+          leftMax -= this.#guard("read", () => collect(this.#statements, run, piece));
           if (leftMax < 0) throw this.#tooMuch(query);
           if (elapsedMs() < turnEndMs) continue;
           await turn();
@@ -155,7 +163,7 @@ class SqliteStore implements TimeSeriesStore, Measured {
     this.#valuesPeak = Math.max(this.#valuesPeak, this.#valuesMax - leftMax);
     this.#counts.reads += 1;
     this.#counts.readSeconds += elapsedMs() / 1_000;
-    return picks.flatMap((each) => toSeries(measurement, each));
+    return runs.flatMap((run) => toSeries(measurement, run));
   }
 
   async list(query: {
@@ -265,7 +273,7 @@ function loadCatalogue(statements: Statements): Catalogue {
 }
 
 /** Reads a run at some times; returns how many values were wanted. */
-function collect(statements: Statements, { field, first, last, found }: Pick, times: readonly number[]): number {
+function collect(statements: Statements, { field, first, last, found }: Run, times: readonly number[]): number {
   const base = seriesNumber(field, first);
   const rows = statements.run.all(JSON.stringify(times), base, seriesNumber(field, last));
   let count = 0;
