@@ -53,7 +53,7 @@ export class SamplerRunner implements AsyncDisposable, Measured {
     }
   }
 
-  /** Closes a sampler's source; the next run makes a new one. For samplers that are gone and connections that changed. */
+  /** Closes a sampler's source; the next run makes a new one. For samplers that went and connections that changed. */
   async forget(sampler: string): Promise<void> {
     const held = this.#held.get(sampler);
     this.#held.delete(sampler);

@@ -1,4 +1,4 @@
-/** Which slots a sampler has, and when each may run. Pure: everything follows from the definition and the times given. */
+/** Which slots a sampler has, and when each may run. Pure: all follows from the definition and the times given. */
 import { createHash } from "node:crypto";
 import { createTask, type ParsedFields, parse } from "node-cron";
 import type { ActiveHours, Sampler, Schedule } from "../core/definitions.ts";
@@ -47,7 +47,7 @@ export function nextSlot(sampler: Sampler, afterMs: number): Slot | null {
   return slotsEndingIn(sampler, afterMs, afterMs + horizonMs, 1)[0] ?? null;
 }
 
-/** The active slot that holds `timeMs`; null if there is none. Slots of a cron schedule may overlap: the first to end. */
+/** The active slot that holds `timeMs`, null if there is none; where slots of a cron overlap, the first to end. */
 export function slotHolding(sampler: Sampler, timeMs: number): Slot | null {
   const [slot] = slotsEndingIn(sampler, timeMs, timeMs + sampler.schedule.stepMs, 1);
   return slot !== undefined && slot.startMs <= timeMs ? slot : null;

@@ -11,7 +11,7 @@ export type CatchUp = {
   readonly slotsMax: number;
 };
 
-export type PlannedSlot = Slot & { readonly dueMs: number; readonly catchUp: boolean };
+type PlannedSlot = Slot & { readonly dueMs: number; readonly catchUp: boolean };
 
 export type Plan = {
   readonly slots: readonly PlannedSlot[];

@@ -16,11 +16,12 @@ export type RetryDecision =
 /**
  * @param record as leased: `attempts` counts the one that just failed
  * @param attemptsMax how often a slot is started at most, >= 1
+ * @param leastWaitMs what the source asked for, if it did
  */
-export function decideRetry(record: SlotRecord, nowMs: number, attemptsMax: number): RetryDecision {
+export function decideRetry(record: SlotRecord, nowMs: number, attemptsMax: number, leastWaitMs = 0): RetryDecision {
   if (record.attempts >= attemptsMax) return { retry: false, reason: `tried ${record.attempts} times` };
   const backOffMs = Math.min(record.stepMs * backOffShare, backOffMsMax) * 2 ** (record.attempts - 1);
-  const atMs = nowMs + Math.round(backOffMs);
+  const atMs = nowMs + Math.round(Math.max(backOffMs, leastWaitMs));
   // A slot that is caught up is for the record: it does not age.
   if (record.catchUp || atMs <= record.startMs + (1 + usefulSteps) * record.stepMs) return { retry: true, atMs };
   return { retry: false, reason: "too late to be useful" };

@@ -117,7 +117,7 @@ export class Scheduler implements Measured {
     const count = plan.skipped >= skippedMax ? `${skippedMax} or more` : plan.skipped;
     this.#deps.log.warn(
       { sampler: sampler.name, skipped: plan.skipped, since: afterMs === null ? null : formatTimeUtc(afterMs) },
-      `${sampler.name}: ${count} slots are left out, older than ${formatDuration(ageMsMax)} or beyond ${slotsMax} slots`,
+      `${sampler.name}: ${count} slots left out, older than ${formatDuration(ageMsMax)} or beyond ${slotsMax} slots`,
     );
   }
 

@@ -12,7 +12,7 @@ import { Tally } from "./tally.ts";
 /** The longest error text that the ledger keeps, in characters. */
 const errorLengthMax = 1_000;
 
-export type SlotResult = { readonly rows: number; readonly points: number; readonly dataState: DataState };
+type SlotResult = { readonly rows: number; readonly points: number; readonly dataState: DataState };
 
 export type SlotWorkerDeps = {
   readonly clock: Clock;
@@ -134,7 +134,7 @@ export class SlotWorker implements Measured {
     const error = errorText(thrown);
     if (!(thrown instanceof Problem)) log.error({ err: thrown, sampler: record.sampler }, `a slot failed: ${error}`);
     if (!(thrown instanceof Problem) || !thrown.retryable) return { state: "failed", dataState: "missing", error };
-    const decision = decideRetry(record, clock.nowMs(), attemptsMax);
+    const decision = decideRetry(record, clock.nowMs(), attemptsMax, thrown.retryAfterMs);
     if (decision.retry) return { state: "due", dueMs: decision.atMs, dataState: "source-down", error };
     return { state: "failed", dataState: "source-down", error: `${error} (given up: ${decision.reason})` };
   }

@@ -12,7 +12,7 @@ export const invoices = [
   { invoiced_at: "2026-11-20T09:02:30Z", country: "Germany", amount: 1 },
 ] as const;
 
-export const minute = (time: string): TimeWindow => {
+const minute = (time: string): TimeWindow => {
   const fromMs = Date.parse(`2026-11-20T${time}:00Z`);
   return { fromMs, toMs: fromMs + 60_000 };
 };

@@ -1,4 +1,4 @@
-/** A thread of the child process that ends it together with its parent, even while a query keeps the main thread busy. */
+/** A thread of the child process that ends it with its parent, even while a query keeps the main thread busy. */
 import { Socket } from "node:net";
 
 const parent = new Socket({ fd: 4 });

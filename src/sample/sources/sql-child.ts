@@ -1,4 +1,4 @@
-/** The process that reads an SQLite file: SQLite cannot be stopped inside a thread, a process can. Started by `sql.ts`. */
+/** Reads a SQLite file in a process of its own: a query cannot be stopped in a thread. Started by `sql.ts`. */
 import { statSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import knex, { type Knex } from "knex";

@@ -1,10 +1,22 @@
 /** Reads a query just far enough to refuse what is not one SELECT, and to bind the slot's bounds. Pure. */
 
 /** What may be bound, by name. */
-export const slotParameters = ["slot_start", "slot_end"] as const;
+const slotParameters = ["slot_start", "slot_end"] as const;
 
-const pattern =
-  /(?<comment>--[^\n]*|\/\*[\s\S]*?(?:\*\/|$))|(?<quoted>'(?:[^']|'')*'?|"(?:[^"]|"")*"?|`(?:[^`]|``)*`?|\[[^\]]*\]?)|(?<template>\$\{[^}]*\}?)|(?<parameter>[:@$]\w+|\?\d*)|(?<word>[A-Za-z_]\w*)|(?<space>\s+)|(?<symbol>[\s\S])/g;
+const pattern = new RegExp(
+  [
+    /(?<comment>--[^\n]*|\/\*[\s\S]*?(?:\*\/|$))/,
+    /(?<quoted>'(?:[^']|'')*'?|"(?:[^"]|"")*"?|`(?:[^`]|``)*`?|\[[^\]]*\]?)/,
+    /(?<template>\$\{[^}]*\}?)/,
+    /(?<parameter>[:@$]\w+|\?\d*)/,
+    /(?<word>[A-Za-z_]\w*)/,
+    /(?<space>\s+)/,
+    /(?<symbol>[\s\S])/,
+  ]
+    .map(({ source }) => source)
+    .join("|"),
+  "g",
+);
 
 type TokenKind = "comment" | "quoted" | "template" | "parameter" | "word" | "space" | "symbol";
 type Token = { readonly kind: TokenKind; readonly text: string; readonly depth: number };

@@ -1,4 +1,4 @@
-/** Rows of a SQL query. Today over SQLite files, read-only, in processes of their own that a hung query cannot outlive. */
+/** Rows of a SQL query over SQLite files, read-only, in processes that are killed with a query that hangs. */
 import { resolve } from "node:path";
 import { z } from "zod";
 import type { Connection } from "../../core/definitions.ts";
@@ -40,8 +40,8 @@ const sqlite = z.strictObject({
 type SqliteConnection = z.infer<typeof sqlite>;
 
 /**
- * `rows_max` bounds an answer; a cell is at most 64 KiB and an answer at most 64 MiB of text. The caller's signal bounds
- * the time: when it aborts, the process that runs the query is killed.
+ * `rows_max` bounds an answer; a cell is at most 64 KiB and an answer at most 64 MiB of text. The caller's
+ * signal bounds the time: when it aborts, the process that runs the query is killed.
  */
 export const sql: Plugin<Source, SqlOptions, SourceDeps> = {
   kind: "sql",

@@ -1,4 +1,4 @@
-/** A queue inside the process. Jobs are copied through JSON, so that they are what a queue over the network makes of them. */
+/** A queue inside the process. Jobs go through JSON, so that they are what a queue over a network makes them. */
 import type { Clock, Job, JobOf, Log, Queue } from "../../core/ports.ts";
 import { messageOf, Problem } from "../../core/problem.ts";
 import { deadline, secondMs } from "../../core/time.ts";

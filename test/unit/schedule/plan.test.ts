@@ -134,4 +134,8 @@ describe("whether a slot that failed is tried again", () => {
   ])("%s", (_, slot, failedMs, decision) => {
     expect(decideRetry(slot, failedMs, 3)).toEqual(decision);
   });
+
+  test("not before the source asked for it", () => {
+    expect(decideRetry(record(1), atMs, 3, 30_000)).toEqual({ retry: true, atMs: atMs + 30_000 });
+  });
 });

@@ -124,7 +124,7 @@ describe("after a stop", () => {
     await pass("10s");
     expect(starts()).toEqual(["09:01", "09:26", "09:27", "09:28", "09:29", "09:30"]);
     expect(second.measure("slots_skipped_total", { sampler: "orders" })).toBe(24);
-    expect(second.log.lines).toEqual(["warn: orders: 24 slots are left out, older than 10m or beyond 5 slots"]);
+    expect(second.log.lines).toEqual(["warn: orders: 24 slots left out, older than 10m or beyond 5 slots"]);
   });
 
   test("a slot that a stop interrupted goes back, and is run by the next process", async () => {
