@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import Sqlite from "better-sqlite3";
@@ -45,4 +46,19 @@ test("a process killed at any moment leaves all of a slot or nothing, and every 
   const known = await store.list({});
   expect(known).toHaveLength(pointsPerSlot * 3);
   expect(known.every((series) => series.lastMs === last * 60_000)).toBe(true);
+});
+
+test("a full disk refuses the slot, retryably; what was stored before is there, and nothing of the refused one", () => {
+  const file = join(folder, "full.db");
+  const script = join(import.meta.dirname, "fill-disk.ts");
+  const limited = ["-c", 'ulimit -f 6000; exec "$0" "$@"', process.execPath, script, file];
+  const found = JSON.parse(execFileSync("sh", limited, { encoding: "utf8" }));
+  expect(found.slots).toBeGreaterThan(2);
+  expect(found).toMatchObject({ known: found.slots * 500, read: found.slots * 500, problem: { retryable: true } });
+  expect(found.problem.text).toContain("cannot write the series file");
+
+  const bare = new Sqlite(file, { readonly: true });
+  expect(bare.pragma("integrity_check", { simple: true })).toBe("ok");
+  expect(bare.prepare("select count(*) from points").pluck().get()).toBe(found.slots * 500);
+  bare.close();
 });
