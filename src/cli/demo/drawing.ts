@@ -9,7 +9,7 @@ import { type RealDay, weekdayOf } from "./invoices.ts";
 export const shopZone = "Europe/London";
 
 /** How many real days are laid on top of each other: a minute of business hours then holds about 3 to 10 orders. */
-export const daysDrawn = 48;
+const daysDrawn = 48;
 
 /** Each drawn day starts up to so much earlier or later, so that their busy minutes do not fall together. */
 const shiftSecondsMax = 600;

@@ -8,7 +8,7 @@ import { gunzipSync } from "node:zlib";
 import { messageOf, Problem } from "../../core/problem.ts";
 
 /** One invoice of one real day, without its number: it is used many times. */
-export type RealInvoice = {
+type RealInvoice = {
   /** Minutes since local midnight, 0 to 1439. */
   readonly minuteOfDay: number;
   readonly country: string;

@@ -5,9 +5,9 @@ import { formatLocal } from "../../core/zone.ts";
 import { type ShopEvent, shopZone } from "./drawing.ts";
 
 /** One line of numbers that moves in one direction: `orders{country="United Kingdom"}.orders`, down. */
-export type Movement = { readonly series: string; readonly direction: Direction };
+type Movement = { readonly series: string; readonly direction: Direction };
 
-export type Expectation = {
+type Expectation = {
   /** All of these must be alerted... */
   readonly movements: readonly Movement[];
   /** ...and mailed to this group within so long of the phase's start, */
@@ -145,7 +145,7 @@ export type Outcome = {
   };
 };
 
-export type PhaseFacts = {
+type PhaseFacts = {
   readonly name: string;
   readonly cameTrue: boolean;
   /** From the phase's start to the first of its alerts; null: at least one of them did not come, or too late. */
