@@ -37,11 +37,12 @@ export const orphanMs = dayMs;
  */
 export function planSlot(input: PlanInput & { readonly conclusions: readonly Conclusion[] }): AlertChanges {
   const plan = new Plan(input);
-  const bySeries = Map.groupBy(input.standing, (alert) => `${alert.rule} ${alert.series}`);
+  const bySeries = Map.groupBy(input.standing, (alert) => seriesKey(alert.rule, alert.sampler, alert.series));
   for (const conclusion of input.conclusions) {
     const lifecycle = lifecycleOf(conclusion, input.definitions);
     if (lifecycle === null) continue;
-    const standing = bySeries.get(`${conclusion.rule} ${formatSeries(conclusion.verdict.series)}`) ?? [];
+    const { sampler, series } = conclusion.verdict;
+    const standing = bySeries.get(seriesKey(conclusion.rule, sampler, formatSeries(series))) ?? [];
     const own = alertFingerprint(conclusion);
     const marks: [Alert | null, Mark][] = standing.map((alert) => [alert, markFor(alert, conclusion, own)]);
     if (conclusion.state === "bad" && !standing.some((alert) => alert.fingerprint === own)) marks.push([null, "bad"]);
@@ -49,6 +50,11 @@ export function planSlot(input: PlanInput & { readonly conclusions: readonly Con
   }
   plan.speak((incident) => plan.touched.has(incident.id));
   return plan.changes();
+}
+
+/** What the alerts of both directions have in common. */
+function seriesKey(rule: string, sampler: string, series: string): string {
+  return `${rule} ${sampler} ${series}`;
 }
 
 /** A value too high is judged not too low: for the alert of the other direction the slot is good. */

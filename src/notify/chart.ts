@@ -110,7 +110,8 @@ export function chartSvg(chart: Chart): string {
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" `,
     `font-family="DejaVu Sans" font-size="10.5"><rect width="100%" height="100%" fill="#ffffff"/>`,
-    `<text x="12" y="18" font-size="12.5" font-weight="bold" fill="${palette.ink}">${escapeHtml(cut(chart.title))}</text>`,
+    `<text x="12" y="18" font-size="12.5" font-weight="bold" fill="${palette.ink}">`,
+    `${escapeHtml(cut(chart.title))}</text>`,
     legend(),
     ...grid,
     ...bands,
@@ -119,7 +120,8 @@ export function chartSvg(chart: Chart): string {
     line("observed", `stroke="${palette.actual}" stroke-width="1.8" stroke-linejoin="round"`),
     ...marks,
     ...times,
-    `<line x1="${plot.left}" x2="${plot.right}" y1="${plot.bottom}" y2="${plot.bottom}" stroke="${palette.axis}"/></svg>`,
+    `<line x1="${plot.left}" x2="${plot.right}" y1="${plot.bottom}" y2="${plot.bottom}" stroke="${palette.axis}"/>`,
+    "</svg>",
   ].join("");
 }
 

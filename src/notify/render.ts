@@ -61,8 +61,8 @@ export function renderTest(item: OutboxItem, baseUrl: string, nowMs: number): Me
     severity: "warning",
     subject: "[test] Bellwether reaches you",
     text: `${text}\n\nConsole  ${baseUrl}\n`,
-    html: html`<!doctype html><html lang="en"><body><p>${text}</p><p><a href="${baseUrl}">${baseUrl}</a></p></body></html>`
-      .text,
+    html: html`<!doctype html><html lang="en"><body>
+<p>${text}</p><p><a href="${baseUrl}">${baseUrl}</a></p></body></html>`.text,
     facts: { kind: "test", at: formatTimeUtc(nowMs) },
   };
 }
@@ -230,7 +230,8 @@ function page(
   const colour = facts.item.kind === "resolved" ? colours.over : colours[facts.incident.severity];
   const row = ({ name, text, href }: Line): Html => html`<tr>
 <td style="padding:3px 16px 3px 0;color:#57606a;vertical-align:top;white-space:nowrap">${name}</td>
-<td style="padding:3px 0;overflow-wrap:anywhere">${href === undefined ? text : html`<a href="${href}">${href}</a>`}</td></tr>`;
+<td style="padding:3px 0;overflow-wrap:anywhere">
+${href === undefined ? text : html`<a href="${href}">${href}</a>`}</td></tr>`;
   const chart = html`<p><img src="cid:chart" width="600" alt="Chart of the values, what was expected, and what was
 wrong" style="width:100%;max-width:600px;height:auto;border:0"></p>`;
   const also = html`<p style="margin-bottom:4px">${heading}:</p>
@@ -238,7 +239,8 @@ wrong" style="width:100%;max-width:600px;height:auto;border:0"></p>`;
   return html`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>${oneLine(opening)}</title></head>
-<body style="margin:0;padding:16px;background:#ffffff;color:#1f2328;font:15px/1.5 system-ui,'Segoe UI',Arial,sans-serif">
+<body style="margin:0;padding:16px;background:#ffffff;color:#1f2328;
+font:15px/1.5 system-ui,'Segoe UI',Arial,sans-serif">
 <div style="max-width:640px;border-left:4px solid ${colour};padding-left:16px">
 <p style="margin-top:0;font-size:17px;font-weight:600">${opening}</p>
 ${facts.chart === undefined ? null : chart}

@@ -102,7 +102,7 @@ describe("one incident from beginning to end", () => {
     expect(second?.groupKey).toBe(first?.groupKey);
   });
 
-  test("a value that swings to the other side is another alert of the same incident, and good for the first", async () => {
+  test("a value that swings to the other side is another alert of its incident, and good for the first", async () => {
     await outage(down);
     for (let slot = 0; slot < 3; slot += 1) await world.next({ ...down, direction: "up", observed: 60 });
     const standing = await world.state.alerts.standing();
@@ -179,6 +179,33 @@ describe("grouping", () => {
     expect((await world.incident())?.state).toBe("resolved");
   });
 
+  test("a relapse while recovering is the same alert: no new message", async () => {
+    world.definitions = definitions({ route: route({ groupWaitMs: 0, groupIntervalMs: 0 }) });
+    await outage(down);
+    await world.send();
+    for (const part of [fine, fine, down]) await world.next(part);
+    expect((await world.alert())?.state).toBe("firing");
+    await world.later("1m");
+    expect(await world.heard()).toEqual([]);
+  });
+
+  test("an alert cannot join an incident that somebody else closes at the same moment", async () => {
+    const samplers = [sampler(), sampler({ name: "other" })];
+    world.definitions = definitions({ samplers, route: route({ groupBy: ["group"], groupWaitMs: 0 }) });
+    await outage(down);
+    for (const part of [fine, fine]) await world.next(part);
+    await world.slot({ ...down, sampler: "other" });
+    await world.clock.advance("1m");
+    const closes = await world.plan(fine);
+    const joins = await world.plan({ ...down, sampler: "other" });
+    expect(closes.incidents[0]?.after.state).toBe("resolved");
+    expect(joins.alerts[0]?.after.incidentId).toBe(closes.incidents[0]?.after.id);
+    expect(await world.state.alerts.apply(closes)).toBe(true);
+    expect(await world.state.alerts.apply(joins)).toBe(false);
+    await world.slot({ ...down, sampler: "other" });
+    expect(await world.state.alerts.standingIncidents()).toHaveLength(1);
+  });
+
   test("who decides upon old rows is told so, and nothing is written twice", async () => {
     await outage(down);
     await world.clock.advance("10s");
@@ -244,7 +271,7 @@ describe("escalation", () => {
 
   test("a message that waits for its next attempt is not dropped by an acknowledgement", async () => {
     const [item] = await world.state.outbox.claim("w", world.clock.nowMs(), 60_000, 10);
-    const dueMs = world.clock.nowMs() + 40_000;
+    const dueMs = world.clock.nowMs() + 180_000;
     await world.state.outbox.settle(
       item?.id as string,
       "w",
@@ -253,6 +280,9 @@ describe("escalation", () => {
     );
     await world.acknowledge("bo");
     expect((await world.state.outbox.get(item?.id as string))?.state).toBe("owed");
+    for (const part of [fine, fine, fine]) await world.next(part);
+    await world.clock.advance("1m");
+    expect(await world.heard()).toEqual([`opened to ${ana} by email`, `resolved to ${ana} by email`]);
   });
 });
 
@@ -268,6 +298,13 @@ describe("routes", () => {
     await outage(worse);
     expect(await world.heard()).toEqual([`opened to ${bo} by email`]);
     expect(await world.incident()).toMatchObject({ route: "0.0", group: "second-line" });
+  });
+
+  test("...and those after it do not hear", async () => {
+    world.definitions = definitions({ groups, route: route({ routes: [second, route({ match: ['team="shop"'] })] }) });
+    await outage(worse);
+    await world.later("10s");
+    expect(await world.heard()).toEqual([`opened to ${bo} by email`]);
   });
 
   test("a child that continues lets the next ones hear, too", async () => {
@@ -470,5 +507,5 @@ test("a slot with 5,000 bad series is planned quickly enough", async () => {
   const tookMs = performance.now() - startMs;
   expect(changes.incidents).toHaveLength(5000);
   expect(changes.outbox).toHaveLength(10_000);
-  expect(tookMs).toBeLessThan(1500);
+  expect(tookMs).toBeLessThan(3000);
 });

@@ -48,6 +48,11 @@ export class World implements AsyncDisposable {
 
   /** The slot that ends now: one verdict for each part, judged, related and planned. */
   async slot(...parts: Omit<VerdictParts, "timeMs">[]): Promise<AlertChanges> {
+    return this.#apply(await this.plan(...parts));
+  }
+
+  /** What that slot would change, not applied. */
+  async plan(...parts: Omit<VerdictParts, "timeMs">[]): Promise<AlertChanges> {
     const timeMs = this.clock.nowMs() - minuteMs;
     const input = await this.input();
     const verdicts = parts.map((part) => verdict({ ...part, timeMs }));
@@ -57,7 +62,7 @@ export class World implements AsyncDisposable {
       const standingRules = new Set(input.standing.map((alert) => alert.rule));
       return conclude({ sampler, verdicts: own, rules: this.definitions.rules, standingRules });
     });
-    return this.#apply(planSlot({ ...input, conclusions }));
+    return planSlot({ ...input, conclusions });
   }
 
   /** A minute passes, then the slot that it was. */

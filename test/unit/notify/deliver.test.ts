@@ -139,7 +139,7 @@ describe("failures", () => {
     return made;
   }
 
-  test("in passing: five attempts within ten minutes, each wait twice the one before; then it is given up", async () => {
+  test("in passing: five attempts within ten minutes, each wait twice the one before, then the end", async () => {
     far = () => Promise.reject(refused);
     await state.outbox.add([item("a")]);
     expect(await attempts()).toEqual([0, 40, 120, 280, 600]);
@@ -242,6 +242,14 @@ describe("a crash between sending and writing it down", () => {
     expect(await next.deliverDue()).toBe(1);
     expect(sent.map(({ subject }) => subject)).toEqual(["subject of a", "subject of a (repeat)"]);
     expect((await state.outbox.get("a"))?.state).toBe("sent");
+  });
+
+  test("before sending is not marked either, where the notifier tells repeats itself", async () => {
+    await state.outbox.add([item("a")]);
+    await state.outbox.claim("dead", clock.nowMs(), 60_000, 9);
+    clock.jump("1m");
+    await deliverer({ notifiers: new Map([["plain", { ...plain, idempotent: true }]]) }).deliverDue();
+    expect(sent.map(({ subject }) => subject)).toEqual(["subject of a"]);
   });
 
   test("to the mailbox gives one file, unmarked", async () => {
