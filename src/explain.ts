@@ -27,7 +27,8 @@ export async function explain(deps: ExplainDeps, text: string, timeMs: number): 
   const sampler = series === null ? undefined : samplerOf(deps.definitions(), series);
   if (series === null || sampler === undefined) return null;
   const name = formatSeries(series);
-  const startMs = slotHolding(sampler, timeMs)?.startMs ?? floorToStep(timeMs, sampler.schedule.stepMs);
+  const holding = slotHolding(sampler, timeMs);
+  const startMs = holding?.startMs ?? floorToStep(timeMs, sampler.schedule.stepMs);
   const verdict = await deps.judge.explain(sampler, series, startMs);
   const stored = await storedVerdict(deps.store, series, startMs);
   const slot = await deps.state.slots.get(sampler.name, startMs);
@@ -37,7 +38,9 @@ export async function explain(deps: ExplainDeps, text: string, timeMs: number): 
   const mutes = [...new Set(labels.flatMap((each) => mutesAt(silences, each, timeMs)))];
   const told = await toldOf(deps.state, alerts, sampler.zone);
   const facts = { series: name, sampler: sampler.name, timeMs: startMs, verdict, stored, slot, alerts, mutes, told };
-  return { ...facts, lines: sentences(facts, sampler) };
+  const asleep =
+    holding === null ? [`${sampler.name} has no slot then: it is outside its schedule or active hours.`] : [];
+  return { ...facts, lines: [...asleep, ...sentences(facts, sampler)] };
 }
 
 /** A series named in full: measurement, every tag by `=`, and field; null if the text is not one. */

@@ -1,7 +1,7 @@
 /**
  * One slot from source to alert:
  *
- *   read the source -> points -> store -> judge -> store the verdicts -> relate and alert in one transaction
+ *   read the source -> points -> judge -> store points and verdicts -> relate and alert in one transaction
  *
  * Each step may be done twice: points and verdicts of a slot overwrite themselves, and alerts ignore slots they have
  * seen. So a slot that was interrupted anywhere is simply run again.
@@ -9,7 +9,7 @@
 import type { Alerting } from "./alerting.ts";
 import type { Sampler } from "./core/definitions.ts";
 import { tagsKey } from "./core/labels.ts";
-import type { DataState, Point, SlotRecord } from "./core/model.ts";
+import type { DataState, Point, SlotRecord, Verdict } from "./core/model.ts";
 import type { KnownSeries, Log, Measure, Measured, TimeSeriesStore } from "./core/ports.ts";
 import { formatProblem, Problem } from "./core/problem.ts";
 import { dayMs } from "./core/time.ts";
@@ -50,14 +50,15 @@ export class Pipeline implements Measured {
     const { rows } = await runner.run(sampler, window, signal);
     const read = toPoints(sampler, slot.startMs, rows, await knownSeries(store, sampler, slot.startMs));
     this.#report(sampler, read.problems);
-    const points = await this.#store(sampler, read.points);
-    if (read.failed) throw firstError(read.problems);
+    const verdicts = read.failed ? [] : await judge.judgeSlot(sampler, slot.startMs, read.points);
     signal.throwIfAborted();
-    const verdicts = await judge.judgeSlot(sampler, slot.startMs, points);
-    await store.write(verdicts.map(verdictPoint));
-    this.#verdicts += verdicts.length;
-    if (!slot.catchUp) await alerting.tellSlot(sampler, verdicts);
-    return { rows: rows.length, points: points.length, dataState: read.dataState };
+    const stored = await this.#store(sampler, read.points, verdicts).catch((thrown: unknown) => {
+      judge.forget(sampler.name);
+      throw thrown;
+    });
+    if (read.failed) throw firstError(read.problems);
+    if (!slot.catchUp) await alerting.tellSlot(sampler, stored.verdicts);
+    return { rows: rows.length, points: stored.points, dataState: read.dataState };
   }
 
   measures(): Measure[] {
@@ -71,19 +72,28 @@ export class Pipeline implements Measured {
     ];
   }
 
-  async #store(sampler: Sampler, points: readonly Point[]): Promise<readonly Point[]> {
-    const { rejected } = await this.#deps.store.write(points);
-    this.#points += points.length - rejected.length;
-    if (rejected.length === 0) return points;
+  /** Points and their verdicts in one write, which is one wait for the disk. What is refused is told of nobody. */
+  async #store(
+    sampler: Sampler,
+    points: readonly Point[],
+    verdicts: readonly Verdict[],
+  ): Promise<{ points: number; verdicts: readonly Verdict[] }> {
+    const { rejected } = await this.#deps.store.write([...points, ...verdicts.map(verdictPoint)]);
+    this.#points += points.length;
+    this.#verdicts += verdicts.length;
+    if (rejected.length === 0) return { points: points.length, verdicts };
+    const refused = rejected.filter(({ index }) => index < points.length);
+    this.#points -= refused.length;
     this.#report(
       sampler,
-      rejected.map(({ index, reason }) => {
+      refused.map(({ index, reason }) => {
         const { measurement, tags } = points[index] as Point;
         return new Problem(reason, { where: sampler.place, path: `${measurement}{${tagsKey(tags)}}` });
       }),
     );
-    const refused = new Set(rejected.map(({ index }) => index));
-    return points.filter((_, index) => !refused.has(index));
+    const gone = new Set(refused.map(({ index }) => tagsKey((points[index] as Point).tags)));
+    const left = verdicts.filter(({ series }) => !gone.has(tagsKey(series.tags)));
+    return { points: points.length - refused.length, verdicts: left };
   }
 
   #report(sampler: Sampler, problems: readonly Problem[]): void {
