@@ -5,7 +5,7 @@ import { messageOf, Problem, Problems } from "../core/problem.ts";
 import { dayMs, formatTimeUtc } from "../core/time.ts";
 
 /** The longest that one silence may last. */
-export const silenceMsMax = 30 * dayMs;
+const silenceMsMax = 30 * dayMs;
 
 /** Answers why these labels were muted at that time; null: they were not. */
 export type Muter = (labels: Labels, atMs: number) => string | null;

@@ -126,7 +126,7 @@ function firstToldMs(incidentId: string, group: string, written: readonly Outbox
 }
 
 /** A group by name, or a person as a group of one who is told at once by e-mail; null if neither is defined. */
-export function findGroup(definitions: Definitions, name: string): Group | null {
+function findGroup(definitions: Definitions, name: string): Group | null {
   const group = definitions.groups.get(name);
   if (group !== undefined) return group;
   const person = definitions.people.get(name);
@@ -150,7 +150,7 @@ function receiversOf(group: Group, index: number, definitions: Definitions, miss
 }
 
 /** A person's own address for a notifier; null where a person has none. */
-export function addressOf(person: Person, notifier: string): string | null {
+function addressOf(person: Person, notifier: string): string | null {
   if (notifier === "email") return person.email;
   return notifier === "sms" || notifier === "voice" ? person.phone : null;
 }

@@ -152,15 +152,15 @@ export class Deliverer implements Measured {
   }
 
   measures(): Measure[] {
-    const total = (outcome: keyof typeof this.totals): Measure => ({
+    const total = ([outcome, value]: [string, number]): Measure => ({
       name: "bellwether_deliveries_total",
       help: "Attempts to deliver a message, by what became of them.",
       kind: "counter",
-      value: this.totals[outcome],
+      value,
       labels: { outcome },
     });
     return [
-      ...(Object.keys(this.totals) as (keyof typeof this.totals)[]).map(total),
+      ...Object.entries(this.#totals).map(total),
       {
         name: "bellwether_deliveries_running",
         help: "Messages being handed over now.",
@@ -174,11 +174,6 @@ export class Deliverer implements Measured {
         value: this.#concurrency,
       },
     ];
-  }
-
-  /** What became of all attempts since the start. */
-  get totals(): Readonly<Record<"sent" | "retried" | "failed" | "unknown" | "cancelled" | "repeated", number>> {
-    return this.#totals;
   }
 }
 

@@ -10,7 +10,7 @@ import { type Matcher, matchesAll, parseMatcher } from "../core/labels.ts";
 import type { Conclusion, Labels, Verdict } from "../core/model.ts";
 
 /** The rule that concludes where no other matches: any difference that judging calls one, in both directions. */
-export const watchRule = "watch";
+const watchRule = "watch";
 
 export type ConcludeInput = {
   readonly sampler: Sampler;
