@@ -129,7 +129,6 @@ async function serveWeb(app: FastifyInstance, webDir: string): Promise<void> {
   if (built) {
     await app.register(fastifyStatic, {
       root: webDir,
-      wildcard: false,
       cacheControl: false,
       // Names under assets/ hold a hash of their content; index.html names them and must be asked for anew.
       setHeaders: (reply, path) => {

@@ -1,4 +1,4 @@
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { Api } from "../console/api.ts";
 import { type Polled, usePolled } from "./client.ts";
 import { wall } from "./format.ts";
@@ -17,8 +17,11 @@ import { onThemeChange, shownTheme, toggleTheme } from "./theme.ts";
 export function App() {
   const place = usePlace();
   const health = usePolled<Api["Health"]>("/health", 5_000);
+  const first = useRef(true);
+  // A new page is read from its beginning; the first one is where the browser puts it.
   useEffect(() => {
-    document.getElementById("main")?.focus({ preventScroll: true });
+    if (!first.current) document.getElementById("main")?.focus({ preventScroll: true });
+    first.current = false;
   }, [place.path]);
   return (
     <HealthContext.Provider value={health.data}>
@@ -42,7 +45,7 @@ function Page({ place: { path, query } }: { place: Place }) {
     case "series":
       return <SeriesPage key={query.get("s")} query={query} />;
     case "incidents":
-      return id === "" ? <IncidentsPage /> : <IncidentPage key={id} id={id} />;
+      return id === "" ? <IncidentsPage /> : <IncidentPage key={id} id={id} asked={query.has("acknowledge")} />;
     case "samplers":
       return <SamplersPage />;
     case "silences":
@@ -50,7 +53,12 @@ function Page({ place: { path, query } }: { place: Place }) {
     case "mailbox":
       return <MailboxPage id={id} />;
     default:
-      return <Empty title="There is no such page">The overview shows every series.</Empty>;
+      return (
+        <>
+          <h1>There is no such page</h1>
+          <Empty title="Nothing here">The overview shows every series.</Empty>
+        </>
+      );
   }
 }
 

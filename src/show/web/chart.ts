@@ -55,6 +55,9 @@ function gapRow(atMs: number): ChartRow {
   return { atMs, observed: null, expected: null, lower: null, upper: null, forecast: null, level: "unknown" };
 }
 
+/** Position of what was observed among the columns. */
+const observedColumn = 5;
+
 export class Chart {
   readonly #element: HTMLElement;
   readonly #events: ChartEvents;
@@ -134,7 +137,11 @@ export class Chart {
       ],
       cursor: {
         drag: { x: true, y: false, setScale: false },
-        points: { size: 9, stroke: colour("--surface"), fill: colour("--text"), one: true },
+        points: {
+          size: (_plot, index) => (index === observedColumn ? 9 : 0),
+          stroke: colour("--surface"),
+          fill: colour("--text"),
+        },
         y: false,
       },
       series: [
@@ -143,7 +150,7 @@ export class Chart {
         { ...line, stroke: "transparent", width: 0 },
         { ...line, stroke: colour("--expected"), width: 1.5, dash: [6, 4] },
         { ...line, stroke: colour("--forecast"), width: 1.5, dash: [2, 3] },
-        { ...line, stroke: colour("--observed"), width: 2 },
+        { ...line, stroke: colour("--observed"), width: 1.5 },
       ],
       bands: [{ series: [2, 1], fill: colour("--band") }],
       hooks: {

@@ -58,7 +58,7 @@ export function usePolled<Answer>(path: string | null, everyMs: number): Polled<
   const [state, setState] = useState<Omit<Polled<Answer>, "reload">>({ data: null, error: null, atMs: null });
   const [round, setRound] = useState(0);
   const shown = useRef<{ path: string | null; tag: string | null }>({ path: null, tag: null });
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a new round asks anew at once
+  // `round` is there so that a reload asks anew at once.
   useEffect(() => {
     if (path === null) return;
     const controller = new AbortController();

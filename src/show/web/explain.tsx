@@ -93,7 +93,7 @@ function Sentences({ title, sentences }: { title: string; sentences: readonly st
 }
 
 const gateWords: Readonly<Record<Explanation["gates"][number]["name"], string>> = {
-  relative: "Difference, % of expected",
+  relative: "Difference in %",
   absolute: "Difference",
   volume: "Expected volume",
   evidence: "Evidence",

@@ -7,7 +7,7 @@ export const none = "\u2013";
 export function number(value: number | null): string {
   if (value === null) return none;
   const size = Math.abs(value);
-  const digits = size >= 1_000 || Number.isInteger(value) ? 0 : size >= 100 ? 1 : 2;
+  const digits = size >= 1_000 || Number.isInteger(value) ? 0 : size >= 10 ? 1 : 2;
   return new Intl.NumberFormat("en", { maximumFractionDigits: digits }).format(value).replace("-", "\u2212");
 }
 

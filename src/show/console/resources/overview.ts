@@ -99,7 +99,7 @@ async function itemsOf(facts: Facts, rows: readonly Row[]): Promise<Shapes["Over
     const fields = ["observed", "expected", "level"];
     for (const [text, found] of await readColumns(facts, group, window, fields)) columns.set(text, found);
     const latest = await readColumns(facts, group, { fromMs: atMs, toMs: atMs + 1 }, ["lower", "upper", "reason"]);
-    for (const [text, found] of latest) columns.set(text, new Map([...(columns.get(text) ?? []), ...found]));
+    for (const [text, found] of latest) columns.set(text, new Map([...found, ...(columns.get(text) ?? [])]));
   }
   return rows.map((row) => itemOf(row, columns.get(row.text) ?? new Map(), alerts.get(row.text)));
 }

@@ -1,4 +1,4 @@
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { Api } from "../../console/api.ts";
 import { type ApiError, post, usePolled } from "../client.ts";
 import { lasted, none, number, wall } from "../format.ts";
@@ -10,7 +10,8 @@ import { StateChip } from "./incidents.tsx";
 
 type Story = Api["Story"];
 
-export function IncidentPage({ id }: { id: string }) {
+/** `asked`: the reader came from the link of a message that asks who has it. */
+export function IncidentPage({ id, asked }: { id: string; asked: boolean }) {
   const polled = usePolled<Story>(`/incidents/${encodeURIComponent(id)}`, 5_000);
   return (
     <>
@@ -20,7 +21,7 @@ export function IncidentPage({ id }: { id: string }) {
       <Answer polled={polled}>
         {(story) => (
           <>
-            <Top story={story} reload={polled.reload} />
+            <Top story={story} asked={asked} reload={polled.reload} />
             <Alerts alerts={story.alerts} />
             <TimeLine story={story} />
           </>
@@ -30,7 +31,7 @@ export function IncidentPage({ id }: { id: string }) {
   );
 }
 
-function Top({ story, reload }: { story: Story; reload: () => void }) {
+function Top({ story, asked, reload }: { story: Story; asked: boolean; reload: () => void }) {
   const zone = useZone();
   const nowMs = useNowMs();
   return (
@@ -54,15 +55,19 @@ function Top({ story, reload }: { story: Story; reload: () => void }) {
       {story.mutedReason && <p class="dim">Nobody was told: {story.mutedReason}</p>}
       {story.acknowledgedBy && story.acknowledgedAt && (
         <p>
-          <b>{story.acknowledgedBy}</b> has it since {wall(story.acknowledgedAt, zone)}.
+          <b>{story.acknowledgedBy}</b> took it on, {wall(story.acknowledgedAt, zone)}.
         </p>
       )}
-      {story.state === "open" && <Acknowledge story={story} done={reload} />}
+      {story.state === "open" && <Acknowledge story={story} asked={asked} done={reload} />}
     </section>
   );
 }
 
-function Acknowledge({ story, done }: { story: Story; done: () => void }) {
+function Acknowledge({ story, asked, done }: { story: Story; asked: boolean; done: () => void }) {
+  const input = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    if (asked) input.current?.focus();
+  }, [asked]);
   const [name, setName] = useState(myName());
   const [error, setError] = useState<ApiError | null>(null);
   const [busy, setBusy] = useState(false);
@@ -84,6 +89,7 @@ function Acknowledge({ story, done }: { story: Story; done: () => void }) {
       <label>
         <span>Your name</span>
         <input
+          ref={input}
           required
           maxLength={100}
           autocomplete="name"

@@ -63,7 +63,7 @@ function Item({ incident }: { incident: Api["Incident"] }) {
           <span class="dim">
             {wall(incident.opened, zone)} · {incident.state === "resolved" ? "lasted" : "for"}{" "}
             {lasted(incident.opened, incident.resolved, nowMs)} · {incident.group}
-            {incident.acknowledgedBy && ` · ${incident.acknowledgedBy} has it`}
+            {incident.acknowledgedBy && ` · ${incident.acknowledgedBy} took it on`}
             {incident.mutedReason && ` · muted: ${incident.mutedReason}`}
           </span>
         </span>

@@ -147,7 +147,6 @@ function Rows({ items }: { items: readonly Api["OverviewItem"][] }) {
     next.focus();
   };
   return (
-    // biome-ignore lint/a11y/useKeyWithClickEvents: the arrow keys only move the focus between the links inside
     <ul class="rows" ref={list} onKeyDown={move}>
       {items.map((item) => (
         <Row key={item.series} item={item} />

@@ -248,7 +248,6 @@ function ChartView(props: ChartViewProps) {
     props.zoom(middleMs - halfMs, middleMs + halfMs);
   };
   return (
-    // biome-ignore lint/a11y/useSemanticElements: a chart is a picture that the keyboard walks through
     <div
       ref={element}
       class="chart"

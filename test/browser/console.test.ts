@@ -1,0 +1,314 @@
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { buildConsole } from "../../src/show/console/server.ts";
+import { findChromium, startChromium } from "../support/chromium.ts";
+import { openShop, quiet, type Shop } from "../support/console.ts";
+
+/**
+ * The console in a real browser, over real facts. Each page is also photographed into var/screenshots, for a person
+ * to look at.
+ */
+
+const root = join(import.meta.dirname, "../..");
+const pictures = join(root, "var/screenshots");
+const found = findChromium();
+if ("missing" in found) {
+  console.warn(`\n  THE BROWSER TESTS ARE SKIPPED: ${found.missing}\n`);
+  test.runIf(process.env.CI === "true")("a browser is there", () => expect.fail(found.missing));
+}
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const phone = { viewport: { width: 360, height: 740 }, hasTouch: true };
+const germany = 'orders{country="Germany"}.orders';
+
+let shop: Shop;
+let app: Awaited<ReturnType<typeof buildConsole>>;
+let url: string;
+const webDir = mkdtempSync(join(tmpdir(), "bellwether-web-"));
+let browser: Browser;
+
+describe.skipIf("missing" in found)("the console", () => {
+  beforeAll(async () => {
+    mkdirSync(pictures, { recursive: true });
+    buildWeb(webDir);
+    shop = await openShop();
+    app = await buildConsole({ facts: shop.facts, log: quiet, webDir });
+    url = await app.listen({ host: "127.0.0.1", port: 0 });
+    browser = await startChromium((found as { path: string }).path);
+  }, 120_000);
+  afterAll(async () => {
+    await browser?.close();
+    await app?.close();
+    await shop?.[Symbol.asyncDispose]();
+    rmSync(webDir, { recursive: true, force: true });
+  });
+
+  const pages: [name: string, path: string, ready: string][] = [
+    ["overview", "/", "a.row"],
+    ["series", `/series?s=${encodeURIComponent(germany)}&range=6h`, ".day"],
+    ["series-24h", `/series?s=${encodeURIComponent('orders{country="United Kingdom"}.orders')}&range=24h`, ".day"],
+    ["incidents", "/incidents", "a.incident"],
+    ["incident-resolved", "/incidents/0197-uk", ".event"],
+    ["incident-open", "/incidents/0198-de", ".event"],
+    ["samplers", "/samplers", "li.sampler"],
+    ["silences", "/silences", ".matchers"],
+    ["mailbox", "/mailbox", ".mails a"],
+    ["nowhere", "/no/such/page", ".empty"],
+  ];
+  const looks: [name: string, options: BrowserContextOptions][] = [
+    ["light", { viewport: { width: 1280, height: 860 } }],
+    ["dark", { viewport: { width: 1280, height: 860 }, colorScheme: "dark" }],
+    ["phone", { ...phone, reducedMotion: "reduce" }],
+  ];
+
+  test.each(looks)(
+    "every page loads without a complaint, fits, and can be used by everybody: %s",
+    async (look, options) => {
+      await withPage(options, async (page, complaints) => {
+        const faults: string[] = [];
+        for (const [name, path, ready] of pages) {
+          await page.goto(url + path);
+          await page.locator(ready).first().waitFor();
+          await page.screenshot({ path: join(pictures, `${name}-${look}.png`), fullPage: look !== "light" });
+          const beyond = await widthBeyond(page);
+          if (beyond > 0) faults.push(`${name} is ${beyond} px wider than the window`);
+          // The phone shows the same elements in the colours of the first look.
+          if (look !== "phone") faults.push(...(await violations(page)).map((fault) => `${name}: ${fault}`));
+        }
+        expect([...faults, ...complaints]).toEqual([]);
+      });
+    },
+    60_000,
+  );
+
+  test("search and levels narrow the overview, and the address remembers them", async () => {
+    await withPage({}, async (page) => {
+      await page.goto(url);
+      await page.locator("a.row").first().waitFor();
+      expect(await page.locator("a.row").first().getAttribute("href")).toContain("Germany");
+      await page.keyboard.press("/");
+      await page.keyboard.type("united");
+      await page.waitForFunction(() => document.querySelectorAll("a.row").length === 2);
+      expect(new URL(page.url()).searchParams.get("q")).toBe("united");
+      await page.getByRole("button", { name: /Not judged/ }).click();
+      await page.waitForFunction(() => document.querySelectorAll("a.row").length === 1);
+      await page.reload();
+      await page.waitForFunction(() => document.querySelectorAll("a.row").length === 1);
+      await page.getByRole("searchbox").fill("atlantis");
+      await page.getByText("No series matches").waitFor();
+    });
+  });
+
+  test("the keyboard alone: skip link, arrow keys through the list, into a series and along its chart", async () => {
+    await withPage({}, async (page) => {
+      await page.goto(url);
+      await page.locator("a.row").first().waitFor();
+      await page.keyboard.press("Tab");
+      expect(await page.evaluate(() => document.activeElement?.textContent)).toBe("Skip to the content");
+      await page.locator("a.row").first().focus();
+      await page.keyboard.press("ArrowDown");
+      await page.keyboard.press("ArrowUp");
+      await page.keyboard.press("Enter");
+      await page.locator(".chart canvas").waitFor();
+      await page.locator(".chart").focus();
+      const when = () => page.locator(".point-when dd").textContent();
+      await page.keyboard.press("End");
+      expect(await when()).toContain("14:29");
+      await page.keyboard.press("ArrowLeft");
+      expect(await when()).toContain("14:28");
+      await page.keyboard.press("Shift+ArrowLeft");
+      expect(await when()).toContain("14:18");
+      await page.keyboard.press("Enter");
+      await page.locator("#explain-title", { hasText: "14:18" }).waitFor();
+      await page.getByText("0 where 30 are usual at this time.").first().waitFor();
+      await page.keyboard.press("+");
+      await page.getByRole("button", { name: "Reset zoom" }).waitFor();
+      await page.locator(".chart").focus();
+      await page.keyboard.press("0");
+      await page.getByRole("button", { name: "Reset zoom" }).waitFor({ state: "detached" });
+    });
+  });
+
+  test("dragging over the chart zooms in, a click explains the point, the button resets", async () => {
+    await withPage({ viewport: { width: 1280, height: 860 } }, async (page, complaints) => {
+      await page.goto(`${url}/series?s=${encodeURIComponent(germany)}&range=6h`);
+      const over = page.locator(".u-over");
+      await over.waitFor();
+      const box = (await over.boundingBox()) as { x: number; y: number; width: number; height: number };
+      await page.mouse.move(box.x + box.width * 0.8, box.y + 60);
+      await page.mouse.down();
+      await page.mouse.move(box.x + box.width * 0.9, box.y + 60, { steps: 4 });
+      await page.mouse.move(box.x + box.width * 0.99, box.y + 60, { steps: 4 });
+      const zoomed = page.waitForResponse((response) => /points.*from=2026-11-20/.test(response.url()));
+      await page.mouse.up();
+      await page.getByRole("button", { name: "Reset zoom" }).waitFor();
+      const query = new URL(page.url()).searchParams;
+      const spanMs = Date.parse(query.get("to") as string) - Date.parse(query.get("from") as string);
+      // A fifth of six hours, give or take a pixel.
+      expect(spanMs / 60_000).toBeGreaterThan(66);
+      expect(spanMs / 60_000).toBeLessThan(71);
+      await zoomed;
+      await expect
+        .poll(async () => {
+          await page.mouse.click(box.x + box.width * 0.2, box.y + 60);
+          return page.locator("#explain-title").textContent();
+        })
+        .toContain("13:3");
+      await page.getByText("is within what is usual at this time.").first().waitFor();
+      await page.screenshot({ path: join(pictures, "series-zoomed.png") });
+      await page.getByRole("button", { name: "Reset zoom" }).click();
+      await page.getByRole("button", { name: "Reset zoom" }).waitFor({ state: "detached" });
+      expect(complaints).toEqual([]);
+    });
+  });
+
+  test("an incident is acknowledged; who comes late hears who was first", async () => {
+    await withPage({}, async (page) => {
+      await page.goto(`${url}/incidents/0198-de`);
+      await page.getByLabel("Your name").fill("Ana Silva");
+      // Somebody is faster by a moment: the page still shows the incident as open.
+      await shop.facts.act.acknowledge("0198-de", "Ben Ito");
+      await page.getByRole("button", { name: "I have it" }).click();
+      await page.getByText("Ben Ito acknowledged it at").or(page.getByText("Ben Ito took it on")).first().waitFor();
+      await page.locator(".incident-top", { hasText: "Ben Ito took it on" }).waitFor();
+      expect(await page.getByRole("button", { name: "I have it" }).count()).toBe(0);
+    });
+  });
+
+  test("a silence is added, refused with its fault, and ended", async () => {
+    await withPage({}, async (page) => {
+      await page.goto(`${url}/silences`);
+      await page.getByLabel("Matchers, one a line").fill("country=Spain");
+      await page.getByLabel("Why").fill("A new shop opens");
+      await page.getByLabel("Your name").fill("Ana Silva");
+      await page.getByRole("button", { name: "Add the silence" }).click();
+      await page.getByText("not a matcher").waitFor();
+      await page.getByLabel("Matchers, one a line").fill('country="Spain"');
+      await page.getByRole("button", { name: "Add the silence" }).click();
+      const card = page.locator("li.card", { hasText: "A new shop opens" });
+      await card.getByText("active").waitFor();
+      await card.getByRole("button", { name: "End now" }).click();
+      await card.getByText("ended", { exact: true }).waitFor();
+    });
+  });
+
+  test("a message is shown as its reader sees it, with its chart", async () => {
+    await withPage({ viewport: { width: 1280, height: 860 } }, async (page, complaints) => {
+      await page.goto(`${url}/mailbox`);
+      await page.locator(".mails a").first().click();
+      const body = page.frameLocator("iframe").locator("body");
+      await body.getByText("Germany").first().waitFor();
+      expect(
+        await body
+          .locator("img")
+          .first()
+          .evaluate((image: HTMLImageElement) => image.naturalWidth),
+      ).toBeGreaterThan(300);
+      expect(complaints).toEqual([]);
+      await page.screenshot({ path: join(pictures, "mailbox-open.png") });
+    });
+  });
+
+  test("when the server is gone the page says so, keeps what it has, and recovers by itself", async () => {
+    await withPage({ viewport: { width: 1280, height: 860 } }, async (page) => {
+      await page.clock.install();
+      await page.goto(url);
+      await page.locator("a.row").first().waitFor();
+      await page.route("**/api/**", (route) => route.abort());
+      await page.clock.runFor(6_000);
+      await page.getByText("The server does not answer").waitFor();
+      expect(await page.locator("a.row").count()).toBeGreaterThan(5);
+      await page.screenshot({ path: join(pictures, "server-gone.png") });
+      await page.unroute("**/api/**");
+      await page.clock.runFor(6_000);
+      await page.getByText("The server does not answer").waitFor({ state: "detached" });
+    });
+  });
+
+  test("a page asked for while the server is gone shows the fault", async () => {
+    await withPage({}, async (page) => {
+      await page.route("**/api/**", (route) => route.abort());
+      await page.goto(`${url}/samplers`);
+      await page.getByRole("button", { name: "Try again" }).waitFor();
+      await page.screenshot({ path: join(pictures, "fault.png") });
+    });
+  });
+
+  test("not ready is said on every page, and the theme is the reader's to choose", async () => {
+    shop.unready = "history is being loaded";
+    await withPage({}, async (page) => {
+      await page.goto(url);
+      await page.getByText("history is being loaded").waitFor();
+      await page.getByRole("button", { name: "Use the dark colours" }).click();
+      expect(await page.evaluate(() => getComputedStyle(document.body).backgroundColor)).toBe("rgb(15, 21, 20)");
+      await page.reload();
+      await page.getByRole("button", { name: "Use the light colours" }).waitFor();
+    });
+    shop.unready = null;
+  });
+
+  test("the app is small", () => {
+    const names = readFileSync(join(webDir, "index.html"), "utf8");
+    const scripts = [...names.matchAll(/src="\/(assets\/[^"]+\.js)"/g)].map(([, name]) => name as string);
+    expect(scripts).toHaveLength(1);
+    expect(names).not.toMatch(/<script(?![^>]*src=)/);
+    expect(gzipSync(readFileSync(join(webDir, scripts[0] as string))).length).toBeLessThan(44_000);
+  });
+});
+
+/** Builds the app as `npm start` does, into a folder of its own. */
+function buildWeb(dir: string): void {
+  const vite = join(root, "node_modules/vite/bin/vite.js");
+  const { NODE_ENV: _test, ...env } = process.env;
+  const args = [vite, "build", "--logLevel", "warn", "--outDir", dir, "--emptyOutDir"];
+  const done = spawnSync(process.execPath, args, { cwd: root, env, encoding: "utf8" });
+  if (done.status !== 0) throw new Error(`${done.stdout}${done.stderr}`);
+}
+
+/** Runs `visit` in a page of its own; `complaints` collects console errors and failed requests. */
+async function withPage(options: BrowserContextOptions, visit: (page: Page, complaints: string[]) => Promise<void>) {
+  const context = await browser.newContext(options);
+  try {
+    const page = await context.newPage();
+    page.setDefaultTimeout(8_000);
+    const complaints: string[] = [];
+    page.on("console", (message) => {
+      if (message.type() === "error" || message.type() === "warning") complaints.push(message.text());
+    });
+    page.on("pageerror", (error) => complaints.push(String(error)));
+    page.on("requestfailed", (request) => complaints.push(`${request.url()} ${request.failure()?.errorText}`));
+    page.on("response", (response) => {
+      if (response.status() >= 400) complaints.push(`${response.url()} ${response.status()}`);
+    });
+    await visit(page, complaints);
+  } finally {
+    await context.close();
+  }
+}
+
+/** Pixels that the page is wider than the window. */
+function widthBeyond(page: Page): Promise<number> {
+  return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+}
+
+/** Faults of accessibility, by axe: WCAG 2.2 A and AA. */
+async function violations(page: Page): Promise<string[]> {
+  await page.evaluate(axe);
+  return page.evaluate(async () => {
+    const { axe: found } = globalThis as unknown as { axe: { run(options: object): Promise<AxeResults> } };
+    const { violations } = await found.run({
+      runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    });
+    return violations.flatMap(({ id, nodes }) =>
+      nodes.map(({ html, failureSummary }) => `${id}: ${html} ${failureSummary}`),
+    );
+  });
+}
+
+type AxeResults = { violations: { id: string; nodes: { html: string; failureSummary: string }[] }[] };
