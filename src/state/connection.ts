@@ -38,10 +38,18 @@ export class Database {
    * Runs `work` in one transaction: all of it or, if it throws, nothing; on the disk when the promise resolves. Begin
    * it with a write: a transaction that has read first cannot wait for another writer and has to start over.
    */
-  async transaction<T>(work: (query: Knex) => Promise<T>): Promise<T> {
-    const result = await this.run((query) => query.transaction(work));
-    if (isSqlite(this.#knex)) await this.run((query) => query.raw("pragma wal_checkpoint(passive)"));
-    return result;
+  transaction<T>(work: (query: Knex) => Promise<T>): Promise<T> {
+    return this.run(async (query) => {
+      if (!isSqlite(query)) return query.transaction(work);
+      const connection = await query.client.acquireConnection();
+      try {
+        connection.pragma("synchronous = FULL");
+        return await query.transaction(work, { connection });
+      } finally {
+        connection.pragma("synchronous = NORMAL");
+        await query.client.releaseConnection(connection);
+      }
+    });
   }
 
   measures(file: string): Measure[] {

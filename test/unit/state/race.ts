@@ -12,6 +12,7 @@ await using state = await openState({ file, clock, log });
 process.stdout.write("ready\n");
 await once(process.stdin, "data");
 
+const fromMs = Date.now();
 const won: Record<"slots" | "alerts" | "items", string[]> = { slots: [], alerts: [], items: [] };
 for (let turn = 0; turn < Number(count); turn += 1) {
   const leased = await state.slots.lease(slot(-3, `s${turn}`), owner, nowMs, nowMs + 60_000);
@@ -20,5 +21,5 @@ for (let turn = 0; turn < Number(count); turn += 1) {
   if (await state.alerts.apply(changes({ alerts: [{ before: null, after }] }))) won.alerts.push(after.fingerprint);
   for (const item of await state.outbox.claim(owner, nowMs, 60_000, 2)) won.items.push(item.id);
 }
-process.stdout.write(`${JSON.stringify(won)}\n`);
+process.stdout.write(`${JSON.stringify({ ...won, fromMs, toMs: Date.now() })}\n`);
 process.stdin.destroy();
