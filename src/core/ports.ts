@@ -54,6 +54,8 @@ export interface TimeSeriesStore extends AsyncDisposable {
 export interface Notifier extends AsyncDisposable {
   /** True if sending a message with the same id again gives no second message. Absent: false. */
   readonly idempotent?: boolean;
+  /** Whether it could send, without sending; a few words about where to. Throws Problem. For `doctor`. */
+  check?(): Promise<string>;
   send(message: Message, signal: AbortSignal): Promise<Receipt>;
 }
 

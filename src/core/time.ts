@@ -22,13 +22,17 @@ export const systemClock: Clock = {
 };
 
 /**
- * A clock that starts at `startMs` and runs `speed` times as fast as the machine's (the demo's clock).
+ * A clock that stands at `startMs` until it is started, and then runs `speed` times as fast as the machine's (the
+ * demo's clock). Sleeps last `1 / speed` of their length, started or not.
  * @param speed simulated milliseconds per real millisecond, > 0
  */
-export function acceleratedClock(startMs: number, speed: number): Clock {
-  const bornMs = performance.now();
+export function acceleratedClock(startMs: number, speed: number): Clock & { start(): void } {
+  let bornMs: number | null = null;
   return {
-    nowMs: () => Math.round(startMs + (performance.now() - bornMs) * speed),
+    start: () => {
+      bornMs ??= performance.now();
+    },
+    nowMs: () => (bornMs === null ? startMs : Math.round(startMs + (performance.now() - bornMs) * speed)),
     sleep: (ms, signal) => sleepReal(ms / speed, signal),
   };
 }
