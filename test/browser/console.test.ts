@@ -1,9 +1,9 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
+import axe from "axe-core";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildConsole } from "../../src/show/console/server.ts";
@@ -23,7 +23,6 @@ if ("missing" in found) {
   test.runIf(process.env.CI === "true")("a browser is there", () => expect.fail(found.missing));
 }
 
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const phone = { viewport: { width: 360, height: 740 }, hasTouch: true };
 const germany = 'orders{country="Germany"}.orders';
 
@@ -299,7 +298,7 @@ function widthBeyond(page: Page): Promise<number> {
 
 /** Faults of accessibility, by axe: WCAG 2.2 A and AA. */
 async function violations(page: Page): Promise<string[]> {
-  await page.evaluate(axe);
+  await page.evaluate(axe.source);
   return page.evaluate(async () => {
     const { axe: found } = globalThis as unknown as { axe: { run(options: object): Promise<AxeResults> } };
     const { violations } = await found.run({

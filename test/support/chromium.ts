@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { type Browser, chromium } from "playwright-core";
 
 const places = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+const aptGet = "/usr/bin/apt-get";
 const args = [
   "--no-sandbox",
   "--disable-gpu",
@@ -18,7 +19,7 @@ const args = [
 export function findChromium(): { path: string } | { missing: string } {
   const found = places.find(existsSync);
   if (found !== undefined) return { path: found };
-  if (process.getuid?.() !== 0 || !existsSync("/usr/bin/apt-get")) {
+  if (process.getuid?.() !== 0 || !existsSync(aptGet)) {
     return { missing: "there is no Chromium, and only root on a Debian system can install one here" };
   }
   console.log("installing chromium with apt-get (once) ...");
@@ -27,7 +28,7 @@ export function findChromium(): { path: string } | { missing: string } {
     ["update", "-q"],
     ["install", "-y", "-q", "--no-install-recommends", "chromium", "fonts-dejavu-core"],
   ]) {
-    const done = spawnSync("apt-get", command, { env, encoding: "utf8", timeout: 240_000 });
+    const done = spawnSync(aptGet, command, { env, encoding: "utf8", timeout: 240_000 });
     if (done.status !== 0)
       return { missing: `apt-get ${command[0]} failed: ${done.stderr?.trim().split("\n").at(-1)}` };
   }

@@ -33,7 +33,7 @@ import { openState, type State } from "../../src/state/database.ts";
 import { stores } from "../../src/store/stores/index.ts";
 import { SimulatedClock } from "./clock.ts";
 
-export const shopNowMs = Date.parse("2026-11-20T14:30:00Z");
+const shopNowMs = Date.parse("2026-11-20T14:30:00Z");
 const zone = "Europe/London";
 const germanySinceMs = Date.parse("2026-11-20T14:12:00Z");
 const britainSinceMs = Date.parse("2026-11-20T13:20:00Z");

@@ -8,7 +8,7 @@ const moment = z.iso.datetime().describe("ISO 8601 in UTC");
 const number = z.number().nullable();
 const text = z.string();
 
-export const level = z.enum(["normal", "warning", "critical", "unknown"]);
+const level = z.enum(["normal", "warning", "critical", "unknown"]);
 /** A series whose field no definition judges has the level `unjudged`. */
 export const shownLevel = z.enum(["critical", "warning", "unknown", "normal", "unjudged"]);
 const severity = z.enum(["warning", "critical"]);
@@ -54,7 +54,7 @@ const seriesParts = {
   spacingMs: z.number().describe("Usual time from one slot to the next"),
 };
 
-export const overviewItem = z.object({
+const overviewItem = z.object({
   ...seriesParts,
   level: shownLevel,
   at: moment.nullable().describe("Start of the latest slot known"),
@@ -74,7 +74,7 @@ export const overview = pageOf(overviewItem).extend({
   samplers: z.array(z.object({ name: text, title: text })),
 });
 
-export const mark = z.object({
+const mark = z.object({
   incident: text,
   title: text,
   severity,
@@ -100,7 +100,7 @@ export const points = z.object({
 
 // ---- explain --------------------------------------------------------------------------------------------------
 
-export const slot = z.object({
+const slot = z.object({
   sampler: text,
   start: moment,
   end: moment,
@@ -116,7 +116,7 @@ export const slot = z.object({
   error: text.nullable(),
 });
 
-export const alert = z.object({
+const alert = z.object({
   id: text,
   rule: text,
   sampler: text,
@@ -236,7 +236,7 @@ export const silencePage = z.object({ items: z.array(silence) });
 
 // ---- samplers, definitions, slots -----------------------------------------------------------------------------
 
-export const definitionProblem = z.object({
+const definitionProblem = z.object({
   severity: z.enum(["error", "warning"]),
   code: text.nullable(),
   where: text.nullable(),
@@ -246,7 +246,7 @@ export const definitionProblem = z.object({
 });
 export const definitionProblems = z.object({ items: z.array(definitionProblem) });
 
-export const sampler = z.object({
+const sampler = z.object({
   name: text,
   title: text,
   owner: text,

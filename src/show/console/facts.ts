@@ -32,9 +32,9 @@ export type Facts = {
   readonly demo: boolean;
 };
 
-export type NextSlot = Pick<SlotRecord, "startMs" | "stepMs" | "dueMs">;
+type NextSlot = Pick<SlotRecord, "startMs" | "stepMs" | "dueMs">;
 
-export type Mailbox = {
+type Mailbox = {
   /** Newest first, at most `limit`. */
   readonly list: (limit: number) => Promise<readonly MailSummary[]>;
   readonly read: (id: string) => Promise<Mail | null>;
@@ -57,7 +57,7 @@ export type Mail = MailSummary & {
 };
 
 /** What people do. Each is one transaction with its audit entry; who was faster wins, the other hears about it. */
-export type Acts = {
+type Acts = {
   /** `expectedVersion`: the incident's version that the person saw; absent = whatever it is now. */
   readonly acknowledge: (incidentId: string, by: string, expectedVersion?: number) => Promise<Acknowledgement>;
   /** @throws Problems with every fault of the draft */
@@ -66,9 +66,9 @@ export type Acts = {
   readonly endSilence: (id: string, by: string) => Promise<boolean>;
 };
 
-export type Acknowledgement =
+type Acknowledgement =
   | { readonly done: true; readonly incident: Incident }
   /** `incident` as it stands now; null if there is none of that id. */
   | { readonly done: false; readonly incident: Incident | null };
 
-export type SilenceDraft = Pick<Silence, "matchers" | "reason" | "author" | "startsMs" | "endsMs">;
+type SilenceDraft = Pick<Silence, "matchers" | "reason" | "author" | "startsMs" | "endsMs">;

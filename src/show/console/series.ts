@@ -76,7 +76,7 @@ export async function oneSeries(facts: Facts, text: string): Promise<ShownSeries
 }
 
 /** Usual time from one slot to the next. Of a cron schedule it is told from the ledger; one day if that is short. */
-export async function spacingMs(facts: Facts, sampler: Sampler): Promise<number> {
+async function spacingMs(facts: Facts, sampler: Sampler): Promise<number> {
   if (sampler.schedule.kind === "every") return sampler.schedule.stepMs;
   const slots = await facts.state.slots.list({ sampler: sampler.name, limit: 10 });
   const gaps = slots.slice(1).map((slot, index) => (slots[index] as SlotRecord).startMs - slot.startMs);

@@ -30,10 +30,6 @@ async function ask(path: string, signal: AbortSignal | undefined, init: RequestI
   throw new ApiError(response.status, details?.detail ?? `The server answered ${response.status}`, details);
 }
 
-export async function get<Answer>(path: string, signal?: AbortSignal): Promise<Answer> {
-  return (await ask(path, signal)).json();
-}
-
 export async function post<Answer>(path: string, body: object): Promise<Answer> {
   const headers = { "content-type": "application/json" };
   const response = await ask(path, undefined, { method: "POST", headers, body: JSON.stringify(body) });

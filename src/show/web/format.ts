@@ -51,8 +51,3 @@ export function relative(moment: string, nowMs: number): string {
 export function lasted(from: string, to: string | null, nowMs: number): string {
   return formatDuration(Math.max(0, (to === null ? nowMs : Date.parse(to)) - Date.parse(from)));
 }
-
-/** `country Germany, channel web`; empty for a series without tags. */
-export function tagsText(tags: Readonly<Record<string, string>>): string {
-  return Object.values(tags).join(" \u00b7 ");
-}

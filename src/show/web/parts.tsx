@@ -48,7 +48,7 @@ export function Empty({ title, children }: { title: string; children?: Component
 }
 
 /** Grey lines in the shape of what is coming. */
-export function Loading({ rows = 5 }: { rows?: number }) {
+function Loading({ rows = 5 }: { rows?: number }) {
   return (
     <div class="loading" role="status">
       <span class="unseen">Loading</span>
