@@ -88,6 +88,7 @@ export class Desk implements AsyncDisposable {
   readonly alerting: Alerting;
   readonly pipeline: Pipeline;
   readonly mailboxDir: string;
+  readonly mailbox: Mailbox;
   readonly secret: (reference: string) => string;
 
   /**
@@ -129,6 +130,7 @@ export class Desk implements AsyncDisposable {
     this.state = state;
     this.secret = secret;
     this.mailboxDir = join(settings.dataDir, "mailbox");
+    this.mailbox = new Mailbox(this.mailboxDir);
     this.runner = new SamplerRunner({
       get connections() {
         return definitions().connections;
@@ -281,7 +283,6 @@ export class App implements AsyncDisposable {
   async loadHistory(fromMs: number, toMs: number, onProgress: (left: number, of: number) => void): Promise<void> {
     const { slots } = this.desk.state;
     const { log } = this.#options;
-    const real = systemClock;
     let of = 0;
     for (const sampler of this.desk.definitions.samplers.values()) {
       const past = slotsEndingIn(sampler, fromMs, toMs, Number.POSITIVE_INFINITY);
@@ -289,13 +290,13 @@ export class App implements AsyncDisposable {
       of += past.length;
     }
     this.#startWorker();
-    for (let left = of; left > 0 && !this.#stopping.signal.aborted; ) {
-      for (const slot of await slots.ready(this.desk.clock.nowMs(), historyWakeMax))
-        await this.#queue.add(slotJob(slot));
-      const counts = await slots.counts();
-      left = counts.due + counts.leased;
-      onProgress(left, Math.max(of, left));
-      if (left > 0) await real.sleep(historyLookMs, this.#stopping.signal).catch(() => {});
+    for (let busy = true; busy && !this.#stopping.signal.aborted; ) {
+      const ready = await slots.ready(this.desk.clock.nowMs(), historyWakeMax);
+      for (const slot of ready) await this.#queue.add(slotJob(slot));
+      const { due, leased } = await slots.counts();
+      busy = ready.length + leased > 0;
+      onProgress(busy ? due + leased : 0, Math.max(of, due + leased));
+      if (busy) await systemClock.sleep(historyLookMs, this.#stopping.signal).catch(() => {});
     }
     log.info({ slots: of }, "the past is loaded");
   }
@@ -335,7 +336,7 @@ export class App implements AsyncDisposable {
       alerting,
     );
     this.#measured.push(state, { measures: () => this.#queueMeasures() });
-    const mailbox = settings.smtpUrl === null ? new Mailbox(desk.mailboxDir) : null;
+    const mailbox = settings.smtpUrl === null ? desk.mailbox : null;
     const facts: Facts = {
       definitions: () => watcher.current,
       store,

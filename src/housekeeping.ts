@@ -2,6 +2,7 @@
 import type { Clock, Log, TimeSeriesStore } from "./core/ports.ts";
 import { messageOf } from "./core/problem.ts";
 import { hourMs } from "./core/time.ts";
+import type { Mailbox } from "./notify/mailbox.ts";
 import type { Settings } from "./settings.ts";
 import type { State } from "./state/database.ts";
 
@@ -11,16 +12,19 @@ type House = {
   readonly log: Log;
   readonly store: TimeSeriesStore;
   readonly state: State;
+  readonly mailbox: Pick<Mailbox, "expire">;
 };
 
-/** Once an hour until the signal aborts: points, finished slots and closed alerts beyond their time go. */
-export function keepHouse({ settings, clock, log, store, state }: House, signal: AbortSignal): Promise<void> {
+/** Once an hour until the signal aborts: points, finished slots, closed alerts and mails beyond their time go. */
+export function keepHouse({ settings, clock, log, store, state, mailbox }: House, signal: AbortSignal): Promise<void> {
   return every(hourMs, clock, signal, log, "housekeeping", async () => {
     const nowMs = clock.nowMs();
     const points = await store.expire(nowMs - settings.keepPointsMs);
     const slots = await state.slots.expire(nowMs - settings.keepFactsMs);
     const alerts = await state.alerts.expire(nowMs - settings.keepFactsMs);
-    if (points + slots + alerts > 0) log.info({ points, slots, alerts }, "what is too old was forgotten");
+    const mails = await mailbox.expire(nowMs - settings.keepFactsMs);
+    if (points + slots + alerts + mails > 0)
+      log.info({ points, slots, alerts, mails }, "what is too old was forgotten");
   });
 }
 

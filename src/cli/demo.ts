@@ -150,7 +150,7 @@ async function tellNews(app: App, told: Set<string>): Promise<void> {
     told.add(item.id);
     const story = item.incidentId === null ? null : await app.desk.state.alerts.incident(item.incidentId);
     const colour = item.kind === "resolved" ? "green" : "red";
-    const again = Number(item.noticeKey.split(":").at(-1)) > 0 ? " once more, for nobody acknowledged it" : "";
+    const again = /\.[1-9]\d*$/.test(item.noticeKey) ? " once more, for nobody acknowledged it" : "";
     const what = `${item.kind}${again}: ${story?.incident.title ?? ""}`;
     print(`${clockText(item.sentMs)}  ${paint("✉", colour)} to ${item.recipientName} by ${item.notifier}: ${what}`);
   }
