@@ -13,8 +13,8 @@ export type Held = {
   /** What the newest mark says, and when it was set. */
   ongoing: Ongoing | null;
   markMs: number;
-  /** Whether a verdict stored earlier for the block's first slot was part of an incident. */
-  firstInIncident: boolean;
+  /** Slots yet to be judged whose verdicts of an earlier run were part of an incident. */
+  readonly earlier: Set<number>;
 };
 
 /** What the verdict of one slot left behind: an incident that goes on, or (null) the end of one. */
@@ -84,6 +84,12 @@ export class Block {
     return { firstMs, lastMs };
   }
 
+  /** The slots that can be judged. */
+  get window(): TimeWindow {
+    const { fromMs, slots, stepMs } = this.shape;
+    return { fromMs, toMs: fromMs + slots * stepMs };
+  }
+
   covers(timeMs: number): boolean {
     const { fromMs, slots, stepMs } = this.shape;
     const slot = (timeMs - fromMs) / stepMs;
@@ -114,7 +120,7 @@ export class Block {
       values: new Float64Array(this.cellsEach).fill(Number.NaN),
       inIncident: new Uint8Array(this.cellsEach),
     };
-    const made = { tags, cells, ongoing: null, markMs: Number.NEGATIVE_INFINITY, firstInIncident: false };
+    const made = { tags, cells, ongoing: null, markMs: Number.NEGATIVE_INFINITY, earlier: new Set<number>() };
     this.held.set(key, made);
     return made;
   }

@@ -128,7 +128,7 @@ function outside(context: Context): Decision {
     return { ...base(context, best, plain), level: "normal", outlook, direction, ongoing: null, because: "gates" };
   }
   const trouble = begin(context, best, direction);
-  const outlook = forecastAt(cells, place, points, Math.min(trouble.slots - 1, points, sumSlotsMax));
+  const outlook = forecastAt(cells, place, points, Math.min(trouble.slots, points, sumSlotsMax) - 1);
   const common = { ...base(context, best, plain), outlook, direction };
   if (outlook.kind === "value" && explains(outlook.value, best, kind, judging)) {
     return { ...common, level: "normal", ongoing: null, because: "forecast" };

@@ -105,17 +105,18 @@ export class History {
     const lanes = block.lanesToRead(before);
     // An onset may be noticed late: marks after a lane's end still cover slots in it.
     const marks = lanes.map((lane) => ({ ...lane, toMs: lane.toMs + (sumSlotsMax - 1) * stepMs }));
+    const own = block.window;
     if (before === null) {
-      const today = { fromMs: block.lanes[0]?.fromMs as number, toMs: fromMs };
-      await this.#readValues(subject, block, until(fromMs, [...lanes, today]), tags);
-      const first = { fromMs: fromMs - latchMsMax, toMs: fromMs + stepMs };
-      await this.#readMarks(subject, block, [...until(fromMs, marks), first], tags);
+      const tail = { fromMs: block.lanes[0]?.fromMs as number, toMs: fromMs };
+      await this.#readValues(subject, block, [...until(fromMs, [...lanes, tail]), own], tags);
+      const first = { fromMs: fromMs - latchMsMax, toMs: fromMs };
+      await this.#readMarks(subject, block, [...until(fromMs, [...marks, first]), own], tags);
       return;
     }
     block.takeOver(before);
     block.lastMs = before.lastMs;
-    await this.#readValues(subject, block, until(fromMs, lanes), tags);
-    await this.#readMarks(subject, block, until(fromMs, marks), tags);
+    await this.#readValues(subject, block, [...until(fromMs, lanes), own], tags);
+    await this.#readMarks(subject, block, [...until(fromMs, marks), own], tags);
     block.tidy();
   }
 
@@ -125,7 +126,7 @@ export class History {
     const gap = { fromMs: block.lastMs + stepMs, toMs: timeMs };
     if (gap.fromMs >= gap.toMs) return;
     await this.#readValues(subject, block, [gap]);
-    await this.#readMarks(subject, block, [gap]);
+    await this.#readMarks(subject, block, [gap], undefined, timeMs);
     block.lastMs = timeMs - stepMs;
   }
 
@@ -139,7 +140,13 @@ export class History {
     });
   }
 
-  async #readMarks(subject: Subject, block: Block, windows: readonly TimeWindow[], tags?: Tags): Promise<void> {
+  async #readMarks(
+    subject: Subject,
+    block: Block,
+    windows: readonly TimeWindow[],
+    tags?: Tags,
+    untilMs = block.shape.fromMs,
+  ): Promise<void> {
     const { sampler, field } = subject;
     const query = {
       measurement: verdictMeasurement(sampler.point.measurement),
@@ -158,15 +165,17 @@ export class History {
       }
     });
     for (const [held, times] of found) {
-      for (const [timeMs, fields] of times) this.#putMark(block, held, timeMs, fields);
+      for (const [timeMs, fields] of times) this.#putMark(block, held, timeMs, fields, untilMs);
     }
   }
 
-  #putMark(block: Block, held: Held, timeMs: number, { since, loss, direction }: Record<string, unknown>): void {
+  /** `untilMs`: start of the first slot yet to be judged. */
+  #putMark(block: Block, held: Held, timeMs: number, fields: Record<string, unknown>, untilMs: number): void {
+    const { since, loss, direction } = fields;
     if (typeof since !== "number") return;
-    // The first slot's own earlier verdict does not take part in judging it again.
-    if (timeMs === block.shape.fromMs) {
-      held.firstInIncident = since > 0;
+    // What an earlier run said of slots yet to be judged has no part in judging them.
+    if (timeMs >= untilMs) {
+      if (since > 0) held.earlier.add(timeMs);
       return;
     }
     const ongoing =

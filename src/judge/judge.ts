@@ -115,7 +115,7 @@ export class Judge implements Measured {
       judging,
       clock: this.#history.clock(sampler.zone),
       before,
-      wasInIncident: held.firstInIncident && place.timeMs === block.shape.fromMs,
+      wasInIncident: held.earlier.has(place.timeMs),
     });
   }
 

@@ -125,10 +125,10 @@ type PastDay = { readonly sameWeekday: boolean; readonly usable: DaySum; readonl
 type DaySum = { total: number; slots: number };
 
 /**
- * Of counts. The centre comes from usable days only. The variance of the prediction is what all days show, incidents
- * included: a day in an incident is no model for today, but how much days differ is a fact, and a false incident that
- * hid its own day would otherwise come back every week. It is at least Poisson's; once more the n-th part of it for
- * the baseline, which is itself a mean of n days; and the model's own error.
+ * Of counts. The variance of the prediction is what the usable days show, at least Poisson's; once more the n-th part
+ * of it for the baseline, which is itself a mean of n days; and the model's own error. While no day of the same weekday
+ * is usable, days in incidents too show how much days differ: else a false incident, which hides its own day, would
+ * come back on that day of every week.
  */
 function expectationOf(past: readonly PastDay[], slots: number, trim: number): Expectation | null {
   const days: number[] = [];
@@ -146,8 +146,10 @@ function expectationOf(past: readonly PastDay[], slots: number, trim: number): E
   }
   if (days.length < usableDaysMin) return null;
   const expected = Math.max(trimmedMean(ascending(days), trimOf(days.length, trim)), 0.5 / days.length);
-  const noise = Math.max(expected, trimmedVariance(ascending(all), trimOf(all.length, trim)));
-  const error = sameWeekday.length > 0 ? modelError : modelErrorOtherWeekday;
+  const known = sameWeekday.length > 0;
+  const shown = known ? days : all;
+  const noise = Math.max(expected, trimmedVariance(ascending(shown), trimOf(shown.length, trim)));
+  const error = known ? modelError : modelErrorOtherWeekday;
   return { expected, variance: noise * (1 + 1 / days.length) + (error * expected) ** 2, sameWeekday };
 }
 

@@ -19,5 +19,8 @@ export function countEvidence(observed: number, expected: number, variance: numb
   // From here on the ratio differs from Poisson's by less than rounding would.
   if (variance <= expected * (1 + 1e-9)) return Math.max(0, information - (observed - expected));
   const r = expected ** 2 / (variance - expected);
-  return Math.max(0, information - (observed + r) * Math.log1p((observed - expected) / (expected + r)));
+  const difference = (observed - expected) / (expected + r);
+  // log1p keeps the digits near 1, and loses them near 0.
+  const ratio = Math.abs(difference) < 0.5 ? Math.log1p(difference) : Math.log((observed + r) / (expected + r));
+  return Math.max(0, information - (observed + r) * ratio);
 }

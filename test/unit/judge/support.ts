@@ -1,0 +1,84 @@
+import { afterAll } from "vitest";
+import type { FieldJudging, Sampler } from "../../../src/core/definitions.ts";
+import type { FieldValue, Point, Tags, Verdict } from "../../../src/core/model.ts";
+import type { Log, Measured, TimeSeriesStore } from "../../../src/core/ports.ts";
+import { Judge } from "../../../src/judge/judge.ts";
+import { verdictPoint } from "../../../src/judge/verdict.ts";
+import { stores } from "../../../src/store/stores/index.ts";
+import { SimulatedClock } from "../../support/clock.ts";
+
+export const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** The real embedded store, in memory; closed at the end of the test file. */
+export function memoryStore(): TimeSeriesStore & Measured {
+  const store = stores.sqlite.create({ file: ":memory:" }, { clock: new SimulatedClock(0), log: silent });
+  afterAll(() => store[Symbol.asyncDispose]());
+  return store;
+}
+
+export type JudgingParts = {
+  [K in keyof FieldJudging]?: FieldJudging[K] extends string ? FieldJudging[K] : Partial<FieldJudging[K]>;
+};
+
+/** The defaults of definitions, changed where a test says so. */
+export function judgingOf(parts: JudgingParts = {}): FieldJudging {
+  return {
+    kind: parts.kind ?? "auto",
+    direction: parts.direction ?? "both",
+    baseline: { days: 7, trim: 1, ...parts.baseline },
+    forecast: { points: 8, ...parts.forecast },
+    floor: { percent: 30, criticalPercent: 50, absolute: 10, volume: 20, ...parts.floor },
+  };
+}
+
+export function samplerOf(parts: {
+  stepMs?: number;
+  zone?: string;
+  judge?: Record<string, FieldJudging>;
+  tags?: readonly string[];
+}): Sampler {
+  const judge = parts.judge ?? { orders: judgingOf() };
+  return {
+    name: "shop-orders",
+    title: "Orders placed",
+    owner: "shop-team",
+    group: "shop-team",
+    purpose: null,
+    runbook: null,
+    schedule: { kind: "every", stepMs: parts.stepMs ?? 60_000, delayMs: 0 },
+    zone: parts.zone ?? "UTC",
+    active: null,
+    timeoutMs: 10_000,
+    source: { kind: "sql", options: {} },
+    point: { measurement: "orders", tags: parts.tags ?? [], fields: Object.keys(judge) },
+    empty: "missing",
+    judge,
+    alerts: true,
+    alerting: { pendingCount: 2, pendingOf: 3, recoverCount: 3 },
+    labels: {},
+    place: "samplers/shop/orders.yaml:1:1",
+  };
+}
+
+export function orders(timeMs: number, value: FieldValue, tags: Tags = {}): Point {
+  return { measurement: "orders", tags, fields: { orders: value }, timeMs };
+}
+
+/** What a slot job does around judging: stores the points, judges, stores the verdicts. */
+export async function runSlot(
+  store: TimeSeriesStore,
+  judge: Judge,
+  sampler: Sampler,
+  timeMs: number,
+  points: readonly Point[],
+): Promise<readonly Verdict[]> {
+  await store.write(points);
+  const verdicts = await judge.judgeSlot(sampler, timeMs, points);
+  const { rejected } = await store.write(verdicts.map(verdictPoint));
+  if (rejected.length > 0) throw new Error(`verdicts were rejected: ${JSON.stringify(rejected)}`);
+  return verdicts;
+}
+
+export function judgeOn(store: TimeSeriesStore): Judge {
+  return new Judge({ store, log: silent });
+}
