@@ -128,7 +128,7 @@ function Alerts({ alerts }: { alerts: Story["alerts"] }) {
               <Field label="Worst">
                 {number(alert.worstObserved)} of {number(alert.worstExpected)}
               </Field>
-              <Field label="Missing so far">{number(alert.lossSoFar)}</Field>
+              <Loss loss={alert.lossSoFar} />
               <Field label="Rule">{alert.rule || none}</Field>
             </dl>
           </li>
@@ -136,6 +136,12 @@ function Alerts({ alerts }: { alerts: Story["alerts"] }) {
       </ul>
     </section>
   );
+}
+
+/** Expected minus observed, summed: positive where something is missing. */
+function Loss({ loss }: { loss: number | null }) {
+  const excess = loss !== null && loss < 0;
+  return <Field label={excess ? "Too much so far" : "Missing so far"}>{number(excess ? -loss : loss)}</Field>;
 }
 
 /** A window in which the alert stands in the middle third. */
