@@ -3,7 +3,8 @@
 // there is nothing to do.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -12,7 +13,7 @@ const bin = join(root, "node_modules", ".bin");
 
 /** Installs and builds what is missing; returns the Node >= 24 to run everything else with. */
 export function setUp() {
-  oncePer(join(root, "node_modules", ".bellwether"), ["package.json", "package-lock.json"], () => {
+  oncePer(join(root, "node_modules", ".bellwether"), ["package-lock.json"], () => {
     console.error("Installing the locked packages (once, about half a minute) ...");
     run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], { shell: process.platform === "win32" });
   });
@@ -52,10 +53,44 @@ function oncePer(stamp, inputs, work) {
   const hash = createHash("sha256");
   for (const input of inputs) addTo(hash, join(root, input));
   const wanted = hash.digest("hex");
-  if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
-  work();
-  mkdirSync(dirname(stamp), { recursive: true });
-  writeFileSync(stamp, wanted);
+  const done = () => existsSync(stamp) && readFileSync(stamp, "utf8") === wanted;
+  if (done()) return;
+  alone(() => {
+    if (done()) return;
+    work();
+    mkdirSync(dirname(stamp), { recursive: true });
+    writeFileSync(stamp, wanted);
+  });
+}
+
+/** Runs `work` while no other set-up of this folder does; a lock that a dead process left is taken over. */
+function alone(work) {
+  const lock = join(tmpdir(), `bellwether-${createHash("sha256").update(root).digest("hex").slice(0, 16)}.lock`);
+  for (;;) {
+    try {
+      writeFileSync(lock, String(process.pid), { flag: "wx" });
+      break;
+    } catch (error) {
+      if (error.code !== "EEXIST") throw error;
+    }
+    if (!isAlive(lock)) rmSync(lock, { force: true });
+    else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+  }
+  try {
+    work();
+  } finally {
+    rmSync(lock, { force: true });
+  }
+}
+
+function isAlive(lock) {
+  try {
+    process.kill(Number(readFileSync(lock, "utf8")) || -1, 0);
+    return true;
+  } catch (error) {
+    // Just written and still empty, or gone meanwhile: look again.
+    return error.code !== "ESRCH";
+  }
 }
 
 function addTo(hash, path) {

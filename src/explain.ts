@@ -44,7 +44,7 @@ export async function explain(deps: ExplainDeps, text: string, timeMs: number): 
 }
 
 /** A series named in full: measurement, every tag by `=`, and field; null if the text is not one. */
-export function seriesOf(text: string): SeriesId | null {
+function seriesOf(text: string): SeriesId | null {
   const { measurement, tags, field } = parseSelector(text);
   if (field === null || tags.some(({ operator }) => operator !== "=")) return null;
   return { measurement, field, tags: Object.fromEntries(tags.map(({ label, value }) => [label, value])) };

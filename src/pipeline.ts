@@ -19,7 +19,7 @@ import { toPoints } from "./sample/points.ts";
 import type { SamplerRunner } from "./sample/sample.ts";
 
 /** A series that had no point for so long is no longer expected to have one. */
-export const forgottenMs = 14 * dayMs;
+const forgottenMs = 14 * dayMs;
 
 export type PipelineDeps = {
   readonly runner: Pick<SamplerRunner, "run">;

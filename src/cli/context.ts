@@ -22,7 +22,7 @@ export function commonOptions(command: Command, json = true): Command {
 }
 
 /** The environment, over what `.env` in the working folder says. */
-export function readEnv(): Env {
+function readEnv(): Env {
   if (!existsSync(".env")) return process.env;
   try {
     return { ...parseEnv(readFileSync(".env", "utf8")), ...process.env };
