@@ -3,7 +3,8 @@ import { Problem } from "../core/problem.ts";
 import { dayMs } from "../core/time.ts";
 import { cellValue, latchMsMax, markIncident, type Ongoing, type Place, reachSlots } from "./cells.ts";
 import { ZoneDays } from "./days.ts";
-import { type Decision, decide, onsetNats } from "./decide.ts";
+import { type Decision, decide } from "./decide.ts";
+import { onsetNats } from "./reading.ts";
 
 /** Cells that one series may have in a backtest: 95 years at 1 minute. */
 const cellsMax = 50_000_000;

@@ -2,8 +2,9 @@
 import type { FieldJudging } from "../core/definitions.ts";
 import type { Baseline, Forecast } from "../core/model.ts";
 import type { ZoneDays } from "./days.ts";
-import { type Decision, onsetNats } from "./decide.ts";
+import type { Decision } from "./decide.ts";
 import { usableDaysMin } from "./detectors/baseline.ts";
+import { onsetNats } from "./reading.ts";
 
 export type Facts = {
   readonly decision: Decision;
@@ -52,7 +53,11 @@ function outlook(forecast: Forecast): string {
 
 function finding(facts: Facts): string {
   const { decision } = facts;
-  if (decision.level !== "normal") return `${difference(decision)}${sinceAndLoss(facts)}`;
+  if (decision.level !== "normal") {
+    const off = decision.gates.find((gate) => gate.name === "relative")?.passed === true;
+    const early = decision.because === "latched" && !off ? ", too early to call it over" : "";
+    return `${difference(decision)}${early}${sinceAndLoss(facts)}`;
+  }
   if (facts.closes && facts.sinceMs === null) return "as expected, no longer part of an incident";
   if (facts.closes) return `as expected again, after trouble since ${moment(facts, facts.sinceMs as number)}`;
   const failed = decision.gates.find((gate) => !gate.passed);
@@ -77,11 +82,12 @@ function held(name: string, measured: number, needed: number): string {
 }
 
 function difference(decision: Decision): string {
-  const side = decision.direction === "up" ? "above" : "below";
+  const side = decision.percent > 0 ? "above" : "below";
+  const percent = Math.round(Math.abs(decision.percent));
   const over = decision.slotsSummed === 1 ? "" : ` over ${decision.slotsSummed} slots`;
   // Of next to nothing expected, a percentage says nothing.
-  if (decision.percent >= 100_000) return `far ${side}${over}`;
-  return `${figure(Math.round(decision.percent))} % ${side}${over}`;
+  if (percent >= 100_000) return `far ${side}${over}`;
+  return `${percent} % ${side}${over}`;
 }
 
 function sinceAndLoss(facts: Facts): string {

@@ -18,6 +18,9 @@ const weekdayError = 0.1;
 /** Relative error of the baseline while no day of the same weekday is usable: nobody knows yet what a Saturday is like. */
 const modelErrorOtherWeekday = 0.25;
 
+/** Counting nothing on five days still leaves a rate of about half a count in all of them. */
+export const leastExpected = 0.1;
+
 /** Slots before the one under test whose days show how much a gauge usually scatters. */
 const gaugeScaleSlots = 16;
 
@@ -140,15 +143,15 @@ function expectationOf(past: readonly PastDay[], slots: number, trim: number): E
     const sum = (day.usable.total * slots) / day.usable.slots;
     days.push(sum);
     if (!day.sameWeekday) continue;
-    // Nothing counted still leaves a rate of about half a count. One day predicts another: the noise of both.
-    const expected = Math.max(sum, 0.5);
-    sameWeekday.push({ expected, variance: 2 * expected + (weekdayError * expected) ** 2 });
+    // One day predicts another: the noise of both.
+    const variance = 2 * Math.max(sum, 0.5) + (weekdayError * sum) ** 2;
+    sameWeekday.push({ expected: Math.max(sum, 0.5), variance });
   }
   if (days.length < usableDaysMin) return null;
-  const expected = Math.max(trimmedMean(ascending(days), trimOf(days.length, trim)), 0.5 / days.length);
+  const expected = trimmedMean(ascending(days), trimOf(days.length, trim));
   const known = sameWeekday.length > 0;
   const shown = known ? days : all;
-  const noise = Math.max(expected, trimmedVariance(ascending(shown), trimOf(shown.length, trim)));
+  const noise = Math.max(expected, leastExpected, trimmedVariance(ascending(shown), trimOf(shown.length, trim)));
   const error = known ? modelError : modelErrorOtherWeekday;
   return { expected, variance: noise * (1 + 1 / days.length) + (error * expected) ** 2, sameWeekday };
 }

@@ -1,0 +1,157 @@
+/** What the newest slots of a series say, alone or summed, and whether it passes the gates. */
+import type { FieldJudging } from "../core/definitions.ts";
+import type { Direction, Gate, Level } from "../core/model.ts";
+import { type Cells, type Place, sumSlotsMax } from "./cells.ts";
+import { centreAt, countSums, gaugeScale, leastExpected, type Sum, sameWeekdayValues } from "./detectors/baseline.ts";
+import { countEvidence } from "./math/countevidence.ts";
+import { gaugeEvidence } from "./math/gaugeevidence.ts";
+
+/** Evidence that opens an incident, in nats. See docs/judge.md for how often clean data reaches it. */
+export const onsetNats = 10;
+
+/** Evidence is cut here: beyond it a number says no more. */
+const evidenceMax = 1e6;
+
+/** Percentages are cut here: of an expectation of zero everything is infinitely far. */
+const percentMax = 1e6;
+
+export type Kind = "count" | "gauge" | "ratio";
+
+/** One slot of one series, to be judged. */
+export type Context = {
+  readonly cells: Cells;
+  readonly place: Place;
+  readonly judging: FieldJudging;
+  readonly kind: Kind;
+};
+
+/** Evidence of the newest slots, alone or summed, against the baseline. */
+export type Reading = Sum & { readonly evidence: number; readonly percent: number; readonly gates: readonly Gate[] };
+
+/** Counts and gauges are told apart by their values: a count is never negative and never broken. */
+export function kindOf(cells: Cells, place: Place, judging: FieldJudging): Kind {
+  if (judging.kind !== "auto") return judging.kind;
+  for (let back = 0; back < sumSlotsMax; back += 1) {
+    const value = cells.values[place.now - back] as number;
+    if (!(Number.isNaN(value) || (value >= 0 && Number.isInteger(value)))) return "gauge";
+  }
+  for (const cell of place.days) {
+    for (let back = 0; cell >= 0 && back < sumSlotsMax / 2; back += 1) {
+      const value = cells.values[cell - back] as number;
+      if (!(Number.isNaN(value) || (value >= 0 && Number.isInteger(value)))) return "gauge";
+    }
+  }
+  return "count";
+}
+
+/**
+ * All readings of the newest slots, the plainest (fewest slots with enough volume) and the best: the one with the most
+ * evidence among those that pass the other gates, or among all where none does.
+ */
+export function readings(context: Context, reach: number): { best: Reading; plain: Reading } {
+  const all = context.kind === "count" ? countReadings(context, reach) : [gaugeReading(context)];
+  const plain = all[0] as Reading;
+  let best = plain;
+  let bestScore = Number.NEGATIVE_INFINITY;
+  for (const reading of all) {
+    const held = reading.gates.some((gate) => gate.name !== "evidence" && !gate.passed);
+    const score = held ? reading.evidence - 2 * evidenceMax : reading.evidence;
+    if (score > bestScore) {
+      bestScore = score;
+      best = reading;
+    }
+  }
+  return { best, plain };
+}
+
+function countReadings(context: Context, reach: number): Reading[] {
+  const { cells, place, judging } = context;
+  const sums = countSums(cells, place, reach, judging.baseline.trim);
+  const enough = sums.filter((sum) => sum.expected >= judging.floor.volume);
+  return (enough.length > 0 ? enough : sums.slice(-1)).map((sum) => {
+    const observed = Math.max(0, sum.observed);
+    let evidence = observed === sum.expected ? 0 : evidenceMax;
+    for (const { expected, variance } of [sum, ...sum.sameWeekday]) {
+      evidence = Math.min(evidence, countEvidence(observed, Math.max(expected, leastExpected), variance));
+    }
+    return readingOf(context, sum, evidence);
+  });
+}
+
+function gaugeReading(context: Context): Reading {
+  const { cells, place, judging } = context;
+  const trim = judging.baseline.trim;
+  const expected = centreAt(cells, place, 0, trim);
+  const observed = cells.values[place.now] as number;
+  const scale = gaugeScale(cells, place, expected, trim);
+  // Laplace noise of scale s has the variance 2 s^2.
+  const variance = 2 * scale ** 2;
+  const sameWeekday = sameWeekdayValues(cells, place).map((value) => ({ expected: value, variance }));
+  let evidence = evidenceMax;
+  for (const other of [expected, ...sameWeekday.map((day) => day.expected)]) {
+    evidence = Math.min(evidence, gaugeEvidence(observed, other, scale));
+  }
+  return readingOf(context, { reach: 1, slots: 1, observed, expected, variance, sameWeekday }, evidence);
+}
+
+function readingOf(context: Context, sum: Sum, evidence: number): Reading {
+  const { floor, direction } = context.judging;
+  const difference = sum.observed - sum.expected;
+  const percent = percentOf(difference, sum.expected);
+  const gates: Gate[] = [gate("relative", percent, floor.percent)];
+  // A ratio's difference is measured in percentage points; it has no volume of its own.
+  if (context.kind === "ratio") gates.push(gate("absolute", 100 * Math.abs(difference), floor.absolute));
+  else {
+    gates.push(gate("absolute", Math.abs(difference), floor.absolute));
+    gates.push(gate("volume", Math.abs(sum.expected), floor.volume));
+  }
+  gates.push(gate("evidence", evidence, onsetNats));
+  if (direction !== "both") {
+    const wanted = direction === "up" ? 1 : -1;
+    gates.push({
+      name: "direction",
+      passed: Math.sign(difference) === wanted,
+      measured: Math.sign(difference),
+      needed: wanted,
+    });
+  }
+  return { ...sum, evidence, percent, gates };
+}
+
+function gate(name: Gate["name"], measured: number, needed: number): Gate {
+  return { name, passed: measured >= needed, measured, needed };
+}
+
+export function percentOf(difference: number, expected: number): number {
+  if (difference === 0) return 0;
+  return Math.min((100 * Math.abs(difference)) / Math.abs(expected), percentMax);
+}
+
+export function directionOf(reading: Reading): Direction | null {
+  if (reading.observed === reading.expected) return null;
+  return reading.observed > reading.expected ? "up" : "down";
+}
+
+export function levelOf(reading: Reading, judging: FieldJudging): Level {
+  return reading.percent >= judging.floor.criticalPercent ? "critical" : "warning";
+}
+
+/**
+ * The newest slots one by one, newest first; NaN where value or baseline is missing. The baselines of single slots are
+ * rough for thin counts, so they are scaled to agree with the sum that was read.
+ */
+export function slotBySlot(context: Context, reach: number, reading: Reading) {
+  const { cells, place, judging } = context;
+  const observed: number[] = [];
+  const expected: number[] = [];
+  let inSum = 0;
+  for (let back = 0; back < reach; back += 1) {
+    const centre = centreAt(cells, place, back, judging.baseline.trim);
+    observed.push(Number.isNaN(centre) ? Number.NaN : (cells.values[place.now - back] as number));
+    expected.push(centre);
+    if (back < reading.reach && !Number.isNaN(observed[back])) inSum += centre;
+  }
+  if (context.kind !== "count" || inSum <= 0) return { observed, expected };
+  const scale = reading.expected / inSum;
+  return { observed, expected: expected.map((centre) => centre * scale) };
+}

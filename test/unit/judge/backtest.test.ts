@@ -1,0 +1,157 @@
+import fc from "fast-check";
+import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
+import { describe, expect, test } from "vitest";
+import { findStepMs, type Judged, judgeSeries, scoreThreshold } from "../../../src/judge/backtest.ts";
+import { judgeOn, judgingOf, memoryStore, orders, runSlot, samplerOf } from "./support.ts";
+
+const minuteMs = 60_000;
+const dayMs = 86_400_000;
+const startMs = Date.parse("2026-03-01T00:00:00Z");
+
+/** Poisson counts of a day with a busy noon; the seed makes the same series on every machine. */
+function poissonSeries(parts: { seed: number; days: number; mean: number; dayNoise?: number; weekend?: number }) {
+  const random = xoroshiro128plus(parts.seed);
+  const uniform = () => ((random.next() >>> 0) + 0.5) / 2 ** 32;
+  const values: number[] = [];
+  let level = 1;
+  for (let slot = 0; slot < parts.days * 1440; slot += 1) {
+    if (slot % 1440 === 0) {
+      const normal = Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform());
+      const weekday = Math.floor(slot / 1440) % 7 >= 5 ? (parts.weekend ?? 1) : 1;
+      level = weekday * Math.exp((parts.dayNoise ?? 0) * normal);
+    }
+    const rate = parts.mean * level * (1 - 0.5 * Math.cos((2 * Math.PI * (slot % 1440)) / 1440));
+    const limit = Math.exp(-rate);
+    let count = -1;
+    for (let product = 1; product > limit; product *= uniform()) count += 1;
+    values.push(count);
+  }
+  return { values, timesMs: values.map((_, slot) => startMs + slot * minuteMs) };
+}
+
+function incidents(judged: readonly Judged[]): number {
+  return judged.filter(({ anomaly }, row) => anomaly === 1 && judged[row - 1]?.anomaly !== 1).length;
+}
+
+describe("thin counts do not raise false alarms, and a full outage is found", () => {
+  test.each([
+    { mean: 3, dayNoise: 0, weekend: 1, slotsMax: 10 },
+    { mean: 6, dayNoise: 0.05, weekend: 0.8, slotsMax: 7 },
+    { mean: 10, dayNoise: 0.05, weekend: 0.8, slotsMax: 5 },
+  ])("$mean a minute, days differing by $dayNoise, weekends at $weekend", ({ mean, dayNoise, weekend, slotsMax }) => {
+    const series = poissonSeries({ seed: mean, days: 28, mean, dayNoise, weekend });
+    expect(incidents(judgeSeries({ ...series, stepMs: minuteMs, kind: "count" }))).toBeLessThanOrEqual(1);
+    for (const day of [15, 18, 22]) {
+      const from = day * 1440 + 11 * 60;
+      const values = series.values.map((value, slot) => (slot >= from && slot < from + 40 ? 0 : value));
+      const judged = judgeSeries({ ...series, values, stepMs: minuteMs, kind: "count" });
+      const found = judged.findIndex(({ anomaly }, slot) => slot >= from && anomaly === 1) - from;
+      expect(found).toBeGreaterThanOrEqual(0);
+      expect(found).toBeLessThan(slotsMax);
+      // It lasts as long as the outage, and ends within as many slots again.
+      expect(judged.slice(from + found, from + 40).every(({ anomaly }) => anomaly === 1)).toBe(true);
+      expect(judged.slice(from + 40 + slotsMax, from + 100).some(({ anomaly }) => anomaly === 1)).toBe(false);
+    }
+  });
+});
+
+test("a row is judged by itself and earlier rows only", () => {
+  const series = poissonSeries({ seed: 5, days: 10, mean: 8 });
+  const values = series.values.map((value, slot) => (slot > 9 * 1440 + 600 ? value * 4 : value));
+  const all = judgeSeries({ timesMs: series.timesMs, values, stepMs: minuteMs, kind: "auto" });
+  for (const rows of [1, 2, 8 * 1440, 9 * 1440 + 605, 9 * 1440 + 700]) {
+    const part = { timesMs: series.timesMs.slice(0, rows), values: values.slice(0, rows) };
+    expect(judgeSeries({ ...part, stepMs: minuteMs, kind: "auto" })).toEqual(all.slice(0, rows));
+  }
+});
+
+test("live judging on the store and the backtest over arrays come to the same", async () => {
+  const stepMs = 15 * minuteMs;
+  const { values } = poissonSeries({ seed: 9, days: 1, mean: 40 });
+  const counts = Array.from(
+    { length: 12 * 96 },
+    (_, slot) => (values[(slot * 7) % 1440] as number) + (slot % 96 < 40 ? 0 : 60),
+  );
+  for (let slot = 9 * 96; slot < 9 * 96 + 12; slot += 1) counts[slot] = 2;
+  for (let slot = 10 * 96 + 50; slot < 10 * 96 + 53; slot += 1) counts[slot] = 400;
+  const rows = counts.flatMap((value, slot) => (slot % 53 === 7 ? [] : [{ timeMs: startMs + slot * stepMs, value }]));
+  const judging = judgingOf({ kind: "count" });
+  const judged = judgeSeries({
+    timesMs: rows.map(({ timeMs }) => timeMs),
+    values: rows.map(({ value }) => value),
+    stepMs,
+    kind: "count",
+    zone: "Europe/London",
+    judging,
+  });
+  const store = memoryStore();
+  const judge = judgeOn(store);
+  const sampler = samplerOf({ stepMs, zone: "Europe/London", judge: { orders: judging } });
+  for (const [row, { timeMs, value }] of rows.entries()) {
+    const [verdict] = await runSlot(store, judge, sampler, timeMs, [orders(timeMs, value)]);
+    const anomaly = verdict?.level === "warning" || verdict?.level === "critical" ? 1 : 0;
+    expect({ row, anomaly, score: verdict?.evidence }).toMatchObject({ row, anomaly: judged[row]?.anomaly });
+    if (judged[row]?.score !== scoreThreshold && anomaly === 1) expect(verdict?.evidence).toBe(judged[row]?.score);
+  }
+  expect(incidents(judged)).toBe(2);
+});
+
+test("one threshold tells all: the score reaches it exactly at anomalies", async () => {
+  const value = fc.oneof(fc.integer({ min: 0, max: 300 }), fc.constantFrom(0, 1e6, -5, 0.5, Number.NaN, 1e300));
+  await fc.assert(
+    fc.property(
+      fc.array(value, { minLength: 1, maxLength: 40 }),
+      fc.constantFrom("auto", "count", "gauge"),
+      (some, kind) => {
+        const values = Array.from({ length: 400 }, (_, row) => some[row % some.length] as number);
+        const timesMs = values.map((_, row) => startMs + row * 3_600_000);
+        for (const { anomaly, score } of judgeSeries({ timesMs, values, stepMs: 3_600_000, kind })) {
+          expect(score).toBeGreaterThanOrEqual(0);
+          expect(score >= scoreThreshold).toBe(anomaly === 1);
+        }
+      },
+    ),
+    { numRuns: 50 },
+  );
+});
+
+describe("odd series are judged, not refused", () => {
+  test.each([
+    { what: "no row", values: [] },
+    { what: "one row", values: [5] },
+    { what: "all zero", values: Array(2000).fill(0) },
+    { what: "constant", values: Array(2000).fill(12.5) },
+    { what: "not a number", values: Array(2000).fill(Number.NaN) },
+  ])("$what", ({ values }) => {
+    const timesMs = values.map((_, row) => startMs + row * 3_600_000);
+    expect(judgeSeries({ timesMs, values, stepMs: 3_600_000, kind: "auto" })).toEqual(
+      values.map(() => ({ anomaly: 0, score: 0 })),
+    );
+  });
+
+  test("a gap of a year", () => {
+    const timesMs = [startMs, startMs + minuteMs, startMs + 365 * dayMs];
+    expect(judgeSeries({ timesMs, values: [1, 2, 3], stepMs: minuteMs, kind: "count" })).toHaveLength(3);
+  });
+
+  test.each([
+    { what: "times that do not ascend", timesMs: [startMs, startMs], fix: "sort the rows by time" },
+    { what: "a step that cannot be held", timesMs: [0, 4e15], fix: "give the step of the data" },
+  ])("$what are a Problem", ({ timesMs, fix }) => {
+    const judge = () => judgeSeries({ timesMs, values: [1, 2], stepMs: minuteMs, kind: "count" });
+    expect(judge).toThrow(expect.objectContaining({ fix: expect.stringContaining(fix) }));
+  });
+});
+
+describe("the step of a series", () => {
+  test.each([
+    [[0, 60, 120, 180], 60],
+    [[0, 60, 180, 240, 300], 60],
+    [[0, 300, 360, 660, 960], 300],
+    [[0, 60, 180], 60],
+    [[7], dayMs],
+    [[], dayMs],
+  ])("of %j is %d", (timesMs, stepMs) => {
+    expect(findStepMs(timesMs)).toBe(stepMs);
+  });
+});
