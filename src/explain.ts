@@ -37,10 +37,14 @@ export async function explain(deps: ExplainDeps, text: string, timeMs: number): 
   const labels = alerts.map((alert) => alert.labels);
   const mutes = [...new Set(labels.flatMap((each) => mutesAt(silences, each, timeMs)))];
   const told = await toldOf(deps.state, alerts, sampler.zone);
-  const facts = { series: name, sampler: sampler.name, timeMs: startMs, verdict, stored, slot, alerts, mutes, told };
-  const asleep =
-    holding === null ? [`${sampler.name} has no slot then: it is outside its schedule or active hours.`] : [];
-  return { ...facts, lines: [...asleep, ...sentences(facts, sampler)] };
+  const notes = [
+    ...(holding === null ? [`${sampler.name} has no slot then: it is outside its schedule or active hours.`] : []),
+    ...(stored === null ? ["This slot was never judged; this is what judging says now."] : []),
+    ...(slot?.error ? [`The slot ${slot.state === "failed" ? "failed" : "had a fault"}: ${slot.error}`] : []),
+  ];
+  const known = { verdict, stored, slot, alerts, mutes, told, notes };
+  const facts = { series: name, sampler: sampler.name, timeMs: startMs, ...known };
+  return { ...facts, lines: sentences(facts, sampler) };
 }
 
 /** A series named in full: measurement, every tag by `=`, and field; null if the text is not one. */
@@ -87,17 +91,16 @@ async function toldOf(state: State, alerts: readonly Alert[], zone: string): Pro
 }
 
 function sentences(facts: Omit<Explanation, "lines">, sampler: Sampler): string[] {
-  const { verdict, stored, slot, alerts, mutes, told } = facts;
-  const was = stored === null ? ["This slot was never judged; what follows is what judging says now."] : [];
+  const { verdict, stored, slot, alerts, mutes, told, notes } = facts;
   const moved =
     stored !== null && stored.level !== verdict.level
       ? [`It was judged ${stored.level} at the time: ${stored.reason}`]
       : [];
   return [
     `${verdict.level}: ${verdict.reason}`,
-    ...was,
+    ...notes,
     ...moved,
-    `Data: ${verdict.state}${slot === null ? "; the ledger has no such slot" : `; slot ${slot.state}, started ${slot.attempts}x`}${slot?.error ? `: ${slot.error}` : ""}.`,
+    `Data: ${verdict.state}${slot === null ? "; the ledger has no such slot" : `; slot ${slot.state}, started ${slot.attempts}x`}.`,
     ...baselineLines(verdict, sampler),
     forecastLine(verdict),
     ...verdict.gates.map(

@@ -50,6 +50,7 @@ async function demo(options: Options): Promise<void> {
   const common = { config: options.config ?? projectDir, data };
   const { settings, env } = settingsOf(common, {
     BELLWETHER_PORT: options.port,
+    BELLWETHER_ZONE: shopZone,
     BELLWETHER_LOG: process.env.BELLWETHER_LOG ?? "error",
   });
   const speed = options.speed ?? (options.exit ? speeds.exit : speeds.watched);

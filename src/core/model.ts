@@ -323,6 +323,8 @@ export type Explanation = {
   readonly mutes: readonly string[];
   /** Who was told of those alerts, as sentences. */
   readonly told: readonly string[];
+  /** What is out of the ordinary, as sentences: no slot then, never judged, a slot that failed. */
+  readonly notes: readonly string[];
   /** The whole answer in plain sentences, most important first. */
   readonly lines: readonly string[];
 };

@@ -362,7 +362,8 @@ async function explain(
     alerts,
     mutes: [],
     told: alerts.map(() => "Ana Silva by email, sent at 14:14"),
-    lines: [verdict.reason, "Five of the last seven days were used, the highest and the lowest were dropped."],
+    notes: [],
+    lines: [verdict.reason],
   };
 }
 

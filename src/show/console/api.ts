@@ -139,6 +139,7 @@ export const explanation = z.object({
   series: text,
   sampler: text,
   at: moment,
+  notes: z.array(text).describe("What is out of the ordinary: no slot then, never judged, a slot that failed"),
   lines: z.array(text).describe("The whole answer in sentences, most important first"),
   state: dataState,
   level,

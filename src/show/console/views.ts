@@ -81,12 +81,20 @@ export function silenceView(silence: Silence, nowMs: number): Api["Silence"] {
 }
 
 export function explanationView(explanation: Explanation): Api["Explanation"] {
-  const { verdict, series, sampler, stored, mutes, told, lines } = explanation;
+  const { verdict, series, sampler, stored, mutes, told, notes, lines } = explanation;
   const { state, level, reason, observed, expected, lower, upper, direction, evidence, gates } = verdict;
   const { lossSoFar, slotsSummed, forecast, baseline } = verdict;
   return {
     ...{ series, sampler, stored, state, level, reason, observed, expected, lower, upper, direction, evidence },
-    ...{ lossSoFar, slotsSummed, lines: [...lines], mutes: [...mutes], told: [...told], gates: [...gates] },
+    ...{
+      lossSoFar,
+      slotsSummed,
+      notes: [...notes],
+      lines: [...lines],
+      mutes: [...mutes],
+      told: [...told],
+      gates: [...gates],
+    },
     at: moment(explanation.timeMs),
     since: momentOrNull(verdict.sinceMs),
     forecast:

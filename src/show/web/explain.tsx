@@ -29,7 +29,7 @@ export function ExplainPanel({ series, zone, atMs, latest }: PanelProps) {
 }
 
 function Body({ explanation, zone }: { explanation: Explanation; zone: string }) {
-  const { level, lines, mutes, told, alerts, stored } = explanation;
+  const { level, notes, mutes, told, alerts, stored } = explanation;
   return (
     <div aria-live="polite">
       <div class="verdict-line">
@@ -41,13 +41,13 @@ function Body({ explanation, zone }: { explanation: Explanation; zone: string })
           At the time it was judged {stored.level}: {stored.reason}
         </p>
       )}
-      <ul class="lines">
-        {lines
-          .filter((line) => line !== explanation.reason)
-          .map((line) => (
-            <li key={line}>{line}</li>
+      {notes.length > 0 && (
+        <ul class="lines">
+          {notes.map((note) => (
+            <li key={note}>{note}</li>
           ))}
-      </ul>
+        </ul>
+      )}
       <Gates gates={explanation.gates} />
       <Days explanation={explanation} zone={zone} />
       <dl class="facts">
