@@ -8,13 +8,14 @@
 import type { FieldJudging } from "../core/definitions.ts";
 import type { DataState, Direction, Gate, Level } from "../core/model.ts";
 import { type Cells, type Ongoing, type Place, sumSlotsMax } from "./cells.ts";
-import { centreAt, quietReach } from "./detectors/baseline.ts";
+import { centreAt, quietReach, usableCount, usableDaysMin } from "./detectors/baseline.ts";
 import { forecastAt, type Outlook } from "./detectors/forecast.ts";
 import { ended, incidentReach } from "./ended.ts";
 import { onset } from "./math/onset.ts";
 import {
   type Context,
   directionOf,
+  gatesOf,
   type Kind,
   kindOf,
   levelOf,
@@ -51,26 +52,10 @@ export type Decision = {
 
 /** @param ongoing what the verdicts before say is going on; null = nothing */
 export function decide(cells: Cells, place: Place, judging: FieldJudging, ongoing: Ongoing | null): Decision {
-  const value = cells.values[place.now] as number;
-  const kind = kindOf(cells, place, judging);
-  const context: Context = { cells, place, judging, kind };
-  const points = judging.forecast.points;
-  const centre = centreAt(cells, place, 0, judging.baseline.trim);
-  if (Number.isNaN(value) || Number.isNaN(centre)) {
-    const missing = Number.isNaN(value);
-    return {
-      ...nothing,
-      kind,
-      state: missing ? "missing" : stateOf(value),
-      observed: missing ? null : value,
-      expected: Number.isNaN(centre) ? null : centre,
-      outlook: forecastAt(cells, place, points, 0),
-      // Without a value nothing changes; without a baseline nobody could ever tell the end.
-      ongoing: missing ? ongoing : null,
-      direction: missing ? (ongoing?.direction ?? null) : null,
-      because: missing ? "missing" : "cold",
-    };
-  }
+  const context: Context = { cells, place, judging, kind: kindOf(cells, place, judging) };
+  if (Number.isNaN(cells.values[place.now])) return unknown(context, ongoing);
+  // Without a baseline nobody could ever tell the end.
+  if (usableCount(cells, place) < usableDaysMin) return unknown(context, null);
   if (ongoing !== null && !ended(context, ongoing)) return latched(context, ongoing);
   const quiet = outside(context);
   // What ends and begins again at once has not ended; in the other direction it is news.
@@ -78,17 +63,29 @@ export function decide(cells: Cells, place: Place, judging: FieldJudging, ongoin
   return same ? latched(context, ongoing) : quiet;
 }
 
-const nothing = {
-  level: "unknown",
-  lower: null,
-  upper: null,
-  evidence: 0,
-  percent: 0,
-  slotsSummed: 1,
-  gates: [],
-  direction: null,
-  ongoing: null,
-} as const;
+/** No value, or nothing to compare it with. What goes on without a value goes on. */
+function unknown({ cells, place, judging, kind }: Context, ongoing: Ongoing | null): Decision {
+  const value = cells.values[place.now] as number;
+  const missing = Number.isNaN(value);
+  const centre = centreAt(cells, place, 0, judging.baseline.trim);
+  return {
+    state: missing ? "missing" : stateOf(value),
+    level: "unknown",
+    kind,
+    observed: missing ? null : value,
+    expected: Number.isNaN(centre) ? null : centre,
+    lower: null,
+    upper: null,
+    outlook: forecastAt(cells, place, judging.forecast.points, 0),
+    evidence: 0,
+    percent: 0,
+    slotsSummed: 1,
+    gates: [],
+    direction: ongoing?.direction ?? null,
+    ongoing,
+    because: missing ? "missing" : "cold",
+  };
+}
 
 function stateOf(value: number): DataState {
   return value === 0 ? "zero" : "value";
@@ -98,51 +95,57 @@ function stateOf(value: number): DataState {
 function outside(context: Context): Decision {
   const { cells, place, judging, kind } = context;
   const points = judging.forecast.points;
-  const { best, plain } = readings(context, quietReach(cells, place));
-  const direction = directionOf(best);
-  if (!best.gates.every((gate) => gate.passed)) {
-    const outlook = forecastAt(cells, place, points, 0);
-    return { ...base(context, best, plain), level: "normal", outlook, direction, ongoing: null, because: null };
-  }
-  const trouble = begin(context, best, direction);
+  const read = readings(context, quietReach(cells, place));
+  const direction = directionOf(read.best);
+  const gates = gatesOf(context, read.best);
+  const conclude = (level: Level, outlook: Outlook, ongoing: Ongoing | null, because: Decision["because"]) =>
+    conclusion(context, read, { level, outlook, gates, direction, ongoing, because });
+  if (gates.some((gate) => !gate.passed)) return conclude("normal", forecastAt(cells, place, points, 0), null, null);
+  const trouble = begin(context, read.best, direction);
   const outlook = forecastAt(cells, place, points, Math.min(trouble.slots, points, sumSlotsMax) - 1);
-  const common = { ...base(context, best, plain), outlook, direction };
-  if (outlook.kind === "value" && explains(outlook.value, best, kind, judging)) {
-    return { ...common, level: "normal", ongoing: null, because: "forecast" };
-  }
-  return { ...common, level: levelOf(best, judging), ongoing: trouble.ongoing, because: null };
+  const explained = outlook.kind === "value" && explains(outlook.value, read.best, kind, judging);
+  if (explained) return conclude("normal", outlook, null, "forecast");
+  return conclude(levelOf(read.best, judging), outlook, trouble.ongoing, null);
 }
 
 /** Inside an incident that has not ended. */
 function latched(context: Context, before: Ongoing): Decision {
   const { cells, place, judging } = context;
-  const { best, plain } = readings(context, incidentReach(place, before));
-  const common = base(context, best, plain);
-  const ongoing = { ...before, loss: finite(before.loss + (common.expected as number) - (common.observed as number)) };
-  return {
-    ...common,
-    level: levelOf(best, judging),
+  const read = readings(context, incidentReach(place, before));
+  const lost = read.plain.expected / read.plain.slots - (cells.values[place.now] as number);
+  return conclusion(context, read, {
+    level: levelOf(read.best, judging),
     outlook: forecastAt(cells, place, judging.forecast.points, 0),
+    gates: gatesOf(context, read.best),
     direction: before.direction,
-    ongoing,
+    ongoing: { ...before, loss: finite(before.loss + lost) },
     because: "latched",
-  };
+  });
 }
 
-function base(context: Context, best: Reading, plain: Reading) {
-  const { cells, place, kind } = context;
-  const value = cells.values[place.now] as number;
+type Finding = Pick<Decision, "level" | "outlook" | "gates" | "direction" | "ongoing" | "because">;
+
+function conclusion(context: Context, { best, plain }: { best: Reading; plain: Reading }, finding: Finding): Decision {
+  const value = context.cells.values[context.place.now] as number;
   const expected = plain.expected / plain.slots;
+  const half = bandHalf(context, plain, expected);
+  const lower = expected - half;
   return {
-    kind,
     state: stateOf(value),
+    level: finding.level,
+    kind: context.kind,
     observed: value,
     expected,
-    ...band(context, plain, expected),
+    lower: context.kind === "count" ? Math.max(0, lower) : lower,
+    upper: expected + half,
+    outlook: finding.outlook,
     evidence: best.evidence,
     percent: best.observed < best.expected ? -best.percent : best.percent,
     slotsSummed: best.slots,
-    gates: best.gates,
+    gates: finding.gates,
+    direction: finding.direction,
+    ongoing: finding.ongoing,
+    because: finding.because,
   };
 }
 
@@ -171,16 +174,13 @@ function finite(value: number): number {
   return Number.isFinite(value) ? value : 0;
 }
 
-/** What is normal for this slot now: as far as the relative floor, or as noise of the threshold's strength reaches. */
-function band(context: Context, plain: Reading, expected: number): { lower: number; upper: number } {
-  const { judging, kind } = context;
+/** How far from the expectation is still normal: the relative floor, or noise of the threshold's strength. */
+function bandHalf({ judging, kind }: Context, plain: Reading, expected: number): number {
   const relative = (judging.floor.percent / 100) * Math.abs(expected);
-  // Slots summed scatter less, each, than one alone: scale back to the slot. 2 nats = 2 standard deviations squared.
+  // The slots of a sum scatter more, each, than their mean: scaled back to one slot. z^2 / 2 nats = z deviations.
   const noise =
     kind === "count"
       ? Math.sqrt(2 * onsetNats * (plain.variance / plain.slots))
       : onsetNats * Math.sqrt(plain.variance / 2);
-  const half = Math.max(relative, noise, plain.slots === 1 && kind !== "ratio" ? judging.floor.absolute : 0);
-  const lower = expected - half;
-  return { lower: kind === "count" ? Math.max(0, lower) : lower, upper: expected + half };
+  return Math.max(relative, noise, plain.slots === 1 && kind !== "ratio" ? judging.floor.absolute : 0);
 }

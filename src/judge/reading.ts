@@ -25,8 +25,8 @@ export type Context = {
   readonly kind: Kind;
 };
 
-/** Evidence of the newest slots, alone or summed, against the baseline. */
-export type Reading = Sum & { readonly evidence: number; readonly percent: number; readonly gates: readonly Gate[] };
+/** Evidence of the newest slots, alone or summed, against the baseline; `percent` is how far they are off, >= 0. */
+export type Reading = Sum & { readonly evidence: number; readonly percent: number };
 
 /** Counts and gauges are told apart by their values: a count is never negative and never broken. */
 export function kindOf(cells: Cells, place: Place, judging: FieldJudging): Kind {
@@ -45,8 +45,8 @@ export function kindOf(cells: Cells, place: Place, judging: FieldJudging): Kind 
 }
 
 /**
- * All readings of the newest slots, the plainest (fewest slots with enough volume) and the best: the one with the most
- * evidence among those that pass the other gates, or among all where none does.
+ * Of all readings of the newest slots the plainest (fewest slots with enough volume) and the best: the one with the
+ * most evidence among those that pass the other gates, or among all where none does.
  */
 export function readings(context: Context, reach: number): { best: Reading; plain: Reading } {
   const all = context.kind === "count" ? countReadings(context, reach) : [gaugeReading(context)];
@@ -54,8 +54,7 @@ export function readings(context: Context, reach: number): { best: Reading; plai
   let best = plain;
   let bestScore = Number.NEGATIVE_INFINITY;
   for (const reading of all) {
-    const held = reading.gates.some((gate) => gate.name !== "evidence" && !gate.passed);
-    const score = held ? reading.evidence - 2 * evidenceMax : reading.evidence;
+    const score = passesFloors(context, reading) ? reading.evidence : reading.evidence - 2 * evidenceMax;
     if (score > bestScore) {
       bestScore = score;
       best = reading;
@@ -66,20 +65,23 @@ export function readings(context: Context, reach: number): { best: Reading; plai
 
 function countReadings(context: Context, reach: number): Reading[] {
   const { cells, place, judging } = context;
+  const found: Reading[] = [];
   const sums = countSums(cells, place, reach, judging.baseline.trim);
-  const enough = sums.filter((sum) => sum.expected >= judging.floor.volume);
-  return (enough.length > 0 ? enough : sums.slice(-1)).map((sum) => {
+  for (const [index, sum] of sums.entries()) {
+    // Too little volume; the last sum stands in where none has enough.
+    if (sum.expected < judging.floor.volume && (found.length > 0 || index < sums.length - 1)) continue;
     const observed = Math.max(0, sum.observed);
     let evidence = observed === sum.expected ? 0 : evidenceMax;
-    for (const { expected, variance } of [sum, ...sum.sameWeekday]) {
-      evidence = Math.min(evidence, countEvidence(observed, Math.max(expected, leastExpected), variance));
+    evidence = Math.min(evidence, countEvidence(observed, Math.max(sum.expected, leastExpected), sum.variance));
+    for (const { expected, variance } of sum.sameWeekday) {
+      evidence = Math.min(evidence, countEvidence(observed, expected, variance));
     }
-    return readingOf(context, sum, evidence);
-  });
+    found.push(readingOf(sum, evidence));
+  }
+  return found;
 }
 
-function gaugeReading(context: Context): Reading {
-  const { cells, place, judging } = context;
+function gaugeReading({ cells, place, judging }: Context): Reading {
   const trim = judging.baseline.trim;
   const expected = centreAt(cells, place, 0, trim);
   const observed = cells.values[place.now] as number;
@@ -91,31 +93,45 @@ function gaugeReading(context: Context): Reading {
   for (const other of [expected, ...sameWeekday.map((day) => day.expected)]) {
     evidence = Math.min(evidence, gaugeEvidence(observed, other, scale));
   }
-  return readingOf(context, { reach: 1, slots: 1, observed, expected, variance, sameWeekday }, evidence);
+  return readingOf({ reach: 1, slots: 1, observed, expected, variance, sameWeekday }, evidence);
 }
 
-function readingOf(context: Context, sum: Sum, evidence: number): Reading {
+function readingOf({ reach, slots, observed, expected, variance, sameWeekday }: Sum, evidence: number): Reading {
+  const percent = percentOf(observed - expected, expected);
+  return { reach, slots, observed, expected, variance, sameWeekday, evidence, percent };
+}
+
+/** All gates but that of evidence, without saying which. */
+function passesFloors(context: Context, reading: Reading): boolean {
   const { floor, direction } = context.judging;
-  const difference = sum.observed - sum.expected;
-  const percent = percentOf(difference, sum.expected);
-  const gates: Gate[] = [gate("relative", percent, floor.percent)];
-  // A ratio's difference is measured in percentage points; it has no volume of its own.
-  if (context.kind === "ratio") gates.push(gate("absolute", 100 * Math.abs(difference), floor.absolute));
-  else {
-    gates.push(gate("absolute", Math.abs(difference), floor.absolute));
-    gates.push(gate("volume", Math.abs(sum.expected), floor.volume));
-  }
-  gates.push(gate("evidence", evidence, onsetNats));
+  return (
+    reading.percent >= floor.percent &&
+    differenceOf(context, reading) >= floor.absolute &&
+    (context.kind === "ratio" || Math.abs(reading.expected) >= floor.volume) &&
+    (direction === "both" || direction === directionOf(reading))
+  );
+}
+
+/** A ratio's difference is measured in percentage points. */
+function differenceOf({ kind }: Context, { observed, expected }: Reading): number {
+  return (kind === "ratio" ? 100 : 1) * Math.abs(observed - expected);
+}
+
+/** Each gate with what was measured and what it wants; a ratio has no volume of its own. */
+export function gatesOf(context: Context, reading: Reading): Gate[] {
+  const { floor, direction } = context.judging;
+  const gates = [
+    gate("relative", reading.percent, floor.percent),
+    gate("absolute", differenceOf(context, reading), floor.absolute),
+  ];
+  if (context.kind !== "ratio") gates.push(gate("volume", Math.abs(reading.expected), floor.volume));
+  gates.push(gate("evidence", reading.evidence, onsetNats));
   if (direction !== "both") {
-    const wanted = direction === "up" ? 1 : -1;
-    gates.push({
-      name: "direction",
-      passed: Math.sign(difference) === wanted,
-      measured: Math.sign(difference),
-      needed: wanted,
-    });
+    const measured = Math.sign(reading.observed - reading.expected);
+    const needed = direction === "up" ? 1 : -1;
+    gates.push({ name: "direction", passed: measured === needed, measured, needed });
   }
-  return { ...sum, evidence, percent, gates };
+  return gates;
 }
 
 function gate(name: Gate["name"], measured: number, needed: number): Gate {

@@ -56,6 +56,15 @@ export function usableValues(cells: Cells, place: Place, back: number): number[]
   return found;
 }
 
+/** How many days can be used for the slot under test. */
+export function usableCount(cells: Cells, place: Place): number {
+  let count = 0;
+  for (const cell of place.days) {
+    if (cell >= 0 && cells.inIncident[cell] === 0 && !Number.isNaN(cells.values[cell])) count += 1;
+  }
+  return count;
+}
+
 /** The same slot on usable days of the same weekday. */
 export function sameWeekdayValues(cells: Cells, place: Place): number[] {
   const found: number[] = [];
@@ -87,73 +96,83 @@ export function centreAt(cells: Cells, place: Place, back: number, trim: number)
  */
 export function countSums(cells: Cells, place: Place, reach: number, trim: number): Sum[] {
   const { values, inIncident } = cells;
-  const past: PastDay[] = place.days.map((_, day) => ({
-    sameWeekday: (day + 1) % 7 === 0,
-    usable: { total: 0, slots: 0 },
-    all: { total: 0, slots: 0 },
-  }));
+  const count = place.days.length;
+  const usable = { totals: zeros(count), slots: zeros(count) };
+  const hidden = { totals: zeros(count), slots: zeros(count) };
   const sums: Sum[] = [];
   let observed = 0;
   let slots = 0;
+  let slotsBefore = 0;
   let next = 1;
   for (let back = 0; back < reach; back += 1) {
     const value = values[place.now - back] as number;
     if (!Number.isNaN(value)) {
       observed += value;
       slots += 1;
-      for (let day = 0; day < past.length; day += 1) {
+      for (let day = 0; day < count; day += 1) {
         const cell = (place.days[day] as number) - back;
         const then = cell < 0 ? Number.NaN : (values[cell] as number);
         if (Number.isNaN(then)) continue;
-        const { usable, all } = past[day] as PastDay;
-        all.total += then;
-        all.slots += 1;
-        if (inIncident[cell] !== 0) continue;
-        usable.total += then;
-        usable.slots += 1;
+        const sum = inIncident[cell] === 0 ? usable : hidden;
+        (sum.totals[day] as number) += then;
+        (sum.slots[day] as number) += 1;
       }
     }
     if (back + 1 !== next && back + 1 !== reach) continue;
     next *= 2;
-    if (slots === 0 || slots === sums.at(-1)?.slots) continue;
-    const expectation = expectationOf(past, slots, trim);
+    if (slots === slotsBefore) continue;
+    slotsBefore = slots;
+    const expectation = expectationOf(usable, hidden, slots, trim);
     if (expectation === null) break;
-    sums.push({ reach: back + 1, slots, observed, ...expectation });
+    const { expected, variance, sameWeekday } = expectation;
+    sums.push({ reach: back + 1, slots, observed, expected, variance, sameWeekday });
   }
   return sums;
 }
 
-/** Sums of one past day: of its usable slots, and of all of them, incidents included. */
-type PastDay = { readonly sameWeekday: boolean; readonly usable: DaySum; readonly all: DaySum };
-type DaySum = { total: number; slots: number };
+/** Sums of the past days, one entry a day: values, and how many slots they come from. */
+type DaySums = { readonly totals: number[]; readonly slots: number[] };
+
+function zeros(count: number): number[] {
+  return new Array<number>(count).fill(0);
+}
 
 /**
  * Of counts. The variance of the prediction is what the usable days show, at least Poisson's; once more the n-th part
  * of it for the baseline, which is itself a mean of n days; and the model's own error. While no day of the same weekday
- * is usable, days in incidents too show how much days differ: else a false incident, which hides its own day, would
- * come back on that day of every week.
+ * is usable, days in incidents (`hidden`) too show how much days differ: else a false incident, which hides its own
+ * day, would come back on that day of every week.
  */
-function expectationOf(past: readonly PastDay[], slots: number, trim: number): Expectation | null {
+function expectationOf(usable: DaySums, hidden: DaySums, slots: number, trim: number): Expectation | null {
   const days: number[] = [];
-  const all: number[] = [];
   const sameWeekday: { expected: number; variance: number }[] = [];
-  for (const day of past) {
-    if (2 * day.all.slots > slots) all.push((day.all.total * slots) / day.all.slots);
-    if (2 * day.usable.slots <= slots) continue;
-    const sum = (day.usable.total * slots) / day.usable.slots;
+  for (let day = 0; day < usable.slots.length; day += 1) {
+    const present = usable.slots[day] as number;
+    if (2 * present <= slots) continue;
+    const sum = ((usable.totals[day] as number) * slots) / present;
     days.push(sum);
-    if (!day.sameWeekday) continue;
+    if ((day + 1) % 7 !== 0) continue;
     // One day predicts another: the noise of both.
     const variance = 2 * Math.max(sum, 0.5) + (weekdayError * sum) ** 2;
     sameWeekday.push({ expected: Math.max(sum, 0.5), variance });
   }
   if (days.length < usableDaysMin) return null;
-  const expected = trimmedMean(ascending(days), trimOf(days.length, trim));
+  const sorted = ascending(days);
+  const expected = trimmedMean(sorted, trimOf(days.length, trim));
   const known = sameWeekday.length > 0;
-  const shown = known ? days : all;
-  const noise = Math.max(expected, leastExpected, trimmedVariance(ascending(shown), trimOf(shown.length, trim)));
+  const shown = known ? sorted : ascending(allDays(usable, hidden, slots));
+  const noise = Math.max(expected, leastExpected, trimmedVariance(shown, trimOf(shown.length, trim)));
   const error = known ? modelError : modelErrorOtherWeekday;
   return { expected, variance: noise * (1 + 1 / days.length) + (error * expected) ** 2, sameWeekday };
+}
+
+function allDays(usable: DaySums, hidden: DaySums, slots: number): number[] {
+  const days: number[] = [];
+  for (const [day, total] of usable.totals.entries()) {
+    const present = (usable.slots[day] as number) + (hidden.slots[day] as number);
+    if (2 * present > slots) days.push(((total + (hidden.totals[day] as number)) * slots) / present);
+  }
+  return days;
 }
 
 /**
