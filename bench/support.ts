@@ -1,4 +1,8 @@
 /** What every benchmark needs: the median of several runs, and a table of ratios. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Log } from "../src/core/ports.ts";
 import { stopwatch } from "../src/core/time.ts";
 
 /** Median of the milliseconds that `runs` runs take, after one to warm up. */
@@ -29,4 +33,23 @@ export function printTable(title: string, rows: readonly BenchRow[]): void {
         .trimEnd(),
     );
   }
+}
+
+/** The middle one; of an even number the higher of the two in the middle. */
+export function median(values: readonly number[]): number {
+  return values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)] as number;
+}
+
+/** Two significant digits below ten, none of the decimals above. */
+export function formatMs(ms: number): string {
+  return `${ms < 10 ? ms.toPrecision(2) : ms.toFixed(0)} ms`;
+}
+
+export const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** A folder that goes when the benchmark ends, however it ends. */
+export function benchFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "bench-"));
+  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+  return folder;
 }
