@@ -3,7 +3,7 @@
  * shows. Text, HTML and the inline chart are one message either way.
  */
 import { createHash, randomUUID } from "node:crypto";
-import { link, mkdir, open, rm, stat, utimes } from "node:fs/promises";
+import { access, constants, link, mkdir, open, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { createTransport, type NodemailerError, type SendMailOptions } from "nodemailer";
 import MailComposer from "nodemailer/lib/mail-composer";
@@ -104,10 +104,12 @@ class SmtpNotifier implements Notifier {
   readonly #from: string;
   readonly #timeoutMs: number;
   readonly #deps: NotifierDeps;
+  readonly #server: URL;
   readonly #transport;
 
   constructor(options: EmailOptions, url: string, deps: NotifierDeps) {
     const timeoutMs = options.timeoutMs ?? timeoutMsDefault;
+    this.#server = new URL(url);
     this.#from = options.from;
     this.#timeoutMs = timeoutMs;
     this.#deps = deps;
@@ -122,6 +124,23 @@ class SmtpNotifier implements Notifier {
       socketTimeout: timeoutMs,
       dnsTimeout: timeoutMs,
     });
+  }
+
+  /** Connects, greets, encrypts and logs in as a message would; a server that only drips is given up on as well. */
+  async check(): Promise<string> {
+    const { protocol, host, username } = this.#server;
+    const late = deadline(this.#timeoutMs);
+    const expired = new Promise<never>((_, reject) => {
+      late.addEventListener("abort", () => reject(Object.assign(new Error("late"), { code: "EABORT" })), {
+        once: true,
+      });
+    });
+    try {
+      await Promise.race([this.#transport.verify(), expired]);
+    } catch (thrown) {
+      throw smtpProblem(thrown as NodemailerError, this.#timeoutMs);
+    }
+    return `${protocol}//${host} answers${username === "" ? "" : " and lets us in"}`;
   }
 
   async send(message: Message, signal: AbortSignal): Promise<{ id: string; detail: string }> {
@@ -172,6 +191,17 @@ class MailboxNotifier implements Notifier {
     this.#deps = deps;
   }
 
+  async check(): Promise<string> {
+    const { mailboxDir } = this.#options;
+    try {
+      await mkdir(mailboxDir, { recursive: true, mode: 0o700 });
+      await access(mailboxDir, constants.W_OK | constants.X_OK);
+    } catch (thrown) {
+      throw mailboxProblem(thrown, mailboxDir);
+    }
+    return `no SMTP_URL, so mails stay in ${mailboxDir}, which can be written`;
+  }
+
   async send(message: Message, signal: AbortSignal): Promise<{ id: string; detail: string }> {
     signal.throwIfAborted();
     const nowMs = this.#deps.clock.nowMs();
@@ -180,15 +210,19 @@ class MailboxNotifier implements Notifier {
       const name = await putOnce(this.#options.mailboxDir, message.id, mail, nowMs);
       return { id: name, detail: `written to the mailbox as ${name}` };
     } catch (thrown) {
-      throw toProblem(thrown, "cannot write to the mailbox", {
-        where: this.#options.mailboxDir,
-        fix: "check that the folder can be written and the disk is not full",
-        retryable: true,
-      });
+      throw mailboxProblem(thrown, this.#options.mailboxDir);
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+function mailboxProblem(thrown: unknown, dir: string): Problem {
+  return toProblem(thrown, "cannot write to the mailbox", {
+    where: dir,
+    fix: "check that the folder can be written and the disk is not full",
+    retryable: true,
+  });
 }
 
 /**
