@@ -1,6 +1,7 @@
 /** Who hears a notice, through what and when: groups and their steps become messages owed. */
 import type { Definitions, Group, Person } from "../core/definitions.ts";
 import type { Incident, NoticeKind, OutboxItem } from "../core/model.ts";
+import { stepOf } from "../state/outbox.ts";
 
 /** The most people one notice is written to; those beyond are named in the audit log. */
 export const noticeRecipientsMax = 500;
@@ -113,14 +114,7 @@ function owed(notice: Notice, receiver: Receiver, dueMs: number, id: string): Ou
 function firstToldMs(incidentId: string, group: string, written: readonly OutboxItem[]): number | null {
   const times = written
     .filter((item) => item.incidentId === incidentId && item.kind !== "resolved")
-    .filter(
-      (item) =>
-        item.noticeKey
-          .split(":")
-          .slice(2)
-          .join(":")
-          .replace(/\.\d+$/, "") === group,
-    )
+    .filter((item) => stepOf(item)?.group === group)
     .map((item) => item.createdMs);
   return times.length === 0 ? null : Math.min(...times);
 }

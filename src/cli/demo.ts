@@ -6,6 +6,7 @@ import { App } from "../app.ts";
 import { acceleratedClock, dayMs, minuteMs, secondMs, stopwatch, systemClock } from "../core/time.ts";
 import { formatLocal } from "../core/zone.ts";
 import { openState } from "../state/database.ts";
+import { stepOf } from "../state/outbox.ts";
 import { type CommonOptions, commonOptions, openLog, settingsOf } from "./context.ts";
 import { shopZone } from "./demo/drawing.ts";
 import { growShop, LiveShop, type ShopOptions } from "./demo/shop.ts";
@@ -151,7 +152,7 @@ async function tellNews(app: App, told: Set<string>): Promise<void> {
     told.add(item.id);
     const story = item.incidentId === null ? null : await app.desk.state.alerts.incident(item.incidentId);
     const colour = item.kind === "resolved" ? "green" : "red";
-    const again = /\.[1-9]\d*$/.test(item.noticeKey) ? " once more, for nobody acknowledged it" : "";
+    const again = (stepOf(item)?.index ?? 0) > 0 ? " once more, for nobody acknowledged it" : "";
     const what = `${item.kind}${again}: ${story?.incident.title ?? ""}`;
     print(`${clockText(item.sentMs)}  ${paint("✉", colour)} to ${item.recipientName} by ${item.notifier}: ${what}`);
   }

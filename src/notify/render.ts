@@ -2,6 +2,7 @@
 import type { Definitions } from "../core/definitions.ts";
 import type { Alert, Incident, Message, OutboxItem } from "../core/model.ts";
 import { formatTimeUtc } from "../core/time.ts";
+import { stepOf } from "../state/outbox.ts";
 import { type Html, html } from "./html.ts";
 import { durationText, numberText, oneLine, ordinalText, slotText, timeText } from "./words.ts";
 
@@ -187,7 +188,7 @@ function prefix({ item, incident, nowMs }: NoticeFacts): string {
     case "resolved":
       return "Recovered: ";
     default:
-      return "";
+      return (stepOf(item)?.index ?? 0) > 0 ? "Nobody has acknowledged: " : "";
   }
 }
 

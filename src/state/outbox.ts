@@ -32,6 +32,12 @@ export type DeliveryOutcome = {
   dueMs?: number | undefined;
 };
 
+/** The group and the step of its escalation that an item is for, as its key says; null for a test or a recovery. */
+export function stepOf({ noticeKey }: Pick<OutboxItem, "noticeKey">): { group: string; index: number } | null {
+  const found = /:(?:\d+):(.*)\.(\d+)$/.exec(noticeKey);
+  return found === null ? null : { group: found[1] as string, index: Number(found[2]) };
+}
+
 /** Messages owed. Each is written in the transaction of the transition that it tells of, and claimed by one worker. */
 export class Outbox {
   readonly #database: Database;

@@ -57,10 +57,10 @@ function incident(fields: Partial<Incident> = {}): Incident {
   };
 }
 
-function item(kind: NoticeKind, number: number): OutboxItem {
+function item(kind: NoticeKind, number: number, step = 0): OutboxItem {
   return {
     id: "item-1",
-    noticeKey: `incident-1:${number}:shop-team.0`,
+    noticeKey: `incident-1:${number}:shop-team.${step}`,
     incidentId: "incident-1",
     kind,
     notifier: "email",
@@ -81,6 +81,7 @@ function item(kind: NoticeKind, number: number): OutboxItem {
 type Parts = {
   kind?: NoticeKind;
   number?: number;
+  step?: number;
   alerts?: Alert[];
   incident?: Partial<Incident>;
   definitions?: Definitions;
@@ -92,7 +93,7 @@ const usual = definitions({ groups: [group("shop-team", ["ana"], { title: "Shop 
 
 function render(parts: Parts = {}): Message {
   return renderNotice({
-    item: item(parts.kind ?? "opened", parts.number ?? 1),
+    item: item(parts.kind ?? "opened", parts.number ?? 1, parts.step),
     incident: incident(parts.incident),
     alerts: parts.alerts ?? [alert()],
     definitions: parts.definitions ?? usual,
@@ -130,6 +131,12 @@ test("a repeat says how often and how long", () => {
   const message = render({ kind: "still", number: 3, nowMs: at("10:24:00") });
   expect(message.subject).toBe("[critical] Still, 3rd time, 45 min: Orders placed (Germany): 3 instead of about 21.4");
   expect(message.text).toMatch(/^Still, 3rd time, 45 min: Orders placed \(Germany\): orders is 3/);
+});
+
+test("a later step of an escalation says why it comes", () => {
+  const message = render({ step: 1 });
+  expect(message.subject).toMatch(/^\[critical\] Nobody has acknowledged: Orders placed \(Germany\)/);
+  expect(message.text).toMatch(/^Nobody has acknowledged: Orders placed/);
 });
 
 test("recovery: value now, worst value, how long, the loss; nothing to acknowledge", () => {
