@@ -111,6 +111,12 @@ export function bareLoop(values: Float64Array, from: number): { evidence: Float6
       let sum = 0;
       for (let i = 1; i < days - 1; i += 1) sum += sorted[i] as number;
       const centre = sum / (days - 2);
+      if (centre < 20 && (enough || back < 31)) continue;
+      const difference = Math.abs(observed - centre);
+      const passes = difference >= 10 && (100 * difference) / centre >= 30 && centre >= 20;
+      const first = !enough;
+      enough = true;
+      if (!first && !passes) continue;
       const wide = (sorted[1] as number) + (sorted[days - 2] as number);
       const mean = (sum + wide) / days;
       let squares = ((sorted[1] as number) - mean) ** 2 + ((sorted[days - 2] as number) - mean) ** 2;
@@ -121,11 +127,7 @@ export function bareLoop(values: Float64Array, from: number): { evidence: Float6
       const lastVariance = 2 * Math.max(last, 0.5) + (0.1 * last) ** 2;
       const baseline = observed === centre ? 0 : evidence(observed, Math.max(centre, 0.1), variance);
       const nats = Math.min(baseline, evidence(observed, Math.max(last, 0.5), lastVariance));
-      const difference = Math.abs(observed - centre);
-      const passes = difference >= 10 && (100 * difference) / centre >= 30 && centre >= 20;
-      if (centre < 20 && (enough || back < 31)) continue;
-      enough = true;
-      const score = passes ? nats : nats - 2e6;
+      const score = passes ? nats : -1;
       if (score > bestScore) {
         bestScore = score;
         best = nats;

@@ -99,14 +99,11 @@ function placeOf(
   pad: number,
 ): Place {
   const cells: number[] = [];
-  const starts: number[] = [];
   for (let day = 1; day <= days; day += 1) {
-    const startMs = clock.beforeMs(timeMs, day);
-    const cell = cellOf(startMs);
-    starts.push(startMs);
+    const cell = cellOf(clock.beforeMs(timeMs, day));
     cells.push(cell < pad ? -1 : cell);
   }
-  return { timeMs, stepMs, now: cellOf(timeMs), days: cells, dayStartsMs: starts };
+  return { timeMs, stepMs, now: cellOf(timeMs), days: cells };
 }
 
 function checkTimes(timesMs: ArrayLike<number>, stepMs: number): void {

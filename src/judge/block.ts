@@ -98,13 +98,10 @@ export class Block {
 
   place(timeMs: number): Place {
     const days: number[] = [];
-    const dayStartsMs: number[] = [];
     for (let day = 1; day < this.lanes.length; day += 1) {
-      const startMs = this.#clock.beforeMs(timeMs, day);
-      dayStartsMs.push(startMs);
-      days.push(this.#cell(this.lanes[day] as Lane, startMs));
+      days.push(this.#cell(this.lanes[day] as Lane, this.#clock.beforeMs(timeMs, day)));
     }
-    return { timeMs, stepMs: this.shape.stepMs, now: this.#cell(this.lanes[0] as Lane, timeMs), days, dayStartsMs };
+    return { timeMs, stepMs: this.shape.stepMs, now: this.#cell(this.lanes[0] as Lane, timeMs), days };
   }
 
   #cell(lane: Lane, timeMs: number): number {

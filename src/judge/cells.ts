@@ -23,8 +23,6 @@ export type Place = {
   readonly now: number;
   /** Cell of the same slot 1, 2, ... calendar days before; -1 = not held, hence no value. */
   readonly days: readonly number[];
-  /** Start of the same slot on each of those days. */
-  readonly dayStartsMs: readonly number[];
 };
 
 /** What is going on in a series before the slot under test: the newest verdict of an incident that has not ended. */

@@ -96,7 +96,7 @@ function outside(context: Context): Decision {
   const { cells, place, judging, kind } = context;
   const points = judging.forecast.points;
   const read = readings(context, quietReach(cells, place));
-  const direction = directionOf(read.best);
+  const direction = directionOf(read.best.observed, read.best.expected);
   const gates = gatesOf(context, read.best);
   const conclude = (level: Level, outlook: Outlook, ongoing: Ongoing | null, because: Decision["because"]) =>
     conclusion(context, read, { level, outlook, gates, direction, ongoing, because });

@@ -45,40 +45,40 @@ export function kindOf(cells: Cells, place: Place, judging: FieldJudging): Kind 
 }
 
 /**
- * Of all readings of the newest slots the plainest (fewest slots with enough volume) and the best: the one with the
- * most evidence among those that pass the other gates, or among all where none does.
+ * Two readings of the newest slots: the plainest (fewest slots with enough volume), and the one with the most evidence
+ * among those that pass the other gates; where none does, that is the plainest too.
  */
 export function readings(context: Context, reach: number): { best: Reading; plain: Reading } {
   const all = context.kind === "count" ? countReadings(context, reach) : [gaugeReading(context)];
   const plain = all[0] as Reading;
-  let best = plain;
-  let bestScore = Number.NEGATIVE_INFINITY;
+  let best: Reading | null = null;
   for (const reading of all) {
-    const score = passesFloors(context, reading) ? reading.evidence : reading.evidence - 2 * evidenceMax;
-    if (score > bestScore) {
-      bestScore = score;
-      best = reading;
-    }
+    const stronger = best === null || reading.evidence > best.evidence;
+    if (stronger && passesFloors(context, reading.observed, reading.expected)) best = reading;
   }
-  return { best, plain };
+  return { best: best ?? plain, plain };
 }
 
 function countReadings(context: Context, reach: number): Reading[] {
   const { cells, place, judging } = context;
-  const found: Reading[] = [];
-  const sums = countSums(cells, place, reach, judging.baseline.trim);
-  for (const [index, sum] of sums.entries()) {
-    // Too little volume; the last sum stands in where none has enough.
-    if (sum.expected < judging.floor.volume && (found.length > 0 || index < sums.length - 1)) continue;
+  const { volume } = judging.floor;
+  let found = false;
+  // The plainest sum with enough volume, those that pass the floors, and thinner ones to stand in.
+  const sums = countSums(cells, place, reach, judging.baseline.trim, (observed, expected) => {
+    const first = !found && expected >= volume;
+    found ||= first;
+    return first || expected < volume || passesFloors(context, observed, expected);
+  });
+  const enough = found ? sums.filter(({ expected }) => expected >= volume) : sums.slice(-1);
+  return enough.map((sum) => {
     const observed = Math.max(0, sum.observed);
     let evidence = observed === sum.expected ? 0 : evidenceMax;
     evidence = Math.min(evidence, countEvidence(observed, Math.max(sum.expected, leastExpected), sum.variance));
     for (const { expected, variance } of sum.sameWeekday) {
       evidence = Math.min(evidence, countEvidence(observed, expected, variance));
     }
-    found.push(readingOf(sum, evidence));
-  }
-  return found;
+    return readingOf(sum, evidence);
+  });
 }
 
 function gaugeReading({ cells, place, judging }: Context): Reading {
@@ -102,18 +102,18 @@ function readingOf({ reach, slots, observed, expected, variance, sameWeekday }: 
 }
 
 /** All gates but that of evidence, without saying which. */
-function passesFloors(context: Context, reading: Reading): boolean {
+function passesFloors(context: Context, observed: number, expected: number): boolean {
   const { floor, direction } = context.judging;
   return (
-    reading.percent >= floor.percent &&
-    differenceOf(context, reading) >= floor.absolute &&
-    (context.kind === "ratio" || Math.abs(reading.expected) >= floor.volume) &&
-    (direction === "both" || direction === directionOf(reading))
+    percentOf(observed - expected, expected) >= floor.percent &&
+    differenceOf(context, observed, expected) >= floor.absolute &&
+    (context.kind === "ratio" || Math.abs(expected) >= floor.volume) &&
+    (direction === "both" || direction === directionOf(observed, expected))
   );
 }
 
 /** A ratio's difference is measured in percentage points. */
-function differenceOf({ kind }: Context, { observed, expected }: Reading): number {
+function differenceOf({ kind }: Context, observed: number, expected: number): number {
   return (kind === "ratio" ? 100 : 1) * Math.abs(observed - expected);
 }
 
@@ -122,7 +122,7 @@ export function gatesOf(context: Context, reading: Reading): Gate[] {
   const { floor, direction } = context.judging;
   const gates = [
     gate("relative", reading.percent, floor.percent),
-    gate("absolute", differenceOf(context, reading), floor.absolute),
+    gate("absolute", differenceOf(context, reading.observed, reading.expected), floor.absolute),
   ];
   if (context.kind !== "ratio") gates.push(gate("volume", Math.abs(reading.expected), floor.volume));
   gates.push(gate("evidence", reading.evidence, onsetNats));
@@ -143,9 +143,9 @@ export function percentOf(difference: number, expected: number): number {
   return Math.min((100 * Math.abs(difference)) / Math.abs(expected), percentMax);
 }
 
-export function directionOf(reading: Reading): Direction | null {
-  if (reading.observed === reading.expected) return null;
-  return reading.observed > reading.expected ? "up" : "down";
+export function directionOf(observed: number, expected: number): Direction | null {
+  if (observed === expected) return null;
+  return observed > expected ? "up" : "down";
 }
 
 export function levelOf(reading: Reading, judging: FieldJudging): Level {

@@ -21,7 +21,8 @@ export type About = {
 /** A decision with everything that a person may ask about it. */
 export function verdictOf(decision: Decision, cells: Cells, place: Place, about: About): Verdict {
   const { judging, series, before } = about;
-  const baseline = baselineOf(cells, place, judging.baseline.trim);
+  const starts = place.days.map((_, index) => about.clock.beforeMs(place.timeMs, index + 1));
+  const baseline = baselineOf(cells, place, judging.baseline.trim, starts);
   const forecast = forecastOf(decision.outlook, judging.forecast.points);
   const closes = decision.ongoing === null && (before !== null || about.wasInIncident);
   const { timeMs } = place;

@@ -93,41 +93,71 @@ export function centreAt(cells: Cells, place: Place, back: number, trim: number)
  * of the days before. A day takes part if more than half of the slots are there; what it lacks is made up in
  * proportion. Days are summed first and trimmed then: trimming thin counts slot by slot would bend them downwards.
  * Stops where fewer than {@link usableDaysMin} days take part.
+ * @param wanted which sums are worth having; the others are left out
  */
-export function countSums(cells: Cells, place: Place, reach: number, trim: number): Sum[] {
-  const { values, inIncident } = cells;
+export function countSums(
+  cells: Cells,
+  place: Place,
+  reach: number,
+  trim: number,
+  wanted: (observed: number, expected: number) => boolean,
+): Sum[] {
+  const { values } = cells;
   const count = place.days.length;
   const usable = { totals: zeros(count), slots: zeros(count) };
   const hidden = { totals: zeros(count), slots: zeros(count) };
   const sums: Sum[] = [];
   let observed = 0;
   let slots = 0;
-  let slotsBefore = 0;
-  let next = 1;
-  for (let back = 0; back < reach; back += 1) {
-    const value = values[place.now - back] as number;
-    if (!Number.isNaN(value)) {
+  for (let from = 0, to = 1; from < reach; from = to, to = Math.min(2 * to, reach)) {
+    const slotsBefore = slots;
+    for (let back = from; back < to; back += 1) {
+      const value = values[place.now - back] as number;
+      if (Number.isNaN(value)) continue;
       observed += value;
       slots += 1;
-      for (let day = 0; day < count; day += 1) {
-        const cell = (place.days[day] as number) - back;
-        const then = cell < 0 ? Number.NaN : (values[cell] as number);
-        if (Number.isNaN(then)) continue;
-        const sum = inIncident[cell] === 0 ? usable : hidden;
-        (sum.totals[day] as number) += then;
-        (sum.slots[day] as number) += 1;
-      }
     }
-    if (back + 1 !== next && back + 1 !== reach) continue;
-    next *= 2;
     if (slots === slotsBefore) continue;
-    slotsBefore = slots;
-    const expectation = expectationOf(usable, hidden, slots, trim);
-    if (expectation === null) break;
-    const { expected, variance, sameWeekday } = expectation;
-    sums.push({ reach: back + 1, slots, observed, expected, variance, sameWeekday });
+    for (let day = 0; day < count; day += 1) addDay(cells, place, day, from, to, usable, hidden);
+    const days = sortedSums(usable, slots);
+    if (days.length < usableDaysMin) break;
+    const expected = trimmedMean(days, trimOf(days.length, trim));
+    if (!wanted(observed, expected)) continue;
+    const sameWeekday = sameWeekdaySums(usable, slots);
+    const variance = varianceOf(expected, days, sameWeekday.length > 0 ? days : allSums(usable, hidden, slots), trim);
+    const error = (sameWeekday.length > 0 ? modelError : modelErrorOtherWeekday) * expected;
+    sums.push({ reach: to, slots, observed, expected, variance: variance + error * error, sameWeekday });
   }
   return sums;
+}
+
+/** Adds a past day's slots `from` to `to` (exclusive) slots back, those that today has a value for. */
+function addDay(
+  { values, inIncident }: Cells,
+  place: Place,
+  day: number,
+  from: number,
+  to: number,
+  usable: DaySums,
+  hidden: DaySums,
+): void {
+  const cell = place.days[day] as number;
+  if (cell < 0) return;
+  let total = 0;
+  let slots = 0;
+  for (let back = from; back < to; back += 1) {
+    const value = values[cell - back] as number;
+    if (Number.isNaN(value) || Number.isNaN(values[place.now - back])) continue;
+    if (inIncident[cell - back] === 0) {
+      total += value;
+      slots += 1;
+    } else {
+      (hidden.totals[day] as number) += value;
+      (hidden.slots[day] as number) += 1;
+    }
+  }
+  (usable.totals[day] as number) += total;
+  (usable.slots[day] as number) += slots;
 }
 
 /** Sums of the past days, one entry a day: values, and how many slots they come from. */
@@ -137,42 +167,45 @@ function zeros(count: number): number[] {
   return new Array<number>(count).fill(0);
 }
 
-/**
- * Of counts. The variance of the prediction is what the usable days show, at least Poisson's; once more the n-th part
- * of it for the baseline, which is itself a mean of n days; and the model's own error. While no day of the same weekday
- * is usable, days in incidents (`hidden`) too show how much days differ: else a false incident, which hides its own
- * day, would come back on that day of every week.
- */
-function expectationOf(usable: DaySums, hidden: DaySums, slots: number, trim: number): Expectation | null {
-  const days: number[] = [];
-  const sameWeekday: { expected: number; variance: number }[] = [];
-  for (let day = 0; day < usable.slots.length; day += 1) {
-    const present = usable.slots[day] as number;
-    if (2 * present <= slots) continue;
-    const sum = ((usable.totals[day] as number) * slots) / present;
-    days.push(sum);
-    if ((day + 1) % 7 !== 0) continue;
-    // One day predicts another: the noise of both.
-    const variance = 2 * Math.max(sum, 0.5) + (weekdayError * sum) ** 2;
-    sameWeekday.push({ expected: Math.max(sum, 0.5), variance });
+/** What the usable days have for `slots` slots, ascending; a day with half of them or fewer has nothing. */
+function sortedSums({ totals, slots: present }: DaySums, slots: number): number[] {
+  const sorted: number[] = [];
+  for (let day = 0; day < totals.length; day += 1) {
+    const count = present[day] as number;
+    if (2 * count > slots) sorted.push(((totals[day] as number) * slots) / count);
   }
-  if (days.length < usableDaysMin) return null;
-  const sorted = ascending(days);
-  const expected = trimmedMean(sorted, trimOf(days.length, trim));
-  const known = sameWeekday.length > 0;
-  const shown = known ? sorted : ascending(allDays(usable, hidden, slots));
-  const noise = Math.max(expected, leastExpected, trimmedVariance(shown, trimOf(shown.length, trim)));
-  const error = known ? modelError : modelErrorOtherWeekday;
-  return { expected, variance: noise * (1 + 1 / days.length) + (error * expected) ** 2, sameWeekday };
+  return ascending(sorted);
 }
 
-function allDays(usable: DaySums, hidden: DaySums, slots: number): number[] {
-  const days: number[] = [];
-  for (const [day, total] of usable.totals.entries()) {
-    const present = (usable.slots[day] as number) + (hidden.slots[day] as number);
-    if (2 * present > slots) days.push(((total + (hidden.totals[day] as number)) * slots) / present);
+/** The same with days in incidents. */
+function allSums(usable: DaySums, hidden: DaySums, slots: number): number[] {
+  const totals = usable.totals.map((total, day) => total + (hidden.totals[day] as number));
+  const present = usable.slots.map((count, day) => count + (hidden.slots[day] as number));
+  return sortedSums({ totals, slots: present }, slots);
+}
+
+/** What each usable day of the same weekday predicts alone: the noise of both days, and 10 %. */
+function sameWeekdaySums({ totals, slots: present }: DaySums, slots: number): Sum["sameWeekday"] {
+  const found: { expected: number; variance: number }[] = [];
+  for (let day = 6; day < totals.length; day += 7) {
+    const count = present[day] as number;
+    if (2 * count <= slots) continue;
+    const sum = ((totals[day] as number) * slots) / count;
+    const expected = Math.max(sum, 0.5);
+    found.push({ expected, variance: 2 * expected + (weekdayError * sum) ** 2 });
   }
-  return days;
+  return found;
+}
+
+/**
+ * Variance of a count around its baseline: what the days show, at least Poisson's, and once more the n-th part of it
+ * for the baseline, which is itself a mean of n days.
+ * @param shown the usable days; while none of the same weekday is among them, those in incidents too, for they show how
+ * much days differ: else a false incident, which hides its own day, would come back on that day of every week
+ */
+function varianceOf(expected: number, days: readonly number[], shown: readonly number[], trim: number): number {
+  const noise = Math.max(expected, leastExpected, trimmedVariance(shown, trimOf(shown.length, trim)));
+  return noise * (1 + 1 / days.length);
 }
 
 /**
@@ -192,11 +225,11 @@ export function gaugeScale(cells: Cells, place: Place, centre: number, trim: num
   return Math.max(laplaceScale(deviations), 0.02 * Math.abs(centre), Number.MIN_VALUE);
 }
 
-/** The slot's own baseline with every day looked at, as people see it. */
-export function baselineOf(cells: Cells, place: Place, trim: number): Baseline {
+/** The slot's own baseline with every day looked at, as people see it; `dayStartsMs` is when its slot begins. */
+export function baselineOf(cells: Cells, place: Place, trim: number, dayStartsMs: readonly number[]): Baseline {
   const days: BaselineDay[] = place.days.map((cell, day) => {
     const value = cell < 0 ? Number.NaN : (cells.values[cell] as number);
-    const startMs = place.dayStartsMs[day] as number;
+    const startMs = dayStartsMs[day] as number;
     if (Number.isNaN(value)) return { startMs, value: null, use: "missing" };
     return { startMs, value, use: cells.inIncident[cell] === 0 ? "used" : "incident" };
   });

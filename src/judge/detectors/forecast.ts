@@ -38,15 +38,20 @@ export function forecastAt(cells: Cells, place: Place, points: number, skip: num
   // A forecast further ahead than the points it rests on is a guess.
   if (place.now - newestFound > points) return { kind: "far", slots: place.now - newestFound };
   found.reverse();
-  const shift = levelShift(found);
-  const size = found.reduce((sum, value) => sum + Math.abs(value), 0) / found.length;
-  const flat = found.every((value) => value === found[0]);
+  let size = 0;
+  let flat = true;
+  for (const value of found) {
+    size += Math.abs(value) / found.length;
+    flat &&= value === found[0];
+  }
+  const shift = flat ? 0 : levelShift(found);
   // A shift beyond the values' own size would make any series pass.
-  if (!flat && shift > size) return { kind: "ratios", shift: shift / size };
-  const model = gm11(flat ? found : found.map((value) => value + shift));
+  if (shift > size) return { kind: "ratios", shift: shift / size };
+  for (let k = 0; k < found.length; k += 1) (found[k] as number) += shift;
+  const model = gm11(found);
   if (Math.abs(model.a) > developmentMax) return { kind: "development", a: model.a };
   if (model.grade === "unqualified" || Number.isNaN(model.c)) return { kind: "grade", c: model.c, p: model.p };
-  const value = gm11At(model, found.length - 1 + place.now - newestFound) - (flat ? 0 : shift);
+  const value = gm11At(model, found.length - 1 + place.now - newestFound) - shift;
   if (!Number.isFinite(value)) return { kind: "development", a: model.a };
   return { kind: "value", value, model };
 }

@@ -34,14 +34,21 @@ export function gm11(values: readonly number[]): Gm11 {
   const n = values.length;
   if (n < 4) throw new Error(`gm11 requires at least 4 values (got ${n})`);
   const first = values[0] as number;
-  const { a, b } = values.every((value) => value === first) ? { a: 0, b: first } : leastSquares(values);
-  const fitted = values.map((_, k) => (k === 0 ? first : gm11At({ a, b, first }, k)));
-  const residuals = values.map((value, k) => value - (fitted[k] as number));
+  const { a, b } = leastSquares(values);
+  const fitted = [first];
+  const residuals = [0];
+  const scale = scaleOf({ a, b, first });
+  for (let k = 1; k < n; k += 1) {
+    const value = scale * Math.exp(-a * k);
+    fitted.push(value);
+    residuals.push((values[k] as number) - value);
+  }
   const s1 = standardDeviation(values as number[]);
   const s2 = standardDeviation(residuals);
   const centre = mean(residuals);
+  let small = 0;
+  for (const residual of residuals) if (Math.abs(residual - centre) < 0.6745 * s1) small += 1;
   const c = s2 === 0 ? 0 : s2 / s1;
-  const small = residuals.filter((residual) => Math.abs(residual - centre) < 0.6745 * s1).length;
   const p = s2 === 0 ? 1 : small / n;
   return { a, b, first, fitted, residuals, c, p, grade: gradeOf(c, p) };
 }
@@ -51,13 +58,18 @@ export function gm11(values: readonly number[]): Gm11 {
  * x0^(k) = (1 - e^a) (x0(0) - b/a) e^(-ak), the difference of two steps of the time response; b where a vanishes.
  */
 export function gm11At(model: { readonly a: number; readonly b: number; readonly first: number }, k: number): number {
-  if (k === 0) return model.first;
-  if (Math.abs(model.a) < 1e-9) return model.b;
-  return -Math.expm1(model.a) * (model.first - model.b / model.a) * Math.exp(-model.a * k);
+  return k === 0 ? model.first : scaleOf(model) * Math.exp(-model.a * k);
+}
+
+/** (1 - e^a) (x0(0) - b/a), which is b where a vanishes. */
+function scaleOf({ a, b, first }: { readonly a: number; readonly b: number; readonly first: number }): number {
+  return Math.abs(a) < 1e-9 ? b : -Math.expm1(a) * (first - b / a);
 }
 
 function leastSquares(values: readonly number[]): { a: number; b: number } {
   const m = values.length - 1;
+  const flat = values.every((value) => value === values[0]);
+  if (flat) return { a: 0, b: values[0] as number };
   let sum = values[0] as number;
   let sz = 0;
   let szz = 0;
