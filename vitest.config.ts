@@ -1,5 +1,6 @@
 import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
+import { Skips } from "./test/support/skips.ts";
 
 /** What takes longest starts first, so that no worker is left waiting for one long file at the end. */
 const longFolders = ["test/faults/", "test/scenarios/", "test/browser/", "test/cli/"];
@@ -17,6 +18,8 @@ class LongestFirst extends BaseSequencer {
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
+    globalSetup: "test/support/setup.ts",
+    reporters: ["default", new Skips()],
     testTimeout: 30_000,
     hookTimeout: 60_000,
     pool: "forks",

@@ -7,8 +7,9 @@ import axe from "axe-core";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildConsole } from "../../src/show/console/server.ts";
-import { findChromium, startChromium } from "../support/chromium.ts";
+import { startChromium } from "../support/chromium.ts";
 import { openShop, quiet, type Shop } from "../support/console.ts";
+import { chromium, whyMissing } from "../support/debian.ts";
 
 /**
  * The console in a real browser, over real facts. Each page is also photographed into var/screenshots, for a person
@@ -17,11 +18,7 @@ import { openShop, quiet, type Shop } from "../support/console.ts";
 
 const root = join(import.meta.dirname, "../..");
 const pictures = join(root, "var/screenshots");
-const found = findChromium();
-if ("missing" in found) {
-  console.warn(`\n  THE BROWSER TESTS ARE SKIPPED: ${found.missing}\n`);
-  test.runIf(process.env.CI === "true")("a browser is there", () => expect.fail(found.missing));
-}
+const missing = whyMissing(chromium);
 
 const phone = { viewport: { width: 360, height: 740 }, hasTouch: true };
 const germany = 'orders{country="Germany"}.orders';
@@ -32,14 +29,14 @@ let url: string;
 const webDir = mkdtempSync(join(tmpdir(), "bellwether-web-"));
 let browser: Browser;
 
-describe.skipIf("missing" in found)("the console", () => {
+describe.skipIf(missing !== null)(`the console${missing === null ? "" : ` (${missing})`}`, () => {
   beforeAll(async () => {
     mkdirSync(pictures, { recursive: true });
     buildWeb(webDir);
     shop = await openShop();
     app = await buildConsole({ facts: shop.facts, log: quiet, webDir });
     url = await app.listen({ host: "127.0.0.1", port: 0 });
-    browser = await startChromium((found as { path: string }).path);
+    browser = await startChromium(chromium.find() as string);
   }, 120_000);
   afterAll(async () => {
     await browser?.close();

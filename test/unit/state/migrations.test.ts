@@ -10,6 +10,7 @@ import { openState } from "../../../src/state/database.ts";
 import { migrations } from "../../../src/state/migrations/index.ts";
 import { slot } from "../../contracts/state.ts";
 import { SimulatedClock } from "../../support/clock.ts";
+import { postgres, whyMissing } from "../../support/debian.ts";
 import { silent, testFolder } from "../store/support.ts";
 
 const folder = testFolder("state-migrations");
@@ -131,44 +132,40 @@ describe("the schema suits other databases", () => {
     }
   });
 
-  const bin = ["/usr/lib/postgresql"]
-    .filter(existsSync)
-    .flatMap((root) => readdirSync(root).map((version) => join(root, version, "bin")));
-  const postgres = bin.find((path) => existsSync(join(path, "initdb")));
-  if (postgres === undefined) console.warn("SKIPPED: no PostgreSQL on this machine to run the migrations on");
+  const missing = whyMissing(postgres);
 
-  test.skipIf(postgres === undefined)("PostgreSQL takes every statement", async () => {
-    const root = mkdtempSync(join(tmpdir(), "pg-"));
-    // PostgreSQL refuses to run as root.
-    const user = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
-    if (user.uid !== undefined) chownSync(root, user.uid, user.gid);
-    const options = {
-      ...user,
-      cwd: root,
-      env: { PATH: process.env.PATH, HOME: root, LC_ALL: "C" },
-      stdio: "pipe",
-    } as const;
-    const data = join(root, "data");
-    const run = (tool: string, ...args: string[]) => execFileSync(join(postgres as string, tool), args, options);
-    run("initdb", "-D", data, "-U", "state", "-A", "trust", "--no-sync");
-    run("pg_ctl", "-D", data, "-w", "-o", `-k ${root} -h "" -F`, "-l", join(root, "log"), "start");
-    try {
-      const sql = (await compiled("postgres")).join(";\n");
-      const psql = spawnSync(
-        join(postgres as string, "psql"),
-        ["-h", root, "-U", "state", "-v", "ON_ERROR_STOP=1", "postgres"],
-        {
+  test.skipIf(missing !== null)(
+    `PostgreSQL takes every statement${missing === null ? "" : ` (${missing})`}`,
+    async () => {
+      const bin = postgres.find() as string;
+      const root = mkdtempSync(join(tmpdir(), "pg-"));
+      // PostgreSQL refuses to run as root.
+      const user = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+      if (user.uid !== undefined) chownSync(root, user.uid, user.gid);
+      const options = {
+        ...user,
+        cwd: root,
+        env: { PATH: process.env.PATH, HOME: root, LC_ALL: "C" },
+        stdio: "pipe",
+      } as const;
+      const data = join(root, "data");
+      const run = (tool: string, ...args: string[]) => execFileSync(join(bin, tool), args, options);
+      run("initdb", "-D", data, "-U", "state", "-A", "trust", "--no-sync");
+      run("pg_ctl", "-D", data, "-w", "-o", `-k ${root} -h "" -F`, "-l", join(root, "log"), "start");
+      try {
+        const sql = (await compiled("postgres")).join(";\n");
+        const psql = spawnSync(join(bin, "psql"), ["-h", root, "-U", "state", "-v", "ON_ERROR_STOP=1", "postgres"], {
           ...options,
           input: `begin;\n${sql};\ncommit;\n\\dt`,
           encoding: "utf8",
-        },
-      );
-      expect(psql.stderr).toBe("");
-      expect(psql.status).toBe(0);
-      expect(psql.stdout).toContain("(8 rows)");
-    } finally {
-      run("pg_ctl", "-D", data, "-m", "immediate", "stop");
-      rmSync(root, { recursive: true });
-    }
-  });
+        });
+        expect(psql.stderr).toBe("");
+        expect(psql.status).toBe(0);
+        expect(psql.stdout).toContain("(8 rows)");
+      } finally {
+        run("pg_ctl", "-D", data, "-m", "immediate", "stop");
+        rmSync(root, { recursive: true });
+      }
+    },
+  );
 });

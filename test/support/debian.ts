@@ -1,0 +1,64 @@
+/** What tests need of the system: found where Debian puts it, installed where that is allowed. */
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+export type Tool = {
+  readonly name: string;
+  readonly packages: readonly string[];
+  /** The path of what is needed; undefined if it is not there. */
+  readonly find: () => string | undefined;
+  /** Before the installation. */
+  readonly prepare?: () => void;
+};
+
+const chromiumPaths = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+const postgresRoot = "/usr/lib/postgresql";
+
+export const chromium: Tool = {
+  name: "Chromium",
+  packages: ["chromium", "fonts-dejavu-core"],
+  find: () => chromiumPaths.find(existsSync),
+};
+
+/** `find` gives the folder of its programs. */
+export const postgres: Tool = {
+  name: "PostgreSQL",
+  packages: ["postgresql"],
+  find: () => {
+    const versions = existsSync(postgresRoot) ? readdirSync(postgresRoot) : [];
+    return versions.map((version) => join(postgresRoot, version, "bin")).find((bin) => existsSync(join(bin, "initdb")));
+  },
+  // Tests start servers of their own; the package need not make one that runs all the time.
+  prepare: () => {
+    mkdirSync("/etc/postgresql-common/createcluster.d", { recursive: true });
+    writeFileSync("/etc/postgresql-common/createcluster.d/bellwether.conf", "create_main_cluster = false\n");
+  },
+};
+
+/** Installs what is missing, one after the other. Who may not is told by {@link whyMissing}. */
+export function installMissing(tools: readonly Tool[]): void {
+  const missing = tools.filter((tool) => tool.find() === undefined);
+  if (missing.length === 0 || !mayInstall()) return;
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  const aptGet = (...args: string[]) =>
+    spawnSync("apt-get", ["-q", ...args], { env, stdio: "ignore", timeout: 300_000 });
+  aptGet("update");
+  for (const { name, packages, prepare } of missing) {
+    console.log(`installing ${name} for the tests (once) ...`);
+    prepare?.();
+    const { status } = aptGet("install", "-y", "--no-install-recommends", ...packages);
+    if (status !== 0) console.warn(`apt-get install ${packages.join(" ")} ended with ${status}`);
+  }
+}
+
+/** Null if the tool is there, else the reason, for those whose tests are skipped. */
+export function whyMissing(tool: Tool): string | null {
+  if (tool.find() !== undefined) return null;
+  const why = mayInstall() ? "apt-get could not install it" : "only root on a Debian system can install it here";
+  return `there is no ${tool.name}, and ${why}`;
+}
+
+function mayInstall(): boolean {
+  return process.getuid?.() === 0 && existsSync("/usr/bin/apt-get");
+}
