@@ -143,7 +143,12 @@ const table: { readonly [K in keyof Settings]: Entry<Settings[K]> } = {
     byDefault: "",
     meaning: "signs webhooks (Standard Webhooks, whsec_...), two while one replaces the other; none: unsigned",
     secret: true,
-    read: (value) => value.split(/\s+/).filter((secret) => secret !== ""),
+    read: (value) => {
+      const secrets = value.split(/\s+/).filter((secret) => secret !== "");
+      if (secrets.length > 2) throw new Problem("more than two secrets", { fix: "keep the new and the old one" });
+      if (secrets.every((secret) => /^whsec_[A-Za-z0-9+/]{32,88}={0,2}$/.test(secret))) return secrets;
+      throw new Problem("not a signing secret", { fix: "write whsec_ and base64 of 24 to 64 bytes" });
+    },
   },
 };
 

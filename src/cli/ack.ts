@@ -1,10 +1,10 @@
 import { userInfo } from "node:os";
 import type { Command } from "commander";
 import { Problem } from "../core/problem.ts";
-import { formatTimeUtc } from "../core/time.ts";
+import { incidentView } from "../show/console/views.ts";
 import { type CommonOptions, commonOptions, openDesk } from "./context.ts";
-import { facts, findIncident } from "./incidents.ts";
-import { print, printJson } from "./output.ts";
+import { findIncident } from "./incidents.ts";
+import { print, printJson, timeText } from "./output.ts";
 
 type Options = CommonOptions & { readonly by: string };
 
@@ -25,9 +25,9 @@ async function acknowledge(id: string, options: Options): Promise<void> {
   if (!done || incident === null) {
     const atMs = incident?.acknowledgedMs ?? incident?.resolvedMs ?? null;
     const by = incident?.acknowledgedBy ? ` by ${incident.acknowledgedBy}` : "";
-    const when = atMs === null ? "" : ` at ${formatTimeUtc(atMs)}`;
+    const when = atMs === null ? "" : ` at ${timeText(atMs)}`;
     throw new Problem(`already ${incident?.state ?? "gone"}${by}${when}`, { where: `incident ${incidentId}` });
   }
-  if (options.json) printJson(facts(incident));
+  if (options.json) printJson(incidentView(incident));
   else print(`acknowledged by ${options.by}: ${incident.title}`);
 }

@@ -3,9 +3,10 @@ import { loadOptions } from "../app.ts";
 import { formatProblem } from "../core/problem.ts";
 import { systemClock } from "../core/time.ts";
 import { loadDefinitions } from "../define/load.ts";
+import { definitionProblemView } from "../show/console/views.ts";
 import { type CommonOptions, commonOptions, settingsOf } from "./context.ts";
 import { Exit, exitCodes } from "./exit.ts";
-import { paint, print, printJson } from "./output.ts";
+import { counted, paint, print, printJson } from "./output.ts";
 
 export function checkCommand(program: Command): void {
   const command = program
@@ -30,18 +31,20 @@ async function check(paths: readonly string[], options: CommonOptions): Promise<
     connections: connections.size,
   };
   if (options.json) {
-    const shown = problems.map(({ code, where, path, message, fix, severity }) => {
-      return { code, where, path, message, fix, severity };
-    });
-    printJson({ valid: errors.length === 0, counts, problems: shown });
+    printJson({ valid: errors.length === 0, counts, problems: problems.map(definitionProblemView) });
   } else {
     for (const problem of problems) {
       const warning = problem.severity === "warning";
       print(warning ? `${paint("warning", "yellow")} ${formatProblem(problem)}` : formatProblem(problem));
     }
-    const found = Object.entries(counts).map(([kind, count]) => `${count} ${kind}`);
-    const faults = errors.length === 0 ? "no faults" : `${errors.length} ${errors.length === 1 ? "fault" : "faults"}`;
-    print(`${faults}; in force: ${found.join(", ")}`);
+    const found = [
+      counted(samplers.size, "sampler"),
+      counted(rules.size, "rule"),
+      `${people.size} people in ${counted(groups.size, "group")}`,
+      counted(calendars.size, "calendar"),
+      counted(connections.size, "connection"),
+    ];
+    print(`${errors.length === 0 ? "no faults" : counted(errors.length, "fault")}; sound: ${found.join(", ")}`);
   }
   if (errors.length > 0) throw new Exit(exitCodes.usage);
 }

@@ -6,8 +6,8 @@ import { pino } from "pino";
 import { Desk } from "../app.ts";
 import type { Definitions, Sampler } from "../core/definitions.ts";
 import type { Log } from "../core/ports.ts";
-import { messageOf, Problem, Problems } from "../core/problem.ts";
-import { systemClock } from "../core/time.ts";
+import { messageOf, Problem, type ProblemOptions, Problems } from "../core/problem.ts";
+import { parseTimeMs, systemClock } from "../core/time.ts";
 import { readSettings, type Settings } from "../settings.ts";
 
 export type Env = Readonly<Record<string, string | undefined>>;
@@ -27,7 +27,7 @@ function readEnv(): Env {
   try {
     return { ...parseEnv(readFileSync(".env", "utf8")), ...process.env };
   } catch (thrown) {
-    throw new Problem(`cannot read .env: ${messageOf(thrown)}`, { where: ".env", fix: "write NAME=value lines" });
+    throw usage(`cannot read it: ${messageOf(thrown)}`, { where: ".env", fix: "write NAME=value lines" });
   }
 }
 
@@ -42,6 +42,31 @@ export function settingsOf(options: CommonOptions, overrides: Env = {}): { setti
 /** Lines of JSON on standard error; `level` from the settings. */
 export function openLog(level: Settings["logLevel"]): Log {
   return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination(2));
+}
+
+/** A fault of what was typed: exit code 2. */
+export function usage(what: string, options: ProblemOptions = {}): Problems {
+  return new Problems([new Problem(what, options)]);
+}
+
+/** What `read` makes of something typed; its Problem becomes a fault of usage, named after the option. */
+export function typed<T>(where: string, read: () => T): T {
+  try {
+    return read();
+  } catch (thrown) {
+    if (!(thrown instanceof Problem)) throw thrown;
+    throw usage(thrown.message, { code: thrown.code, where, fix: thrown.fix });
+  }
+}
+
+/** @throws Problems if the text of `option` is no time */
+export function timeOf(option: string, text: string, nowMs: number): number {
+  return typed(option, () => parseTimeMs(text, nowMs));
+}
+
+/** @throws Problems unless `fromMs` comes before `toMs` */
+export function checkOrder(fromMs: number, toMs: number): void {
+  if (fromMs >= toMs) throw usage("not before --to", { where: "--from", fix: "exchange them" });
 }
 
 /** Reads and explains beside a running process; logs only what is an error. */

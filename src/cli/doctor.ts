@@ -1,16 +1,23 @@
-import { accessSync, constants, statfsSync } from "node:fs";
+import { accessSync, constants, existsSync, statfsSync } from "node:fs";
+import { join } from "node:path";
+import Sqlite from "better-sqlite3";
 import type { Command } from "commander";
 import type { Desk } from "../app.ts";
 import { formatProblem, messageOf, toProblem } from "../core/problem.ts";
+import { formatDuration, minuteMs } from "../core/time.ts";
 import { latestSlot } from "../schedule/cron.ts";
 import { type CommonOptions, commonOptions, openDesk } from "./context.ts";
 import { Exit, exitCodes } from "./exit.ts";
-import { numberText, paint, print, printJson } from "./output.ts";
+import { counted, numberText, paint, print, printJson, timeText } from "./output.ts";
 
 type Finding = { readonly what: string; readonly state: "ok" | "warning" | "fault"; readonly detail: string };
 
 /** Below this much free disk the data folder is a warning. */
 const freeBytesMin = 1_000_000_000;
+/** A clock before this build was made stands wrong. */
+const builtMs = Date.parse("2026-01-01T00:00:00Z");
+/** Clocks of one machine do not differ; so much may pass between two looks at one clock. */
+const aheadMsMax = minuteMs;
 
 export function doctorCommand(program: Command): void {
   const command = program
@@ -25,6 +32,8 @@ async function doctor(options: CommonOptions): Promise<void> {
   const findings = [
     definitionsFinding(desk),
     dataFinding(desk),
+    holderFinding(desk),
+    await clockFinding(desk),
     ...(await storeFindings(desk)),
     ...(await connectionFindings(desk)),
     ...(await notifierFindings(desk)),
@@ -43,8 +52,8 @@ function definitionsFinding(desk: Desk): Finding {
   const { definitions, problems } = desk.watcher.current;
   const errors = problems.filter(({ severity }) => severity === "error").length;
   const what = `definitions in ${desk.settings.configDir}`;
-  if (errors > 0) return { what, state: "fault", detail: `${errors} faults, see bellwether check` };
-  const detail = `${definitions.samplers.size} samplers, ${definitions.groups.size} groups`;
+  if (errors > 0) return { what, state: "fault", detail: `${counted(errors, "fault")}, see bellwether check` };
+  const detail = `${counted(definitions.samplers.size, "sampler")}, ${counted(definitions.groups.size, "group")}`;
   return { what, state: definitions.samplers.size === 0 ? "warning" : "ok", detail };
 }
 
@@ -60,14 +69,53 @@ function dataFinding({ settings }: Desk): Finding {
   }
 }
 
+/** Whoever writes the series holds a write transaction on the lock file beside them, and left its process id there. */
+function holderFinding({ settings }: Desk): Finding {
+  const what = "process on the data folder";
+  const path = join(settings.dataDir, "series.db.lock");
+  if (!existsSync(path)) return { what, state: "ok", detail: "none ever" };
+  const lock = new Sqlite(path, { timeout: 0 });
+  let pid = 0;
+  try {
+    pid = Number(lock.pragma("user_version", { simple: true }));
+    lock.exec("begin immediate; rollback");
+    if (pid === 0) return { what, state: "ok", detail: "none, the last one ended in order" };
+    const detail = `none, process ${pid} was ended without warning; the next start checks the file`;
+    return { what, state: "warning", detail };
+  } catch (thrown) {
+    if (!(thrown instanceof Sqlite.SqliteError && thrown.code.startsWith("SQLITE_BUSY"))) {
+      return { what, state: "warning", detail: `${path} cannot be read: ${messageOf(thrown)}` };
+    }
+    return { what, state: "ok", detail: `process ${pid} runs on it; a second one would be refused` };
+  } finally {
+    lock.close();
+  }
+}
+
+/** There is no other clock to ask, but what is stored tells of times that had passed. */
+async function clockFinding(desk: Desk): Promise<Finding> {
+  const nowMs = desk.clock.nowMs();
+  const detail = `${timeText(nowMs)}, business zone ${desk.settings.zone}`;
+  if (nowMs < builtMs) return { what: "clock", state: "fault", detail: `${detail}: that is in the past` };
+  const [latest] = await desk.state.slots.list({ state: "done", limit: 1 });
+  const aheadMs = (latest?.finishedMs ?? nowMs) - nowMs;
+  if (aheadMs <= aheadMsMax) return { what: "clock", state: "ok", detail };
+  const ahead = `a slot was finished ${formatDuration(aheadMs)} from now: the clock was set back, or a demo's ran ahead`;
+  return { what: "clock", state: "warning", detail: `${detail}; ${ahead}` };
+}
+
 async function storeFindings(desk: Desk): Promise<Finding[]> {
   const series = await desk.store.list({});
   const slots = await desk.state.slots.counts();
   const outbox = await desk.state.outbox.counts();
   const failed: Finding["state"] = outbox.failed > 0 ? "warning" : "ok";
   return [
-    { what: "series", state: "ok", detail: `SQLite, ${series.length} series` },
-    { what: "slots", state: "ok", detail: `SQLite, ${slots.done} done, ${slots.failed} failed, ${slots.due} due` },
+    { what: "series", state: "ok", detail: `${series.length} stored in SQLite` },
+    {
+      what: "slots",
+      state: "ok",
+      detail: `${slots.done + slots["caught-up"]} done, ${slots.failed} failed, ${slots.due} due`,
+    },
     { what: "outbox", state: failed, detail: `${outbox.sent} sent, ${outbox.owed} owed, ${outbox.failed} failed` },
   ];
 }
@@ -90,7 +138,7 @@ async function connectionFindings(desk: Desk): Promise<Finding[]> {
       findings.push({
         what,
         state: "ok",
-        detail: `${sampler.name} read ${rows.length} rows in ${numberText(elapsedMs)} ms`,
+        detail: `${sampler.name} read ${counted(rows.length, "row")} in ${Math.round(elapsedMs)} ms`,
       });
     } catch (thrown) {
       findings.push({ what, state: "fault", detail: formatProblem(toProblem(thrown, sampler.name)) });

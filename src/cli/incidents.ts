@@ -3,9 +3,10 @@ import type { Desk } from "../app.ts";
 import { maskAddresses } from "../core/mask.ts";
 import type { Incident, IncidentState } from "../core/model.ts";
 import { Problem } from "../core/problem.ts";
-import { formatDuration, formatTimeUtc } from "../core/time.ts";
+import { formatDuration } from "../core/time.ts";
+import { alertView, deliveryView, incidentView, transitionView } from "../show/console/views.ts";
 import { type CommonOptions, commonOptions, openDesk } from "./context.ts";
-import { print, printJson, table } from "./output.ts";
+import { print, printJson, table, timeText } from "./output.ts";
 import { count } from "./slots.ts";
 
 type Options = CommonOptions & { readonly state?: IncidentState; readonly limit: number };
@@ -24,14 +25,14 @@ export function incidentsCommand(program: Command): void {
 async function list(options: Options): Promise<void> {
   await using desk = await openDesk(options);
   const incidents = await desk.state.alerts.incidents({ state: options.state, limit: options.limit });
-  if (options.json) return printJson(incidents.map(facts));
+  if (options.json) return printJson(incidents.map(incidentView));
   if (incidents.length === 0) return print("no incidents");
   const nowMs = desk.clock.nowMs();
   const rows = incidents.map((incident) => [
     incident.id.slice(0, 8),
     incident.state,
     incident.severity,
-    formatTimeUtc(incident.openedMs),
+    timeText(incident.openedMs),
     formatDuration(Math.max(0, (incident.resolvedMs ?? nowMs) - incident.openedMs)),
     incident.group,
     incident.title,
@@ -44,6 +45,14 @@ async function show(id: string, options: CommonOptions): Promise<void> {
   const incident = await findIncident(desk, id);
   const story = await desk.state.alerts.incident(incident.id);
   if (story === null) return;
+  if (options.json) {
+    return printJson({
+      ...incidentView(story.incident),
+      alerts: story.alerts.map(alertView),
+      transitions: story.transitions.map(transitionView),
+      deliveries: story.outbox.map(deliveryView),
+    });
+  }
   const events = [
     ...story.transitions.map(({ atMs, subject, from, to, reason }) => {
       return { atMs, text: `${subject} ${from === null ? to : `${from} -> ${to}`}: ${reason}` };
@@ -56,12 +65,8 @@ async function show(id: string, options: CommonOptions): Promise<void> {
       };
     }),
   ].sort((a, b) => a.atMs - b.atMs);
-  if (options.json) {
-    const shown = events.map(({ atMs, text }) => ({ at: formatTimeUtc(atMs), text }));
-    return printJson({ ...facts(incident), story: shown });
-  }
   print(`${incident.title} (${incident.severity}, ${incident.state}), group ${incident.group}, id ${incident.id}`);
-  for (const { atMs, text } of events) print(`${formatTimeUtc(atMs)}  ${text}`);
+  for (const { atMs, text } of events) print(`${timeText(atMs)}  ${text}`);
 }
 
 /**
@@ -76,16 +81,4 @@ export async function findIncident(desk: Desk, id: string): Promise<Incident> {
   if (only !== undefined && others.length === 0) return only;
   const what = only === undefined ? "there is no incident" : `${found.length} incidents begin with`;
   throw new Problem(`${what} ${JSON.stringify(id)}`, { fix: "take an id that bellwether incidents shows" });
-}
-
-export function facts({
-  openedMs,
-  resolvedMs,
-  acknowledgedMs,
-  lastNoticeMs,
-  ...rest
-}: Incident): Record<string, unknown> {
-  const time = (ms: number | null) => (ms === null ? null : formatTimeUtc(ms));
-  const times = { opened: time(openedMs), resolved: time(resolvedMs), acknowledged: time(acknowledgedMs) };
-  return { ...rest, ...times, lastNotice: time(lastNoticeMs) };
 }

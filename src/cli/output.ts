@@ -1,4 +1,5 @@
 /** How commands print: plain lines and aligned tables for people, one JSON document for programs. */
+import { formatTimeUtc, secondMs } from "../core/time.ts";
 
 export function print(...lines: readonly string[]): void {
   for (const line of lines) process.stdout.write(`${line}\n`);
@@ -22,6 +23,16 @@ export function table(header: readonly string[], rows: readonly (readonly (strin
       .join("  ")
       .trimEnd(),
   );
+}
+
+/** `1 slot`, `2 slots`. */
+export function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
+}
+
+/** A moment for people: UTC to the second. */
+export function timeText(timeMs: number): string {
+  return formatTimeUtc(Math.floor(timeMs / secondMs) * secondMs);
 }
 
 /** A number as people write it: four significant digits at most, no trailing zeros. */

@@ -32,3 +32,15 @@ export class ProgressBar {
     print(`${this.#title}: ${what} in ${took}`);
   }
 }
+
+/** How far a command is, on standard error while that is a terminal; standard output is for its answer alone. */
+export class ShareLine {
+  /** @param share done so far, 0 to 1 */
+  show(share: number): void {
+    if (process.stderr.isTTY) process.stderr.write(`\r${Math.floor(share * 100)} %`);
+  }
+
+  end(): void {
+    if (process.stderr.isTTY) process.stderr.write("\r\u001b[K");
+  }
+}

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { kinds } from "../app.ts";
-import { Problem, Problems } from "../core/problem.ts";
 import { jsonSchema, schemaKinds } from "../define/schema.ts";
+import { usage } from "./context.ts";
 import { printJson } from "./output.ts";
 
 export function schemaCommand(program: Command): void {
@@ -11,7 +11,7 @@ export function schemaCommand(program: Command): void {
     .argument("<kind>", schemaKinds.join(" | "))
     .action((kind: string) => {
       if (!schemaKinds.includes(kind)) {
-        throw new Problems([new Problem(`unknown kind ${kind}`, { fix: `one of ${schemaKinds.join(", ")}` })]);
+        throw usage(`there is no kind ${JSON.stringify(kind)}`, { fix: `one of ${schemaKinds.join(", ")}` });
       }
       printJson(jsonSchema(kind, kinds));
     });

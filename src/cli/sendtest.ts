@@ -3,11 +3,11 @@ import type { Command } from "commander";
 import type { Desk } from "../app.ts";
 import { maskAddresses } from "../core/mask.ts";
 import type { NoticeKind, OutboxItem } from "../core/model.ts";
-import { formatProblem, Problem, Problems, toProblem } from "../core/problem.ts";
+import { formatProblem, Problem, toProblem } from "../core/problem.ts";
 import { deadline, secondMs } from "../core/time.ts";
-import { type CommonOptions, commonOptions, openDesk } from "./context.ts";
+import { type CommonOptions, commonOptions, openDesk, usage } from "./context.ts";
 import { Exit, exitCodes } from "./exit.ts";
-import { print, printJson } from "./output.ts";
+import { print, printJson, table } from "./output.ts";
 
 type Options = CommonOptions & { readonly to?: string };
 type Target = Pick<OutboxItem, "notifier" | "recipient" | "recipientName">;
@@ -33,7 +33,8 @@ async function sendTest(name: string, options: Options): Promise<void> {
     for (const target of targets(desk, name, options.to, [...notifiers.keys()])) {
       const shown = { notifier: target.notifier, to: `${target.recipientName} ${maskAddresses(target.recipient)}` };
       try {
-        const message = await composer.compose(testItem(target, desk.clock.nowMs()));
+        const recipient = /^(env|file):/.test(target.recipient) ? desk.secret(target.recipient) : target.recipient;
+        const message = await composer.compose(testItem({ ...target, recipient }, desk.clock.nowMs()));
         if ("cancel" in message) throw new Problem(message.cancel);
         const receipt = await notifiers.get(target.notifier)?.send(message, deadline(sendTimeoutMs));
         results.push({ ...shown, sent: true, detail: receipt?.detail ?? "" });
@@ -45,35 +46,33 @@ async function sendTest(name: string, options: Options): Promise<void> {
     for (const notifier of notifiers.values()) await notifier[Symbol.asyncDispose]();
   }
   if (options.json) printJson(results);
-  else
-    for (const { sent, notifier, to, detail } of results)
-      print(`${sent ? "sent" : "NOT SENT"}  ${notifier}  ${to}  ${detail}`);
+  else {
+    const rows = results.map(({ sent, notifier, to, detail }) => [sent ? "sent" : "NOT SENT", notifier, to, detail]);
+    print(...table(["", "by", "to", "what was answered"], rows));
+  }
   if (results.some(({ sent }) => !sent)) throw new Exit(exitCodes.failed);
 }
 
+/** Each address once, however many steps name it. */
 function targets(desk: Desk, name: string, to: string | undefined, notifiers: readonly string[]): Target[] {
   const { groups, people } = desk.definitions;
   const group = groups.get(name);
   if (group !== undefined) {
-    return group.steps.flatMap(({ notifier, to: address }): Target[] => {
-      if (address !== null) {
-        const recipient = /^(env|file):/.test(address) ? desk.secret(address) : address;
-        return [{ notifier, recipient, recipientName: group.title }];
-      }
+    const found = group.steps.flatMap(({ notifier, to: address }): Target[] => {
+      if (address !== null) return [{ notifier, recipient: address, recipientName: group.title }];
       return group.members.flatMap((id) => {
         const person = people.get(id);
         return person?.email ? [{ notifier, recipient: person.email, recipientName: person.name }] : [];
       });
     });
+    if (found.length === 0) throw new Problem("nobody in it has an address", { where: group.place });
+    return [...new Map(found.map((target) => [`${target.notifier} ${target.recipient}`, target])).values()];
   }
   if (!notifiers.includes(name)) {
     const known = [...groups.keys(), ...notifiers].join(", ");
-    throw new Problems([
-      new Problem(`there is no group or notifier ${JSON.stringify(name)}`, { fix: `one of ${known}` }),
-    ]);
+    throw usage(`there is no group or notifier ${JSON.stringify(name)}`, { fix: `one of ${known}` });
   }
-  if (to === undefined)
-    throw new Problems([new Problem(`${name} needs an address`, { where: "--to", fix: "add --to ADDRESS" })]);
+  if (to === undefined) throw usage(`${name} needs an address`, { where: "--to", fix: "add --to ADDRESS" });
   return [{ notifier: name, recipient: to, recipientName: "test" }];
 }
 

@@ -1,9 +1,9 @@
 import type { Command } from "commander";
 import type { Desk } from "../app.ts";
 import { formatSeries, matchesAll, parseSelector, type Selector } from "../core/labels.ts";
-import type { Series } from "../core/ports.ts";
-import { formatTimeUtc, hourMs, parseTimeMs } from "../core/time.ts";
-import { type CommonOptions, commonOptions, openDesk } from "./context.ts";
+import { type FieldValue, levelNumbers, type SeriesId, type TimeWindow } from "../core/model.ts";
+import { formatTimeUtc, hourMs } from "../core/time.ts";
+import { type CommonOptions, checkOrder, commonOptions, openDesk, timeOf, typed, usage } from "./context.ts";
 import { numberText, print, printJson, table } from "./output.ts";
 
 type Options = CommonOptions & {
@@ -13,6 +13,12 @@ type Options = CommonOptions & {
   readonly csv?: boolean;
 };
 
+/** What one series was at one time: one value, or everything that judging said. */
+type Line = { readonly timeMs: number; readonly series: string; readonly cells: Readonly<Record<string, FieldValue>> };
+
+const verdictFields = ["level", "observed", "expected", "lower", "upper", "forecast", "evidence", "reason"];
+const levels = new Map<FieldValue, string>(Object.entries(levelNumbers).map(([level, number]) => [number, level]));
+
 export function seriesCommand(program: Command): void {
   const command = program
     .command("series")
@@ -21,38 +27,45 @@ export function seriesCommand(program: Command): void {
     .option("--from <time>", "ISO 8601 with a zone, or now-2h; default: an hour before --to")
     .option("--to <time>", "default: now")
     .option("--verdicts", "what judging said instead of the points")
-    .option("--csv", "timestamp,series,value instead of a table")
+    .option("--csv", "comma-separated, times in unix seconds, instead of a table")
     .action(series);
   commonOptions(command);
 }
 
 async function series(selector: string | undefined, options: Options): Promise<void> {
+  const only = (["from", "to", "verdicts", "csv"] as const).find((name) => options[name] !== undefined);
+  if (selector === undefined && only !== undefined) {
+    throw usage(`--${only} needs a selector`, { fix: "name a measurement; bellwether series lists what there is" });
+  }
   await using desk = await openDesk(options);
   if (selector === undefined) return list(desk, options);
   const nowMs = desk.clock.nowMs();
-  const toMs = parseTimeMs(options.to ?? "now", nowMs);
-  const fromMs = options.from === undefined ? toMs - hourMs : parseTimeMs(options.from, nowMs);
-  const found = await readSelected(desk, parseSelector(selector), { fromMs, toMs }, options.verdicts ?? false);
-  const rows = found.flatMap((one) =>
-    one.timesMs.map((timeMs, index) => {
-      return { timeMs, series: formatSeries(one), value: one.values[index] as Series["values"][number] };
-    }),
-  );
-  rows.sort((a, b) => a.timeMs - b.timeMs || (a.series < b.series ? -1 : a.series > b.series ? 1 : 0));
+  const toMs = timeOf("--to", options.to ?? "now", nowMs);
+  const fromMs = options.from === undefined ? toMs - hourMs : timeOf("--from", options.from, nowMs);
+  checkOrder(fromMs, toMs);
+  const wanted = typed("selector", () => parseSelector(selector));
+  const window = { fromMs, toMs };
+  const lines = await (options.verdicts ? readVerdicts(desk, wanted, window) : readPoints(desk, wanted, window));
+  lines.sort((a, b) => a.timeMs - b.timeMs || (a.series < b.series ? -1 : a.series > b.series ? 1 : 0));
+  const columns = options.verdicts ? verdictFields : ["value"];
   if (options.json) {
-    printJson(rows.map(({ timeMs, series, value }) => ({ time: formatTimeUtc(timeMs), series, value })));
+    const facts = (cells: Line["cells"]) => columns.map((column) => [column, cells[column] ?? null]);
+    const shape = ({ timeMs, series, cells }: Line) => {
+      return { time: formatTimeUtc(timeMs), series, ...Object.fromEntries(facts(cells)) };
+    };
+    printJson(lines.map(shape));
   } else if (options.csv) {
-    print(
-      "timestamp,series,value",
-      ...rows.map((row) => `${row.timeMs / 1000},${quoted(row.series)},${quoted(row.value)}`),
+    const rows = lines.map(({ timeMs, series, cells }) =>
+      [timeMs / 1000, quoted(series), ...columns.map((column) => quoted(cells[column]))].join(","),
     );
-  } else if (rows.length === 0) {
-    print(`nothing from ${formatTimeUtc(fromMs)} to ${formatTimeUtc(toMs)}`);
+    print(["timestamp", "series", ...columns].join(","), ...rows);
+  } else if (lines.length === 0) {
+    print(`nothing of ${selector} from ${formatTimeUtc(fromMs)} to ${formatTimeUtc(toMs)}`);
   } else {
-    const shown = rows.map(({ timeMs, series, value }) => {
-      return [formatTimeUtc(timeMs), series, typeof value === "number" ? numberText(value) : String(value)];
+    const rows = lines.map(({ timeMs, series, cells }) => {
+      return [formatTimeUtc(timeMs), series, ...columns.map((column) => shown(cells[column], column === "value"))];
     });
-    print(...table(["time", "series", "value"], shown));
+    print(...table(["time", "series", ...columns], rows));
   }
 }
 
@@ -61,33 +74,59 @@ async function list(desk: Desk, options: Options): Promise<void> {
   const rows = known
     .map((one) => ({ series: formatSeries(one), last: formatTimeUtc(one.lastMs) }))
     .sort((a, b) => (a.series < b.series ? -1 : 1));
-  if (options.json) printJson(rows);
-  else if (rows.length === 0) print("no series yet");
-  else
-    print(
-      ...table(
-        ["series", "last point"],
-        rows.map(({ series, last }) => [series, last]),
-      ),
-    );
+  if (options.json) return printJson(rows);
+  if (rows.length === 0) return print("no series yet");
+  const cells = rows.map(({ series, last }) => [series, last]);
+  print(...table(["series", "last point"], cells));
 }
 
-/** Verdict points carry the field as a tag; that is where a selector's field then applies. */
-async function readSelected(
-  desk: Desk,
-  { measurement, tags, field }: Selector,
-  window: { fromMs: number; toMs: number },
-  verdicts: boolean,
-): Promise<readonly Series[]> {
-  const name = verdicts ? `${measurement}_verdict` : measurement;
-  const known = (await desk.store.list({ measurement: name })).filter((one) => matchesAll(tags, one.tags));
-  const wanted = verdicts ? known : known.filter((one) => field === null || one.field === field);
-  const fields = [...new Set(wanted.map((one) => one.field))].sort();
-  if (fields.length === 0) return [];
-  const found = await desk.store.read({ measurement: name, fields, tags, windows: [window] });
-  return verdicts && field !== null ? found.filter((one) => one.tags.field === field) : found;
+async function readPoints(desk: Desk, { measurement, tags, field }: Selector, window: TimeWindow): Promise<Line[]> {
+  const known = (await desk.store.list({ measurement })).filter((one) => matchesAll(tags, one.tags));
+  const fields = [...new Set(known.map((one) => one.field))].filter((name) => field === null || name === field);
+  const found = fields.length === 0 ? [] : await desk.store.read({ measurement, fields, tags, windows: [window] });
+  return found.flatMap((one) =>
+    one.timesMs.map((timeMs, index) => {
+      return { timeMs, series: formatSeries(one), cells: { value: one.values[index] as FieldValue } };
+    }),
+  );
 }
 
-function quoted(value: unknown): string {
+/** A verdict is a point of its own, which carries the field that it judges as a tag: one line each. */
+async function readVerdicts(desk: Desk, { measurement, tags, field }: Selector, window: TimeWindow): Promise<Line[]> {
+  const found = await desk.store.read({
+    measurement: `${measurement}_verdict`,
+    fields: verdictFields,
+    tags,
+    windows: [window],
+  });
+  const lines = new Map<string, { timeMs: number; series: string; cells: Record<string, FieldValue> }>();
+  for (const part of found) {
+    const series = judgedSeries(measurement, part);
+    if (field !== null && series.field !== field) continue;
+    const name = formatSeries(series);
+    for (const [index, timeMs] of part.timesMs.entries()) {
+      const key = `${timeMs} ${name}`;
+      const line = lines.get(key) ?? { timeMs, series: name, cells: {} };
+      const value = part.values[index] as FieldValue;
+      line.cells[part.field] = part.field === "level" ? (levels.get(value) ?? value) : value;
+      lines.set(key, line);
+    }
+  }
+  return [...lines.values()];
+}
+
+function judgedSeries(measurement: string, { tags }: SeriesId): SeriesId {
+  const { field = "", ...own } = tags;
+  return { measurement, tags: own, field };
+}
+
+/** Values as they are stored, what was calculated in a few digits. */
+function shown(value: FieldValue | undefined, exact: boolean): string | number | null {
+  if (typeof value === "number") return exact ? value : Number(numberText(value));
+  return value === undefined ? null : String(value);
+}
+
+function quoted(value: FieldValue | undefined): string {
+  if (value === undefined) return "";
   return typeof value === "number" ? String(value) : `"${String(value).replaceAll('"', '""')}"`;
 }

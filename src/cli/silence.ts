@@ -1,10 +1,10 @@
 import { userInfo } from "node:os";
 import type { Command } from "commander";
-import type { Silence } from "../core/model.ts";
-import { Problem, Problems } from "../core/problem.ts";
-import { formatTimeUtc, parseDurationMs } from "../core/time.ts";
-import { type CommonOptions, commonOptions, openDesk } from "./context.ts";
-import { print, printJson, table } from "./output.ts";
+import { Problem } from "../core/problem.ts";
+import { parseDurationMs } from "../core/time.ts";
+import { silenceView } from "../show/console/views.ts";
+import { type CommonOptions, commonOptions, openDesk, usage } from "./context.ts";
+import { print, printJson, table, timeText } from "./output.ts";
 
 type AddOptions = CommonOptions & { readonly for: string; readonly reason: string; readonly by: string };
 
@@ -31,28 +31,26 @@ export function silenceCommand(program: Command): void {
 async function addSilence(matchers: readonly string[], options: AddOptions): Promise<void> {
   const forMs = parseDurationMs(options.for);
   if (forMs === undefined) {
-    throw new Problems([
-      new Problem(`not a duration (got ${JSON.stringify(options.for)})`, { where: "--for", fix: "write 2h" }),
-    ]);
+    throw usage(`not a duration (got ${JSON.stringify(options.for)})`, { where: "--for", fix: "write 2h" });
   }
   await using desk = await openDesk(options);
   const startsMs = desk.clock.nowMs();
   const { reason, by: author } = options;
   const silence = await desk.alerting.addSilence({ matchers, reason, author, startsMs, endsMs: startsMs + forMs });
-  if (options.json) printJson(facts(silence));
-  else print(`silenced until ${formatTimeUtc(silence.endsMs)}, id ${silence.id}`);
+  if (options.json) printJson(silenceView(silence, startsMs));
+  else print(`silenced until ${timeText(silence.endsMs)}, id ${silence.id}`);
 }
 
 async function listSilences(options: CommonOptions): Promise<void> {
   await using desk = await openDesk(options);
   const silences = await desk.state.silences.list({ limit: 100 });
-  if (options.json) return printJson(silences.map(facts));
-  if (silences.length === 0) return print("no silences");
   const nowMs = desk.clock.nowMs();
+  if (options.json) return printJson(silences.map((one) => silenceView(one, nowMs)));
+  if (silences.length === 0) return print("no silences");
   const rows = silences.map((one) => [
     one.id.slice(0, 8),
     one.endsMs <= nowMs ? "ended" : one.startsMs > nowMs ? "to come" : "holds",
-    formatTimeUtc(one.endsMs),
+    timeText(one.endsMs),
     one.author,
     one.matchers.join(", "),
     one.reason,
@@ -69,12 +67,8 @@ async function endSilence(id: string, options: CommonOptions & { by: string }): 
     throw new Problem(`${what} ${JSON.stringify(id)}`, { fix: "take an id that bellwether silence list shows" });
   }
   if (!(await desk.alerting.endSilence(only.id, options.by))) {
-    throw new Problem(`it ended at ${formatTimeUtc(only.endsMs)}`, { where: `silence ${only.id}` });
+    throw new Problem(`it ended at ${timeText(only.endsMs)}`, { where: `silence ${only.id}` });
   }
   if (options.json) printJson({ id: only.id, ended: true });
   else print(`ended: ${only.matchers.join(", ")}`);
-}
-
-function facts({ createdMs, startsMs, endsMs, ...rest }: Silence): Record<string, unknown> {
-  return { ...rest, created: formatTimeUtc(createdMs), starts: formatTimeUtc(startsMs), ends: formatTimeUtc(endsMs) };
 }

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import type { SlotRecord, SlotState } from "../core/model.ts";
+import type { SlotState } from "../core/model.ts";
 import { formatDuration, formatTimeUtc } from "../core/time.ts";
+import { slotView } from "../show/console/views.ts";
 import { type CommonOptions, commonOptions, openDesk } from "./context.ts";
 import { print, printJson, table } from "./output.ts";
 
@@ -25,7 +26,7 @@ async function slots(options: Options): Promise<void> {
   const records = await desk.state.slots.list({ sampler, state, limit });
   const counts = await desk.state.slots.counts();
   if (options.json) {
-    printJson({ counts, slots: records.map(facts) });
+    printJson({ counts, slots: records.map(slotView) });
     return;
   }
   print(
@@ -45,13 +46,6 @@ async function slots(options: Options): Promise<void> {
     record.error ?? "",
   ]);
   print(...table(["slot", "sampler", "state", "runs", "points", "data", "late by", "error"], rows));
-}
-
-function facts(record: SlotRecord): Record<string, unknown> {
-  const { startMs, dueMs, startedMs, finishedMs, leaseUntilMs, ...rest } = record;
-  const time = (ms: number | null) => (ms === null ? null : formatTimeUtc(ms));
-  const times = { start: time(startMs), due: time(dueMs), started: time(startedMs), finished: time(finishedMs) };
-  return { ...times, ...rest, leaseUntil: time(leaseUntilMs) };
 }
 
 /** A whole number from 1 to 10,000, for options. */

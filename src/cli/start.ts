@@ -1,9 +1,8 @@
 import type { Command } from "commander";
 import { App } from "../app.ts";
-import { Problem, Problems } from "../core/problem.ts";
 import { systemClock } from "../core/time.ts";
 import { describeSettings } from "../settings.ts";
-import { type CommonOptions, commonOptions, openLog, settingsOf } from "./context.ts";
+import { type CommonOptions, commonOptions, openLog, settingsOf, usage } from "./context.ts";
 import { print } from "./output.ts";
 
 type Options = CommonOptions & { readonly role: readonly string[]; readonly port?: string };
@@ -23,10 +22,11 @@ async function start(options: Options): Promise<void> {
   checkRoles(options.role);
   const { settings, env } = settingsOf(options, { BELLWETHER_PORT: options.port });
   const log = openLog(settings.logLevel);
+  const stop = stopSignal();
   await using app = await App.open({ settings, env, clock: systemClock, log });
   app.run();
   print(`Bellwether runs. Console: ${app.url}  Data: ${settings.dataDir}  Stop: Ctrl-C`);
-  const signal = await stopSignal();
+  const signal = await stop;
   log.info({ signal }, "stopping");
 }
 
@@ -41,16 +41,12 @@ function checkRoles(roles: readonly string[]): void {
   const known = ["all", "scheduler", "worker", "console", "payments"];
   const unknown = roles.filter((role) => !known.includes(role));
   if (unknown.length > 0) {
-    throw new Problems([
-      new Problem(`unknown role ${unknown.join(", ")}`, { where: "--role", fix: `one of ${known.join(", ")}` }),
-    ]);
+    throw usage(`there is no role ${unknown.join(", ")}`, { where: "--role", fix: `one of ${known.join(", ")}` });
   }
   const alone = roles.filter((role) => role !== "all");
   if (alone.length === 0) return;
-  throw new Problems([
-    new Problem(`the role ${alone.join(", ")} alone needs a queue that several processes share`, {
-      where: "--role",
-      fix: "leave --role out and let one process do all, or set REDIS_URL in a build that has roles over Redis",
-    }),
-  ]);
+  throw usage(`the role ${alone.join(", ")} alone needs a queue that several processes share`, {
+    where: "--role",
+    fix: "leave --role out and let one process do all, or set REDIS_URL in a build that has roles over Redis",
+  });
 }

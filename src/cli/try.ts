@@ -4,20 +4,23 @@ import type { Sampler } from "../core/definitions.ts";
 import { formatSeries } from "../core/labels.ts";
 import type { Point, Row, Slot, Verdict } from "../core/model.ts";
 import { formatProblem, Problem } from "../core/problem.ts";
-import { formatTimeUtc, parseTimeMs } from "../core/time.ts";
+import { formatTimeUtc } from "../core/time.ts";
 import { formatLocal } from "../core/zone.ts";
 import { knownSeries } from "../pipeline.ts";
 import { toPoints } from "../sample/points.ts";
 import { latestSlot, slotHolding } from "../schedule/cron.ts";
-import { type CommonOptions, commonOptions, findSampler, openDesk } from "./context.ts";
+import { definitionProblemView } from "../show/console/views.ts";
+import { type CommonOptions, commonOptions, findSampler, openDesk, timeOf } from "./context.ts";
 import { Exit, exitCodes } from "./exit.ts";
-import { numberText, print, printJson, table } from "./output.ts";
+import { counted, numberText, print, printJson, table } from "./output.ts";
 
 type Options = CommonOptions & { readonly at: string };
 
 type Trial = {
   readonly sampler: Sampler;
   readonly slot: Slot;
+  /** False: no slot that is over holds the time asked for, and this is the latest before it. */
+  readonly asked: boolean;
   readonly rows: readonly Row[];
   readonly elapsedMs: number;
   readonly points: readonly Point[];
@@ -45,16 +48,16 @@ export function tryCommand(program: Command): void {
 async function trySampler(name: string, options: Options): Promise<void> {
   await using desk = await openDesk(options);
   const sampler = findSampler(desk, name);
-  const trial = await run(desk, sampler, parseTimeMs(options.at, desk.clock.nowMs()));
+  const trial = await run(desk, sampler, timeOf("--at", options.at, desk.clock.nowMs()));
   if (options.json) showJson(trial);
   else show(trial);
   if (trial.failed) throw new Exit(exitCodes.failed);
 }
 
 async function run(desk: Desk, sampler: Sampler, atMs: number): Promise<Trial> {
-  const slot = pastSlot(sampler, atMs, desk.clock.nowMs());
+  const { slot, asked } = pastSlot(sampler, atMs, desk.clock.nowMs());
   const window = { fromMs: slot.startMs, toMs: slot.startMs + slot.stepMs };
-  const { rows, elapsedMs } = await desk.runner.run(sampler, window, new AbortController().signal);
+  const { rows, elapsedMs } = await desk.runner.run(sampler, window, new AbortController().signal).catch(sourceFailed);
   const { points, problems, failed } = toPoints(
     sampler,
     slot.startMs,
@@ -62,49 +65,68 @@ async function run(desk: Desk, sampler: Sampler, atMs: number): Promise<Trial> {
     await knownSeries(desk.store, sampler, slot.startMs),
   );
   const verdicts = await desk.judge.judgeSlot(sampler, slot.startMs, points);
-  return { sampler, slot, rows, elapsedMs, points, problems, failed, verdicts };
+  return { sampler, slot, asked, rows, elapsedMs, points, problems, failed, verdicts };
+}
+
+/** Exit code 1, also where the source may answer later: whoever tries wants to know now. */
+function sourceFailed(thrown: unknown): never {
+  if (!(thrown instanceof Problem)) throw thrown;
+  process.stderr.write(`${formatProblem(thrown)}\n`);
+  throw new Exit(exitCodes.failed);
 }
 
 /** The slot that holds `atMs` if it is over, else the latest that was over by then. */
-function pastSlot(sampler: Sampler, atMs: number, nowMs: number): Slot {
+function pastSlot(sampler: Sampler, atMs: number, nowMs: number): Pick<Trial, "slot" | "asked"> {
   const holding = slotHolding(sampler, atMs);
-  const over = holding !== null && holding.startMs + holding.stepMs <= nowMs;
-  const slot = over ? holding : latestSlot(sampler, Math.min(atMs, nowMs));
-  if (slot !== null) return slot;
+  if (holding !== null && holding.startMs + holding.stepMs <= nowMs) return { slot: holding, asked: true };
+  const slot = latestSlot(sampler, Math.min(atMs, nowMs));
+  if (slot !== null) return { slot, asked: false };
   throw new Problem(`no slot of ${sampler.name} was over by ${formatTimeUtc(atMs)}`, {
     where: sampler.place,
     fix: "name a time in its active hours with --at",
   });
 }
 
-function show({ sampler, slot, rows, elapsedMs, points, problems, failed, verdicts }: Trial): void {
+function show({ sampler, slot, asked, rows, elapsedMs, points, problems, failed, verdicts }: Trial): void {
   const zone = sampler.zone;
-  print(`slot ${formatLocal(slot.startMs, zone)} to ${formatLocal(slot.startMs + slot.stepMs, zone)} (${zone})`);
-  print(`${rows.length} rows in ${numberText(elapsedMs)} ms`);
+  const which = asked ? "slot" : "no slot that is over holds that time; the latest before it:";
+  print(`${which} ${formatLocal(slot.startMs, zone)} to ${formatLocal(slot.startMs + slot.stepMs, zone)} (${zone})`);
+  print(`${counted(rows.length, "row")} in ${Math.round(elapsedMs)} ms, start of the reading process included`);
   const [first] = rows;
   if (first !== undefined) {
     const columns = Object.keys(first);
     const shown = rows.slice(0, rowsShownMax).map((row) => columns.map((column) => cell(row[column])));
     print(...table(columns, shown).map((line) => `  ${line}`));
-    if (rows.length > rowsShownMax) print(`  and ${rows.length - rowsShownMax} more`);
+    if (rows.length > rowsShownMax) print(`  and ${counted(rows.length - rowsShownMax, "row")} more`);
   }
   for (const problem of problems) print(formatProblem(problem));
-  print(`${points.length} points${failed ? "; the slot would have failed" : ""}`);
-  for (const { measurement, tags, fields } of points.slice(0, rowsShownMax)) {
-    for (const [field, value] of Object.entries(fields))
-      print(`  ${formatSeries({ measurement, tags, field })} = ${value}`);
-  }
-  if (verdicts.length > 0) print("verdicts (nothing was stored, nobody was told)");
-  for (const verdict of verdicts) print(`  ${verdict.level}  ${formatSeries(verdict.series)}: ${verdict.reason}`);
+  print(`${counted(points.length, "point")}${failed ? "; the slot would have failed" : ""}`);
+  const values = points.flatMap(({ measurement, tags, fields }) =>
+    Object.entries(fields).map(([field, value]) => `  ${formatSeries({ measurement, tags, field })} = ${value}`),
+  );
+  printSome(values);
+  print(`${counted(verdicts.length, "verdict")}; nothing was stored, nobody was told`);
+  const worstFirst = verdicts.toSorted((a, b) => rank(b) - rank(a));
+  printSome(worstFirst.map(({ level, series, reason }) => `  ${level}  ${formatSeries(series)}: ${reason}`));
 }
 
-function showJson({ slot, rows, elapsedMs, points, problems, failed, verdicts }: Trial): void {
+function rank({ level }: Verdict): number {
+  return ["unknown", "normal", "warning", "critical"].indexOf(level);
+}
+
+function printSome(lines: readonly string[]): void {
+  print(...lines.slice(0, rowsShownMax));
+  if (lines.length > rowsShownMax) print(`  and ${lines.length - rowsShownMax} more`);
+}
+
+function showJson({ sampler, slot, asked, rows, elapsedMs, points, problems, failed, verdicts }: Trial): void {
   printJson({
-    slot: { start: formatTimeUtc(slot.startMs), end: formatTimeUtc(slot.startMs + slot.stepMs) },
-    elapsedMs,
+    sampler: sampler.name,
+    slot: { start: formatTimeUtc(slot.startMs), end: formatTimeUtc(slot.startMs + slot.stepMs), asked },
+    elapsedMs: Math.round(elapsedMs),
     rows,
-    points,
-    problems: problems.map(formatProblem),
+    points: points.map(({ timeMs, ...point }) => ({ time: formatTimeUtc(timeMs), ...point })),
+    problems: problems.map(definitionProblemView),
     failed,
     verdicts: verdicts.map(({ series, level, observed, expected, reason }) => {
       return { series: formatSeries(series), level, observed, expected, reason };

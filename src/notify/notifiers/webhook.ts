@@ -66,6 +66,11 @@ class WebhookNotifier implements Notifier {
     this.#deps = deps;
   }
 
+  /** Each recipient has an address of its own, so that all there is to check is whether it signs. */
+  async check(): Promise<string> {
+    return this.#options.secrets === undefined ? "sends unsigned, no WEBHOOK_SECRET" : "signs what it sends";
+  }
+
   async send(message: Message, signal: AbortSignal): Promise<{ id: string; detail: string }> {
     const url = targetOf(message.to, this.#options.allowed);
     const timeS = Math.floor(this.#deps.clock.nowMs() / 1000);
