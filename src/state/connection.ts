@@ -1,5 +1,6 @@
 /** A connection to the SQL database: how statements and transactions run, and which errors mean what. */
 import { statSync } from "node:fs";
+import type Sqlite from "better-sqlite3";
 import knex, { type Knex } from "knex";
 import type { Log, Measure } from "../core/ports.ts";
 
@@ -7,6 +8,8 @@ import type { Log, Measure } from "../core/ports.ts";
 const busyTimeoutMs = 50;
 /** How often a statement that found the database locked is tried again: about 10 s in all. */
 const triesMax = 200;
+/** Prepared statements that are kept; more than there are of those that run again and again. */
+const statementsMax = 200;
 
 /** One database. Statements that lose against another process are run again, here and nowhere else. */
 export class Database {
@@ -109,8 +112,9 @@ export function connect(file: string, log: Log): Knex {
       // SQLite has one writer; a second connection of our own would only wait for the first.
       min: 1,
       max: 1,
-      afterCreate: (connection: { pragma(text: string): unknown }, done: (thrown: unknown) => void) => {
+      afterCreate: (connection: Sqlite.Database, done: (thrown: unknown) => void) => {
         try {
+          keepStatements(connection);
           connection.pragma(`busy_timeout = ${busyTimeoutMs}`);
           connection.pragma("journal_mode = WAL");
           connection.pragma("synchronous = NORMAL");
@@ -121,4 +125,18 @@ export function connect(file: string, log: Log): Knex {
       },
     },
   });
+}
+
+/** knex prepares a statement anew each time it runs, which takes nearly as long as running it. */
+function keepStatements(connection: Sqlite.Database): void {
+  const prepare = connection.prepare.bind(connection);
+  /** Least recently used first. */
+  const kept = new Map<string, Sqlite.Statement>();
+  connection.prepare = ((text: string) => {
+    const statement = kept.get(text) ?? prepare(text);
+    kept.delete(text);
+    kept.set(text, statement);
+    if (kept.size > statementsMax) kept.delete(kept.keys().next().value as string);
+    return statement;
+  }) as typeof connection.prepare;
 }

@@ -106,13 +106,9 @@ export class SlotLedger {
    * @returns null if it may not run now (done, not yet due, or leased), or another slot of its sampler is running
    */
   async lease(slot: SlotKey, owner: string, nowMs: number, untilMs: number): Promise<SlotRecord | null> {
-    try {
-      const won = await this.#database.run(async (query) => {
-        await query("slots")
-          .where("running_key", slot.sampler)
-          .where("lease_until_ms", "<=", nowMs)
-          .update({ running_key: null });
-        return leasable(query, nowMs)
+    const take = (): Promise<number> =>
+      this.#database.run((query) =>
+        leasable(query, nowMs)
           .where(key(slot))
           .update({
             state: "leased",
@@ -121,13 +117,27 @@ export class SlotLedger {
             started_ms: nowMs,
             running_key: slot.sampler,
             attempts: query.raw("attempts + 1"),
-          });
+          }),
+      );
+    try {
+      const won = await take().catch(async (thrown: unknown) => {
+        if (!isDuplicate(thrown)) throw thrown;
+        // Whoever runs another slot of the sampler may be dead.
+        await this.#endExpired(slot.sampler, nowMs);
+        return take();
       });
       return won === 0 ? null : this.get(slot.sampler, slot.startMs);
     } catch (thrown) {
       if (isDuplicate(thrown)) return null;
       throw thrown;
     }
+  }
+
+  /** A slot whose lease has run out no longer counts as running. */
+  async #endExpired(sampler: string, nowMs: number): Promise<void> {
+    await this.#database.run((query) =>
+      query("slots").where("running_key", sampler).where("lease_until_ms", "<=", nowMs).update({ running_key: null }),
+    );
   }
 
   /** False if the lease was lost: another worker has the slot, or another slot of its sampler is running. */

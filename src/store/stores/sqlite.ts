@@ -59,6 +59,7 @@ const turnMs = 10;
 /** Everything in it is synchronous, in pieces of some ten milliseconds; a slot is written in one piece. */
 class SqliteStore implements TimeSeriesStore, Measured {
   readonly #path: string;
+  readonly #readOnly: boolean;
   readonly #valuesMax: number;
   readonly #file: SeriesFile<unknown>;
   readonly #database: Sqlite.Database;
@@ -72,8 +73,8 @@ class SqliteStore implements TimeSeriesStore, Measured {
   constructor(options: SqliteStoreOptions, deps: StoreDeps) {
     this.#path = options.file;
     this.#valuesMax = options.valuesMax ?? 2_000_000;
-    const readOnly = options.readOnly ?? false;
-    const file = openSeriesFile({ file: options.file, readOnly, ...deps }, (database) => {
+    this.#readOnly = options.readOnly ?? false;
+    const file = openSeriesFile({ file: options.file, readOnly: this.#readOnly, ...deps }, (database) => {
       const statements = prepareStatements(database);
       return { statements, catalogue: loadCatalogue(statements) };
     });
@@ -207,8 +208,9 @@ class SqliteStore implements TimeSeriesStore, Measured {
     return this.#guard("read", () => loadCatalogue(this.#statements));
   }
 
-  /** Only of use to a store that looks on: the pragma changes when another process has written. */
+  /** For a store that looks on: the pragma changes when another process has written. */
   #refresh(): void {
+    if (!this.#readOnly) return;
     const version = this.#guard("read", () => this.#database.pragma("data_version", { simple: true }));
     if (this.#dataVersion !== undefined && this.#dataVersion !== version) this.#catalogue = this.#load();
     this.#dataVersion = version;
