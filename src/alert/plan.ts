@@ -43,6 +43,8 @@ export function planSlot(input: PlanInput & { readonly conclusions: readonly Con
     if (lifecycle === null) continue;
     const { sampler, series } = conclusion.verdict;
     const standing = bySeries.get(seriesKey(conclusion.rule, sampler, formatSeries(series))) ?? [];
+    // So it is for nearly all, nearly always.
+    if (standing.length === 0 && conclusion.state !== "bad") continue;
     const own = alertFingerprint(conclusion);
     const marks: [Alert | null, Mark][] = standing.map((alert) => [alert, markFor(alert, conclusion, own)]);
     if (conclusion.state === "bad" && !standing.some((alert) => alert.fingerprint === own)) marks.push([null, "bad"]);
