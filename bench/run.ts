@@ -4,7 +4,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { globSync } from "node:fs";
-import { availableParallelism, cpus, totalmem } from "node:os";
+import { availableParallelism, cpus, loadavg, totalmem } from "node:os";
 import { join } from "node:path";
 import { stopwatch } from "../src/core/time.ts";
 
@@ -21,9 +21,11 @@ const gibibytes = (totalmem() / 2 ** 30).toFixed(0);
 const model = cpus()[0]?.model ?? "an unknown processor";
 console.log(`Node ${process.versions.node}, ${availableParallelism()} cores (${model}), ${gibibytes} GiB of memory`);
 const failed = files.filter((file) => {
+  const [load = 0] = loadavg();
+  console.log(`\nbench/${file}${load > 0.5 ? `, beside other work (load average ${load.toFixed(1)})` : ""}`);
   const elapsedMs = stopwatch();
   const { status } = spawnSync(process.execPath, [join(import.meta.dirname, file), ...args], { stdio: "inherit" });
-  console.log(`(bench/${file}: ${(elapsedMs() / 1_000).toFixed(0)} s)`);
+  console.log(`\n(${(elapsedMs() / 1_000).toFixed(0)} s)`);
   return status !== 0;
 });
 if (failed.length > 0) {

@@ -27,7 +27,14 @@ const goalMs = 1_000;
 const slots = { normal: 31, outage: 6 };
 
 type Step = "source" | "history" | "judge" | "store" | "alert" | "points";
-type Sample = Record<Step, number> & { total: number; bareAll: number; bareRows: number; first: boolean };
+type Sample = Record<Step, number> & {
+  total: number;
+  /** Of all threads: without other work on the machine about the total, and steadier. */
+  cpu: number;
+  bareAll: number;
+  bareRows: number;
+  first: boolean;
+};
 
 const folder = benchFolder();
 await using world = await openWorld({
@@ -115,9 +122,11 @@ function bareRows(points: readonly Point[]): [number, number, number | string][]
 async function runSlot(slot: number): Promise<Sample> {
   Object.assign(clocks, { source: 0, history: 0, judge: 0, store: 0, alert: 0 });
   const startMs = nowMs + slot * minuteMs;
+  const used = process.cpuUsage();
   const elapsedMs = stopwatch();
   await pipeline.run(world.sampler, { startMs, stepMs: minuteMs, catchUp: false }, new AbortController().signal);
   const total = elapsedMs();
+  const { user, system } = process.cpuUsage(used);
   const { source, history, store, alert } = clocks;
   const judge = clocks.judge - history;
   const points = total - source - clocks.judge - store - alert;
@@ -125,7 +134,7 @@ async function runSlot(slot: number): Promise<Sample> {
   const bareAll = insertBare(bareRows(written));
   // The sampled rows alone, in a time of their own.
   const bareRowsOnly = insertBare(bareRows(sampled).map(([timeMs, id, value]) => [timeMs + 1, id, value]));
-  const times = { source, history, judge, store, alert, points, total };
+  const times = { source, history, judge, store, alert, points, total, cpu: (user + system) / 1_000 };
   return { ...times, bareAll, bareRows: bareRowsOnly, first: history > 0 };
 }
 
@@ -143,8 +152,9 @@ function row(what: string, samples: readonly Sample[], goal: boolean): BenchRow 
 
 function steps(what: string, samples: readonly Sample[]): string {
   const names: Step[] = ["source", "points", "history", "judge", "store", "alert"];
-  const parts = names.map((name) => `${name} ${formatMs(median(samples.map((sample) => sample[name])))}`);
-  return `${what.padEnd(24)}${parts.join(", ")}`;
+  const of = (name: Step | "cpu"): string => formatMs(median(samples.map((sample) => sample[name])));
+  const parts = names.map((name) => `${name} ${of(name)}`);
+  return `${what.padEnd(24)}${parts.join(", ")}; processor ${of("cpu")}`;
 }
 
 // The very first slot of a process starts the reader and reads all history.
