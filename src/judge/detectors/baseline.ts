@@ -85,7 +85,7 @@ function trimOf(days: number, asked: number): number {
 export function centreAt(cells: Cells, place: Place, back: number, trim: number): number {
   const values = usableValues(cells, place, back);
   if (values.length < usableDaysMin) return Number.NaN;
-  return trimmedMean(ascending(values), trimOf(values.length, trim));
+  return trimmedMean(values, trimOf(values.length, trim));
 }
 
 /**
@@ -103,9 +103,7 @@ export function countSums(
   wanted: (observed: number, expected: number) => boolean,
 ): Sum[] {
   const { values } = cells;
-  const count = place.days.length;
-  const usable = { totals: zeros(count), slots: zeros(count) };
-  const hidden = { totals: zeros(count), slots: zeros(count) };
+  const past = pastSums(place.days.length);
   const sums: Sum[] = [];
   let observed = 0;
   let slots = 0;
@@ -118,79 +116,76 @@ export function countSums(
       slots += 1;
     }
     if (slots === slotsBefore) continue;
-    for (let day = 0; day < count; day += 1) addDay(cells, place, day, from, to, usable, hidden);
-    const days = sortedSums(usable, slots);
+    addPast(past, cells, place, from, to);
+    const days = daySums(past, slots, false);
     if (days.length < usableDaysMin) break;
     const expected = trimmedMean(days, trimOf(days.length, trim));
     if (!wanted(observed, expected)) continue;
-    const sameWeekday = sameWeekdaySums(usable, slots);
-    const variance = varianceOf(expected, days, sameWeekday.length > 0 ? days : allSums(usable, hidden, slots), trim);
-    const error = (sameWeekday.length > 0 ? modelError : modelErrorOtherWeekday) * expected;
+    const sameWeekday = sameWeekdaySums(past, slots);
+    const known = sameWeekday.length > 0;
+    const variance = varianceOf(expected, days.length, known ? days : daySums(past, slots, true), trim);
+    const error = (known ? modelError : modelErrorOtherWeekday) * expected;
     sums.push({ reach: to, slots, observed, expected, variance: variance + error * error, sameWeekday });
   }
   return sums;
 }
 
-/** Adds a past day's slots `from` to `to` (exclusive) slots back, those that today has a value for. */
-function addDay(
-  { values, inIncident }: Cells,
-  place: Place,
-  day: number,
-  from: number,
-  to: number,
-  usable: DaySums,
-  hidden: DaySums,
-): void {
-  const cell = place.days[day] as number;
-  if (cell < 0) return;
-  let total = 0;
-  let slots = 0;
-  for (let back = from; back < to; back += 1) {
-    const value = values[cell - back] as number;
-    if (Number.isNaN(value) || Number.isNaN(values[place.now - back])) continue;
-    if (inIncident[cell - back] === 0) {
-      total += value;
-      slots += 1;
-    } else {
-      (hidden.totals[day] as number) += value;
-      (hidden.slots[day] as number) += 1;
+/**
+ * Sums of past days in one array, four numbers a day: total and number of the usable slots, then total and number of
+ * those in incidents.
+ */
+type PastSums = Float64Array;
+
+/** Used anew by each call, which is synchronous and leaves nothing in it: making one costs a fifth of a judgement. */
+let scratch = new Float64Array(4 * 7);
+
+function pastSums(days: number): PastSums {
+  if (scratch.length !== 4 * days) scratch = new Float64Array(4 * days);
+  return scratch.fill(0);
+}
+
+/** Adds the slots `from` to `to` (exclusive) slots back, as far as today has a value for them. */
+function addPast(past: PastSums, { values, inIncident }: Cells, place: Place, from: number, to: number): void {
+  const { now, days } = place;
+  for (let day = 0; day < days.length; day += 1) {
+    const cell = days[day] as number;
+    if (cell < 0) continue;
+    let total = 0;
+    let slots = 0;
+    for (let back = from; back < to; back += 1) {
+      const value = values[cell - back] as number;
+      if (Number.isNaN(value) || Number.isNaN(values[now - back])) continue;
+      if (inIncident[cell - back] === 0) {
+        total += value;
+        slots += 1;
+      } else {
+        (past[4 * day + 2] as number) += value;
+        (past[4 * day + 3] as number) += 1;
+      }
     }
+    (past[4 * day] as number) += total;
+    (past[4 * day + 1] as number) += slots;
   }
-  (usable.totals[day] as number) += total;
-  (usable.slots[day] as number) += slots;
 }
 
-/** Sums of the past days, one entry a day: values, and how many slots they come from. */
-type DaySums = { readonly totals: number[]; readonly slots: number[] };
-
-function zeros(count: number): number[] {
-  return new Array<number>(count).fill(0);
-}
-
-/** What the usable days have for `slots` slots, ascending; a day with half of them or fewer has nothing. */
-function sortedSums({ totals, slots: present }: DaySums, slots: number): number[] {
-  const sorted: number[] = [];
-  for (let day = 0; day < totals.length; day += 1) {
-    const count = present[day] as number;
-    if (2 * count > slots) sorted.push(((totals[day] as number) * slots) / count);
+/** What the days have for `slots` slots; a day with half of them or fewer has nothing. */
+function daySums(past: PastSums, slots: number, withIncidents: boolean): number[] {
+  const sums: number[] = [];
+  for (let at = 0; at < past.length; at += 4) {
+    const total = (past[at] as number) + (withIncidents ? (past[at + 2] as number) : 0);
+    const count = (past[at + 1] as number) + (withIncidents ? (past[at + 3] as number) : 0);
+    if (2 * count > slots) sums.push(count === slots ? total : (total * slots) / count);
   }
-  return ascending(sorted);
-}
-
-/** The same with days in incidents. */
-function allSums(usable: DaySums, hidden: DaySums, slots: number): number[] {
-  const totals = usable.totals.map((total, day) => total + (hidden.totals[day] as number));
-  const present = usable.slots.map((count, day) => count + (hidden.slots[day] as number));
-  return sortedSums({ totals, slots: present }, slots);
+  return sums;
 }
 
 /** What each usable day of the same weekday predicts alone: the noise of both days, and 10 %. */
-function sameWeekdaySums({ totals, slots: present }: DaySums, slots: number): Sum["sameWeekday"] {
+function sameWeekdaySums(past: PastSums, slots: number): Sum["sameWeekday"] {
   const found: { expected: number; variance: number }[] = [];
-  for (let day = 6; day < totals.length; day += 7) {
-    const count = present[day] as number;
+  for (let at = 4 * 6; at < past.length; at += 4 * 7) {
+    const count = past[at + 1] as number;
     if (2 * count <= slots) continue;
-    const sum = ((totals[day] as number) * slots) / count;
+    const sum = ((past[at] as number) * slots) / count;
     const expected = Math.max(sum, 0.5);
     found.push({ expected, variance: 2 * expected + (weekdayError * sum) ** 2 });
   }
@@ -203,9 +198,9 @@ function sameWeekdaySums({ totals, slots: present }: DaySums, slots: number): Su
  * @param shown the usable days; while none of the same weekday is among them, those in incidents too, for they show how
  * much days differ: else a false incident, which hides its own day, would come back on that day of every week
  */
-function varianceOf(expected: number, days: readonly number[], shown: readonly number[], trim: number): number {
-  const noise = Math.max(expected, leastExpected, trimmedVariance(shown, trimOf(shown.length, trim)));
-  return noise * (1 + 1 / days.length);
+function varianceOf(expected: number, days: number, shown: readonly number[], trim: number): number {
+  const noise = Math.max(expected, leastExpected, trimmedVariance(ascending(shown), trimOf(shown.length, trim)));
+  return noise * (1 + 1 / days);
 }
 
 /**
@@ -218,7 +213,7 @@ export function gaugeScale(cells: Cells, place: Place, centre: number, trim: num
   for (let back = 0; back < gaugeScaleSlots; back += 1) {
     const values = usableValues(cells, place, back);
     if (values.length < usableDaysMin) continue;
-    const middle = trimmedMean(ascending(values), trimOf(values.length, trim));
+    const middle = trimmedMean(values, trimOf(values.length, trim));
     for (const value of values) deviations.push(value - middle);
   }
   if (deviations.length === 0) return Number.NaN;
