@@ -21,7 +21,7 @@ const wakeMax = 10_000;
 
 export type SchedulerDeps = {
   readonly clock: Clock;
-  readonly slots: Pick<SlotLedger, "add" | "ready" | "latestMs">;
+  readonly slots: Pick<SlotLedger, "add" | "forTheRecord" | "ready" | "latestMs">;
   readonly queue: Queue;
   readonly log: Log;
   readonly catchUp: CatchUp;
@@ -106,6 +106,9 @@ export class Scheduler implements Measured {
   async #planSampler(sampler: Sampler, afterMs: number | null, nowMs: number): Promise<void> {
     const plan = planSlots(sampler, afterMs, nowMs, aheadMs, this.#deps.catchUp);
     const added = plan.slots.length === 0 ? 0 : await this.#deps.slots.add(plan.slots);
+    // What was planned before the stop and not run is older still: nobody is told of that either.
+    const oldest = plan.slots.find((slot) => slot.catchUp);
+    if (oldest !== undefined) await this.#deps.slots.forTheRecord(sampler.name, oldest.startMs);
     // A reload may have taken the sampler away, or changed it, while the ledger was written.
     if (this.#samplers.get(sampler.name) === sampler) this.#plannedMs.set(sampler.name, plan.untilMs);
     this.#added += added;

@@ -7,7 +7,6 @@ type End = SlotState | "lost";
 
 type SamplerTally = {
   readonly ends: Map<End, number>;
-  runs: number;
   durationMs: number;
   /** Live slots on their first attempt; how long after their due time they were started. */
   starts: number;
@@ -22,7 +21,6 @@ export class Tally {
   count(record: SlotRecord, end: End, startedMs: number, nowMs: number): void {
     const tally = this.#of(record.sampler);
     tally.ends.set(end, (tally.ends.get(end) ?? 0) + 1);
-    tally.runs += 1;
     tally.durationMs += Math.max(0, nowMs - startedMs);
     if (record.catchUp || record.attempts > 1) return;
     const latenessMs = Math.max(0, startedMs - record.dueMs);
@@ -43,10 +41,9 @@ export class Tally {
         ...[...tally.ends].map(([state, count]) =>
           measure("counter", "s_run_total", "Slots run, by what became of them.", count, state),
         ),
-        measure("counter", "_duration_seconds_sum", "Time that slots ran.", tally.durationMs / secondMs),
-        measure("counter", "_duration_seconds_count", "Slots run.", tally.runs),
-        measure("counter", "_lateness_seconds_sum", "Start after the due time.", tally.latenessMs / secondMs),
-        measure("counter", "_lateness_seconds_count", "Live slots started.", tally.starts),
+        measure("counter", "_duration_seconds_total", "Time that slots ran.", tally.durationMs / secondMs),
+        measure("counter", "_lateness_seconds_total", "Start after the due time.", tally.latenessMs / secondMs),
+        measure("counter", "_starts_total", "Live slots started for the first time.", tally.starts),
         measure("gauge", "_lateness_seconds_max", "Latest start of a live slot.", tally.latenessMsMax / secondMs),
       ];
     });
@@ -55,7 +52,7 @@ export class Tally {
   #of(sampler: string): SamplerTally {
     const known = this.#samplers.get(sampler);
     if (known !== undefined) return known;
-    const fresh = { ends: new Map(), runs: 0, durationMs: 0, starts: 0, latenessMs: 0, latenessMsMax: 0 };
+    const fresh = { ends: new Map(), durationMs: 0, starts: 0, latenessMs: 0, latenessMsMax: 0 };
     this.#samplers.set(sampler, fresh);
     return fresh;
   }

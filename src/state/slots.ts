@@ -184,6 +184,13 @@ export class SlotLedger {
     );
   }
 
+  /** Slots of a sampler that begin before `beforeMs` and wait to be run are run for the record only. */
+  async forTheRecord(sampler: string, beforeMs: number): Promise<void> {
+    await this.#database.run((query) =>
+      query("slots").where({ sampler, state: "due" }).where("start_ms", "<", beforeMs).update({ catch_up: true }),
+    );
+  }
+
   /** Start of the newest slot known of a sampler; null if there is none. */
   async latestMs(sampler: string): Promise<number | null> {
     const row = await this.#database.run((query) => query("slots").where({ sampler }).max("start_ms as ms").first());

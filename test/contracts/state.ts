@@ -289,6 +289,21 @@ export function stateContract(name: string, makeOpen: () => OpenState): void {
         expect(await list({ limit: 9, fromMs: slot(-4).startMs, toMs: slot(-3).startMs })).toEqual(["orders -4"]);
       });
 
+      test("older slots that wait can be made ones for the record; what runs or ended stays as it is", async () => {
+        await state.slots.add([slot(-5), slot(-4), slot(-3), slot(-2), slot(-4, "sales")]);
+        await state.slots.lease(slot(-5), "w1", nowMs, untilMs);
+        await state.slots.forTheRecord("orders", slot(-2).startMs);
+        const found = await state.slots.list({ limit: 9 });
+        const became = found.map((each) => [`${each.sampler} ${(each.startMs - nowMs) / minuteMs}`, each.catchUp]);
+        expect(Object.fromEntries(became)).toEqual({
+          "orders -2": false,
+          "orders -3": true,
+          "orders -4": true,
+          "sales -4": false,
+          "orders -5": false,
+        });
+      });
+
       test("forgets old slots that ended, and no others", async () => {
         await state.slots.add(Array.from({ length: 5 }, (_, count) => slot(count - 9)));
         for (const count of [-9, -8, -6]) {
