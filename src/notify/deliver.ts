@@ -20,6 +20,8 @@ const retryAfterMsMax = hourMs;
 const leaseMs = 5 * minuteMs;
 /** The end of a send that its notifier did not end itself. */
 const sendTimeoutMs = 30 * secondMs;
+/** How long what is in hand may take to its end once the worker is stopped. */
+const drainMs = 5 * secondMs;
 
 /** Begins the error of an attempt that may have arrived; the next attempt is then marked as a repeat. */
 const uncertainText = "may have arrived: ";
@@ -47,6 +49,8 @@ export class Deliverer implements Measured {
   readonly #concurrency: number;
   /** Ids in this process' hands: a lease that ran out while a send hangs is not sent a second time from here. */
   readonly #sending = new Set<string>();
+  /** Ends the sends that a stop does not wait for any longer. */
+  readonly #stopped = new AbortController();
   readonly #totals = { sent: 0, retried: 0, failed: 0, unknown: 0, cancelled: 0, repeated: 0 };
 
   constructor(options: DelivererOptions) {
@@ -54,9 +58,17 @@ export class Deliverer implements Measured {
     this.#concurrency = options.concurrency ?? 8;
   }
 
-  /** Delivers until the signal aborts; what is in hand then is brought to its end. */
+  /**
+   * Delivers until the signal aborts; what is in hand then is brought to its end, if that comes within 5 s. Else it
+   * stays owed, as a message that may have arrived.
+   */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log, pollMs = secondMs } = this.#options;
+    const stop = (): void => {
+      const patience = deadline(drainMs);
+      patience.addEventListener("abort", () => this.#stopped.abort(patience.reason), { once: true });
+    };
+    signal.addEventListener("abort", stop, { once: true });
     while (!signal.aborted) {
       try {
         while (!signal.aborted && (await this.deliverDue()) === this.#concurrency);
@@ -102,7 +114,7 @@ export class Deliverer implements Measured {
       const to = this.#addressOf(item);
       const repeat = !notifier.idempotent && mayHaveArrived(item);
       if (repeat) this.#totals.repeated += 1;
-      const signal = deadline(sendTimeoutMs);
+      const signal = deadline(sendTimeoutMs, this.#stopped.signal);
       const sending = notifier.send({ ...(repeat ? markRepeat(message) : message), to }, signal);
       const receipt = await orAborted(sending, signal);
       await this.#settle(item, "sent", { receipt: `${receipt.id} ${receipt.detail}` });

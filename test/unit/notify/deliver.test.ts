@@ -318,6 +318,22 @@ test("runs until it is stopped, and brings what is in hand to its end", async ()
   expect((await state.outbox.get("a"))?.state).toBe("sent");
 });
 
+test("a stop does not wait for a send that hangs: the message stays owed, as one that may have arrived", async () => {
+  far = () => new Promise(() => {});
+  await state.outbox.add([item("a")]);
+  const stopping = new AbortController();
+  const running = deliverer().run(stopping.signal);
+  await idle();
+  const startedMs = performance.now();
+  stopping.abort();
+  await running;
+  expect(performance.now() - startedMs).toBeLessThan(8_000);
+  expect(await state.outbox.get("a")).toMatchObject({
+    state: "owed",
+    error: expect.stringMatching(/^may have arrived/),
+  });
+});
+
 test("a database that fails for a moment does not end it", async () => {
   const stop = new AbortController();
   let fails = 1;
