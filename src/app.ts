@@ -373,23 +373,28 @@ export class App implements AsyncDisposable {
     return this.desk.settings.baseUrl ?? this.url;
   }
 
-  /** New definitions: slots are planned by them from now on, sources of changed samplers are made anew when used. */
+  /**
+   * New definitions: slots are planned by them from now on. Of what changed nothing is remembered: sources are made
+   * anew when used, history is read again.
+   */
   #takeDefinitions({ definitions, problems }: Loaded): void {
     const { desk } = this;
     for (const problem of problems) desk.log.warn({ where: problem.where }, formatProblem(problem));
-    for (const name of this.#known) {
-      if (definitions.samplers.has(name)) continue;
-      void desk.runner.forget(name);
-      desk.judge.forget(name);
+    const before = this.#known;
+    const sameConnections = isSame(before?.connections ?? definitions.connections, definitions.connections);
+    for (const [name, sampler] of before?.samplers ?? []) {
+      const same = definitions.samplers.get(name) === sampler;
+      if (!same || !sameConnections) void desk.runner.forget(name);
+      if (!same) desk.judge.forget(name);
     }
-    this.#known = [...definitions.samplers.keys()];
+    this.#known = definitions;
     this.#scheduler.setSamplers(definitions.samplers);
     desk.state.people.sync(definitions.people, definitions.groups, desk.clock.nowMs()).catch((thrown: unknown) => {
       desk.log.error({ err: thrown }, `cannot record people and groups: ${messageOf(thrown)}`);
     });
   }
 
-  #known: readonly string[] = [];
+  #known: Definitions | null = null;
 
   #next(name: string): ReturnType<Facts["next"]> {
     const sampler = this.desk.definitions.samplers.get(name);
@@ -412,4 +417,9 @@ export class App implements AsyncDisposable {
       gauge("bellwether_queue_running", "Jobs being handled.", running),
     ];
   }
+}
+
+/** Equal keys with the very same values, as after a reload that left their files alone. */
+function isSame<T>(one: ReadonlyMap<string, T>, other: ReadonlyMap<string, T>): boolean {
+  return one.size === other.size && [...one].every(([key, value]) => other.get(key) === value);
 }

@@ -42,6 +42,30 @@ test("a sampler that is taken away is sampled no more, and its file may come bac
   expect([...world.app.desk.definitions.samplers.keys()].sort()).toEqual(["other", "shop-orders"]);
 });
 
+test("a connection that leads elsewhere is followed at once", async () => {
+  await using world = await World.open("2026-11-18T10:00:00Z", usual);
+  await world.minutes(2, usual);
+  expect(await world.stored("Germany")).toContain(40);
+  world.write("rules/connections.yaml", "connections: { shop: { sqlite: { file: moved.db, time: epoch-ms } } }\n");
+  await world.minutes(4, usual);
+  const [failed] = await world.app.desk.state.slots.list({ sampler: "shop-orders", state: "failed", limit: 1 });
+  expect(failed?.error).toMatch(/cannot open .*moved\.db/);
+});
+
+test("a measurement that is renamed has no past, and its verdicts say so", async () => {
+  await using world = await World.open("2026-11-18T10:00:00Z", usual);
+  await world.minutes(3, usual);
+  world.write("samplers/shop/orders.yaml", ordersYaml.replace("measurement: orders", "measurement: sales"));
+  await world.minutes(5, usual);
+  const found = await world.app.desk.store.read({
+    measurement: "sales_verdict",
+    fields: ["level"],
+    windows: [{ fromMs: 0, toMs: world.clock.nowMs() }],
+  });
+  expect(found.flatMap(({ values }) => values).length).toBeGreaterThan(2);
+  expect(new Set(found.flatMap(({ values }) => values))).toEqual(new Set([-1]));
+});
+
 const totalsYaml = `
 name: shop-totals
 title: Orders of all countries
