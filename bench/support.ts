@@ -5,16 +5,32 @@ import { join } from "node:path";
 import type { Log } from "../src/core/ports.ts";
 import { stopwatch } from "../src/core/time.ts";
 
-/** Median of the milliseconds that `runs` runs take, after one to warm up. */
-export async function medianMs(runs: number, work: () => unknown): Promise<number> {
-  const times: number[] = [];
+/** Milliseconds that `work` takes. */
+export async function timeMs(work: () => unknown): Promise<number> {
+  const elapsedMs = stopwatch();
+  await work();
+  return elapsedMs();
+}
+
+/**
+ * Times `work` and its `peer` in turn, so that both meet the same machine, after one run of each to warm up.
+ * `ratio` is the median of peer / work: 1 = as fast as the peer, 0.5 = half as fast.
+ */
+export async function beside(
+  runs: number,
+  work: () => unknown,
+  peer: () => unknown,
+): Promise<{ workMs: number; peerMs: number; ratio: number }> {
+  const works: number[] = [];
+  const peers: number[] = [];
   for (let run = 0; run <= runs; run += 1) {
-    const elapsedMs = stopwatch();
-    await work();
-    if (run > 0) times.push(elapsedMs());
+    const [workMs, peerMs] = [await timeMs(work), await timeMs(peer)];
+    if (run === 0) continue;
+    works.push(workMs);
+    peers.push(peerMs);
   }
-  times.sort((one, other) => one - other);
-  return times[Math.floor(times.length / 2)] as number;
+  const ratio = median(works.map((workMs, run) => (peers[run] as number) / workMs));
+  return { workMs: median(works), peerMs: median(peers), ratio };
 }
 
 export type BenchRow = { what: string; measured: string; peer: string; ratio: string; goal: string };
