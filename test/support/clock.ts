@@ -20,16 +20,17 @@ export class SimulatedClock implements Clock {
   sleep(ms: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
-      const sleeper: Sleeper = { wakeMs: this.#nowMs + ms, order: this.#order++, wake: resolve };
+      const abort = (): void => {
+        this.#sleepers = this.#sleepers.filter((other) => other !== sleeper);
+        reject(signal.reason);
+      };
+      const wake = (): void => {
+        signal.removeEventListener("abort", abort);
+        resolve();
+      };
+      const sleeper: Sleeper = { wakeMs: this.#nowMs + ms, order: this.#order++, wake };
       this.#sleepers.push(sleeper);
-      signal.addEventListener(
-        "abort",
-        () => {
-          this.#sleepers = this.#sleepers.filter((other) => other !== sleeper);
-          reject(signal.reason);
-        },
-        { once: true },
-      );
+      signal.addEventListener("abort", abort, { once: true });
     });
   }
 

@@ -52,18 +52,24 @@ export class World implements AsyncDisposable {
   readonly clock: SimulatedClock;
   readonly lines: Line[] = [];
   readonly #shop: Database.Database;
+  readonly #settings: Readonly<Record<string, string>>;
   #app: App | null = null;
 
   /** Opens a shop with a past: `perMinute` orders of each country in every minute of the eight days before `start`. */
-  static async open(start: string, perMinute: Readonly<Record<string, number>>): Promise<World> {
-    const world = new World(start);
+  static async open(
+    start: string,
+    perMinute: Readonly<Record<string, number>>,
+    settings: Readonly<Record<string, string>> = {},
+  ): Promise<World> {
+    const world = new World(start, settings);
     await world.#growPast(perMinute);
     await world.start();
     return world;
   }
 
-  private constructor(start: string) {
+  private constructor(start: string, settings: Readonly<Record<string, string>>) {
     this.clock = new SimulatedClock(start);
+    this.#settings = settings;
     for (const [path, text] of Object.entries(files)) this.write(path, text);
     mkdirSync(this.dataDir, { recursive: true });
     this.#shop = new Database(join(this.dataDir, "shop.db"));
@@ -88,6 +94,7 @@ export class World implements AsyncDisposable {
       BELLWETHER_DATA: this.dataDir,
       BELLWETHER_PORT: "0",
       BELLWETHER_LOG: "silent",
+      ...this.#settings,
     });
     const log = this.#log();
     this.#app = await App.open({ settings, clock: this.clock, log, env: {}, tempo: 25 });
