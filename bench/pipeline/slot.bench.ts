@@ -145,7 +145,7 @@ function row(what: string, samples: readonly Sample[], goal: boolean): BenchRow 
     what: `${what} (${samples.length})`,
     measured: `${formatMs(total)}, longest ${formatMs(Math.max(...samples.map((sample) => sample.total)))}`,
     peer: formatMs(bareAll),
-    ratio: median(samples.map((sample) => sample.total / sample.bareAll)).toFixed(1),
+    ratio: median(samples.map((sample) => sample.bareAll / sample.total)).toFixed(2),
     goal: goal ? `<= ${goalMs} ms: ${total <= goalMs ? "met" : "missed"}` : "",
   };
 }

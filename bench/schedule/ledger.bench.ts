@@ -106,7 +106,7 @@ printTable(`Slots through ledger, queue and worker, nothing to do (${rounds} rou
     what: `lease, run, finish; ${samplers} samplers`,
     measured: perSecond(pairs.map(({ runMs }) => runMs)),
     peer: `two bare transactions ${perSecond(pairs.map(({ bareMs }) => bareMs))}`,
-    ratio: median(pairs.map(({ runMs, bareMs }) => runMs / bareMs)).toFixed(1),
+    ratio: median(pairs.map(({ runMs, bareMs }) => bareMs / runMs)).toFixed(3),
     goal: "",
   },
   {
