@@ -62,15 +62,17 @@ export function readings(context: Context, reach: number): { best: Reading; plai
 function countReadings(context: Context, reach: number): Reading[] {
   const { cells, place, judging } = context;
   const { volume } = judging.floor;
+  const { trim } = judging.baseline;
   let found = false;
-  // The plainest sum with enough volume, those that pass the floors, and thinner ones to stand in.
-  const sums = countSums(cells, place, reach, judging.baseline.trim, (observed, expected) => {
-    const first = !found && expected >= volume;
-    found ||= first;
-    return first || expected < volume || passesFloors(context, observed, expected);
+  // The plainest sum with enough volume, and those that pass the floors; where none has enough, the last stands in.
+  let sums = countSums(cells, place, reach, trim, (observed, expected, last) => {
+    if (expected < volume) return last && !found;
+    const first = !found;
+    found = true;
+    return first || passesFloors(context, observed, expected);
   });
-  const enough = found ? sums.filter(({ expected }) => expected >= volume) : sums.slice(-1);
-  return enough.map((sum) => {
+  if (sums.length === 0) sums = countSums(cells, place, reach, trim, () => true).slice(-1);
+  return sums.map((sum) => {
     const observed = Math.max(0, sum.observed);
     let evidence = observed === sum.expected ? 0 : evidenceMax;
     evidence = Math.min(evidence, countEvidence(observed, Math.max(sum.expected, leastExpected), sum.variance));

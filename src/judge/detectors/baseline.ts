@@ -93,14 +93,14 @@ export function centreAt(cells: Cells, place: Place, back: number, trim: number)
  * of the days before. A day takes part if more than half of the slots are there; what it lacks is made up in
  * proportion. Days are summed first and trimmed then: trimming thin counts slot by slot would bend them downwards.
  * Stops where fewer than {@link usableDaysMin} days take part.
- * @param wanted which sums are worth having; the others are left out
+ * @param wanted which sums are worth having; the others are left out. `last`: there is no longer one
  */
 export function countSums(
   cells: Cells,
   place: Place,
   reach: number,
   trim: number,
-  wanted: (observed: number, expected: number) => boolean,
+  wanted: (observed: number, expected: number, last: boolean) => boolean,
 ): Sum[] {
   const { values } = cells;
   const past = pastSums(place.days.length);
@@ -120,7 +120,7 @@ export function countSums(
     const days = daySums(past, slots, false);
     if (days.length < usableDaysMin) break;
     const expected = trimmedMean(days, trimOf(days.length, trim));
-    if (!wanted(observed, expected)) continue;
+    if (!wanted(observed, expected, to === reach)) continue;
     const sameWeekday = sameWeekdaySums(past, slots);
     const known = sameWeekday.length > 0;
     const variance = varianceOf(expected, days.length, known ? days : daySums(past, slots, true), trim);
