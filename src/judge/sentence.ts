@@ -64,7 +64,7 @@ function finding(facts: Facts): string {
   if (decision.because === "forecast") return `${difference(decision)}, but the forecast explains it`;
   // Only where the percentage stands out does a reader wonder what held it back.
   const stands = decision.gates.find((gate) => gate.name === "relative")?.passed === true;
-  if (!stands || failed === undefined) return "as expected";
+  if (!stands || failed === undefined) return `as expected${over(decision)}`;
   return `${difference(decision)}, but ${held(failed.name, failed.measured, failed.needed)}`;
 }
 
@@ -84,10 +84,13 @@ function held(name: string, measured: number, needed: number): string {
 function difference(decision: Decision): string {
   const side = decision.percent > 0 ? "above" : "below";
   const percent = Math.round(Math.abs(decision.percent));
-  const over = decision.slotsSummed === 1 ? "" : ` over ${decision.slotsSummed} slots`;
   // Of next to nothing expected, a percentage says nothing.
-  if (percent >= 100_000) return `far ${side}${over}`;
-  return `${percent} % ${side}${over}`;
+  if (percent >= 100_000) return `far ${side}${over(decision)}`;
+  return `${percent} % ${side}${over(decision)}`;
+}
+
+function over({ slotsSummed }: Decision): string {
+  return slotsSummed === 1 ? "" : ` over ${slotsSummed} slots`;
 }
 
 function sinceAndLoss(facts: Facts): string {
