@@ -3,7 +3,7 @@ import type { FastifyError, FastifyInstance, FastifyReply } from "fastify";
 import { hasZodFastifySchemaValidationErrors } from "fastify-type-provider-zod";
 import type { z } from "zod";
 import type { Log } from "../../core/ports.ts";
-import { messageOf, Problem, type ProblemOptions, Problems } from "../../core/problem.ts";
+import { Problem, type ProblemOptions, Problems } from "../../core/problem.ts";
 import type { problem } from "./api.ts";
 
 type Details = z.infer<typeof problem>;
@@ -83,7 +83,7 @@ function detailsOf(error: FastifyError): Details {
   if (hasZodFastifySchemaValidationErrors(error)) {
     const errors = error.validation.map((issue) => ({
       path: issue.instancePath.slice(1).replaceAll("/", ".") || (error.validationContext ?? "request"),
-      detail: messageOf(issue),
+      detail: issue.message ?? "not valid",
     }));
     const what = errors.map(({ path, detail }) => `${path}: ${detail}`).join("; ");
     return { ...about(400, what, { fix: "see /api/v1/openapi.json for what is expected" }), errors };
