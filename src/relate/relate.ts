@@ -40,7 +40,8 @@ export function conclude(input: ConcludeInput): Conclusion[] {
   const pairs = input.verdicts.flatMap((verdict) => {
     const labels = matchLabels(sampler, verdict);
     const matching: Watch[] = rules.filter((rule) => matchesAll(rule.matchers, labels));
-    return (matching.length === 0 ? [builtIn] : matching).map((rule) => ({ rule, verdict, ...look(rule, verdict) }));
+    const watching = matching.length === 0 ? [builtIn] : matching;
+    return watching.map((rule) => ({ rule, verdict, labels, ...look(rule, verdict) }));
   });
 
   // A rule that is needed counts as soon as this slot makes it bad, whatever the order they are written in.
@@ -51,14 +52,14 @@ export function conclude(input: ConcludeInput): Conclusion[] {
     return badRules.has(name) && needs.every((need) => !above.includes(need) && holds(need, [...above, name]));
   };
 
-  return pairs.map(({ rule, verdict, state, reason }) => {
+  return pairs.map(({ rule, verdict, labels, state, reason }) => {
     const lacking = state === "bad" ? rule.needs.find((need) => !holds(need, [rule.name])) : undefined;
     const final = lacking === undefined ? state : "good";
     return {
       rule: rule.name,
       state: final,
       severity: verdict.level === "critical" ? "critical" : "warning",
-      labels: alertLabels(sampler, rule, verdict, final === "bad"),
+      labels: alertLabels(sampler, rule, labels, final === "bad" ? verdict.direction : null),
       timeMs: verdict.timeMs,
       stepMs: verdict.stepMs,
       verdict,
@@ -92,13 +93,14 @@ function matchLabels(sampler: Sampler, { series }: Verdict): Labels {
   };
 }
 
-function alertLabels(sampler: Sampler, rule: Watch, verdict: Verdict, bad: boolean): Labels {
+/** @param seen what the rule's matchers saw */
+function alertLabels(sampler: Sampler, rule: Watch, seen: Labels, direction: Verdict["direction"]): Labels {
   return {
     ...rule.labels,
-    ...matchLabels(sampler, verdict),
+    ...seen,
     rule: rule.name,
     group: sampler.group,
     owner: sampler.owner,
-    ...(bad && verdict.direction !== null ? { direction: verdict.direction } : {}),
+    ...(direction === null ? {} : { direction }),
   };
 }
