@@ -97,7 +97,7 @@ export class Desk implements AsyncDisposable {
    */
   static async open(options: AppOptions, readOnly: boolean): Promise<Desk> {
     const { settings, clock, log, env } = options;
-    mkdirSync(settings.dataDir, { recursive: true, mode: 0o700 });
+    makeFolder(settings.dataDir);
     const watcher = new DefinitionWatcher({ ...loadOptions(settings, env, clock), log });
     await watcher.reload();
     const path = join(settings.dataDir, "series.db");
@@ -181,6 +181,19 @@ export class Desk implements AsyncDisposable {
     await this.runner[Symbol.asyncDispose]();
     await this.store[Symbol.asyncDispose]();
     await this.state[Symbol.asyncDispose]();
+  }
+}
+
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (thrown) {
+    throw new Problem(`cannot make the data folder: ${messageOf(thrown)}`, {
+      code: "STR-002",
+      where: path,
+      fix: "name a folder that can be written with --data or BELLWETHER_DATA",
+      cause: thrown,
+    });
   }
 }
 

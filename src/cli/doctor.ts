@@ -4,7 +4,7 @@ import Sqlite from "better-sqlite3";
 import type { Command } from "commander";
 import type { Desk } from "../app.ts";
 import { formatProblem, messageOf, toProblem } from "../core/problem.ts";
-import { formatDuration, minuteMs } from "../core/time.ts";
+import { deadline, formatDuration, minuteMs, secondMs } from "../core/time.ts";
 import { latestSlot } from "../schedule/cron.ts";
 import { type CommonOptions, commonOptions, openDesk } from "./context.ts";
 import { Exit, exitCodes } from "./exit.ts";
@@ -14,6 +14,8 @@ type Finding = { readonly what: string; readonly state: "ok" | "warning" | "faul
 
 /** Below this much free disk the data folder is a warning. */
 const freeBytesMin = 1_000_000_000;
+/** Samplers may have minutes; whoever looks for a fault does not. */
+const askTimeoutMs = 10 * secondMs;
 /** A clock before this build was made stands wrong. */
 const builtMs = Date.parse("2026-01-01T00:00:00Z");
 /** Clocks of one machine do not differ; so much may pass between two looks at one clock. */
@@ -134,7 +136,7 @@ async function connectionFindings(desk: Desk): Promise<Finding[]> {
     }
     const window = { fromMs: slot.startMs, toMs: slot.startMs + slot.stepMs };
     try {
-      const { rows, elapsedMs } = await desk.runner.run(sampler, window, new AbortController().signal);
+      const { rows, elapsedMs } = await desk.runner.run(sampler, window, deadline(askTimeoutMs));
       findings.push({
         what,
         state: "ok",

@@ -12,7 +12,7 @@ import { latestSlot, slotHolding } from "../schedule/cron.ts";
 import { definitionProblemView } from "../show/console/views.ts";
 import { type CommonOptions, commonOptions, findSampler, openDesk, timeOf } from "./context.ts";
 import { Exit, exitCodes } from "./exit.ts";
-import { counted, numberText, print, printJson, table } from "./output.ts";
+import { counted, print, printJson, table } from "./output.ts";
 
 type Options = CommonOptions & { readonly at: string };
 
