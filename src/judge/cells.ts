@@ -50,7 +50,7 @@ export function reachSlots(points: number): number {
 }
 
 /** Values beyond this cannot be squared and summed safely; they are not judged and are no reference. */
-export const magnitudeMax = 1e60;
+const magnitudeMax = 1e60;
 
 /** A value as a cell holds it: NaN for what is no number, not finite or beyond {@link magnitudeMax}. */
 export function cellValue(value: unknown): number {

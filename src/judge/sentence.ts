@@ -125,7 +125,7 @@ function timeOfDay(wallMs: number): string {
 }
 
 /** A number as people say it: whole from 100 on, one decimal below, two digits below 1. */
-export function figure(value: number): string {
+function figure(value: number): string {
   const size = Math.abs(value);
   if (size >= 1e15) return value.toExponential(2);
   if (Number.isInteger(value)) return String(value);

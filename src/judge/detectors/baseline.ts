@@ -25,7 +25,7 @@ export const leastExpected = 0.1;
 const gaugeScaleSlots = 16;
 
 /** The same slot, or sum of slots, on the days before: what it leads one to expect. */
-export type Expectation = {
+type Expectation = {
   readonly expected: number;
   /** Of the prediction: noise of the slots, of the days, and of the baseline itself. */
   readonly variance: number;
@@ -46,7 +46,7 @@ export type Sum = Expectation & {
 };
 
 /** Values of the slot `back` slots ago on the days before, incidents and gaps left out. */
-export function usableValues(cells: Cells, place: Place, back: number): number[] {
+function usableValues(cells: Cells, place: Place, back: number): number[] {
   const found: number[] = [];
   for (const cell of place.days) {
     if (cell < 0 || cells.inIncident[cell - back] !== 0) continue;

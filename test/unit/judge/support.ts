@@ -7,7 +7,7 @@ import { verdictPoint } from "../../../src/judge/verdict.ts";
 import { stores } from "../../../src/store/stores/index.ts";
 import { SimulatedClock } from "../../support/clock.ts";
 
-export const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
+const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** The real embedded store, in memory; closed at the end of the test file. */
 export function memoryStore(): TimeSeriesStore & Measured {
