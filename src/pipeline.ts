@@ -48,10 +48,10 @@ export class Pipeline implements Measured {
     const { runner, store, judge, alerting } = this.#deps;
     const window = { fromMs: slot.startMs, toMs: slot.startMs + slot.stepMs };
     const { rows } = await runner.run(sampler, window, signal);
+    signal.throwIfAborted();
     const read = toPoints(sampler, slot.startMs, rows, await knownSeries(store, sampler, slot.startMs));
     this.#report(sampler, read.problems);
     const verdicts = read.failed ? [] : await judge.judgeSlot(sampler, slot.startMs, read.points);
-    signal.throwIfAborted();
     const stored = await this.#store(sampler, read.points, verdicts).catch((thrown: unknown) => {
       judge.forget(sampler.name);
       throw thrown;
