@@ -4,7 +4,7 @@ import { dayMs, formatDuration, formatTimeUtc } from "../core/time.ts";
 import { alertView, incidentView } from "../show/console/views.ts";
 import { backtestFiles, type Kind } from "./backtest-csv.ts";
 import { type CommonOptions, checkOrder, commonOptions, findSampler, openDesk, timeOf, usage } from "./context.ts";
-import { counted, print, printJson, table, timeText } from "./output.ts";
+import { counted, numberText, print, printJson, table, timeText } from "./output.ts";
 import { ShareLine } from "./progress.ts";
 
 type Options = CommonOptions & {
@@ -72,11 +72,14 @@ function show({ slots, failed, verdicts, incidents, messages }: Replay, lengthMs
     const end =
       incident.resolvedMs === null ? "still open" : `for ${formatDuration(incident.resolvedMs - incident.openedMs)}`;
     print(`  ${timeText(incident.openedMs)}  ${incident.severity}  ${incident.title}, ${end}`);
-    for (const alert of alerts) print(`      ${alert.series} ${alert.labels.direction ?? ""}: ${alert.reason}`);
+    for (const { series, labels, sinceMs, worstObserved, worstExpected } of alerts) {
+      const worst = `at worst ${numberText(worstObserved)} instead of ${numberText(worstExpected)}`;
+      print(`      ${series} ${labels.direction ?? ""} since ${timeText(sinceMs)}: ${worst}`);
+    }
   }
   print("", `${counted(messages.length, "message")} (${perWeek(messages.length)} a week)`);
   const byPerson = Map.groupBy(messages, ({ recipientName, notifier }) => `${recipientName}\u0000${notifier}`);
-  const rows = [...byPerson].map(([key, list]) => [...key.split("\u0000"), list.length]);
+  const rows = [...byPerson].sort().map(([key, list]) => [...key.split("\u0000"), list.length]);
   if (rows.length > 0) print(...table(["who", "by", "messages"], rows).map((line) => `  ${line}`));
 }
 

@@ -106,7 +106,7 @@ test("SIGINT ends it as well, and a signal while it starts is not lost", async (
   expect((await stop("SIGINT")).code).toBe(0);
 
   const other = newPlace();
-  const child = begin(other, ["start", "--port", "0"]);
+  const child = begin(other, ["start", "--port", "0"], { BELLWETHER_LOG: "silent" });
   running.push(child);
   const end = ended(child);
   await until(() => existsSync(join(other.data, "series.db.lock")));
