@@ -141,7 +141,7 @@ const table: { readonly [K in keyof Settings]: Entry<Settings[K]> } = {
   webhookSecrets: {
     name: "WEBHOOK_SECRET",
     byDefault: "",
-    meaning: "signs webhooks (Standard Webhooks, whsec_...), two while one replaces the other; none: unsigned",
+    meaning: "signs webhooks, whsec_...; two while one replaces the other; none: unsigned",
     secret: true,
     read: (value) => {
       const secrets = value.split(/\s+/).filter((secret) => secret !== "");

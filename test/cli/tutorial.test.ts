@@ -94,7 +94,7 @@ test("every file and command of the tutorial gives what the page shows", async (
     }
   }
   expect(ran).toEqual(["check", "try", "try", "backtest", "backtest", "series", "explain"]);
-});
+}, 120_000);
 
 test("the fault that the tutorial shows is the one that is found", async () => {
   const shown = blocksOf("docs/tutorial.md").find(({ language }) => language === "text")?.lines[0];
