@@ -145,17 +145,20 @@ class Assembly {
     return holds;
   }
 
-  /** Two samplers that write one series would overwrite each other's points. */
+  /**
+   * Two samplers that write one field of one measurement would take each other's series for their own absent ones, or
+   * overwrite their points.
+   */
   #seriesOnce(samplers: Map<string, Sampler>): void {
     const writers = new Map<string, Entry>();
     for (const sampler of [...samplers.values()]) {
       const entry = this.#entries.sampler.get(sampler.name) as Entry;
-      const { measurement, tags, fields } = sampler.point;
-      const keys = fields.map((field) => JSON.stringify([measurement, [...tags].sort(), field]));
+      const { measurement, fields } = sampler.point;
+      const keys = fields.map((field) => JSON.stringify([measurement, field]));
       const other = keys.map((key) => writers.get(key)).find((each) => each !== undefined);
       if (other === undefined) for (const key of keys) writers.set(key, entry);
       else {
-        const what = `sampler "${other.name}" writes points of ${measurement} with the same tags and field already (${other.place})`;
+        const what = `sampler "${other.name}" writes points of ${measurement} with the same field already (${other.place})`;
         this.#conflict("CFG-010", what, { ...entry, path: "point" }, "choose another measurement", { other });
         samplers.delete(sampler.name);
       }

@@ -181,12 +181,18 @@ const inFiles: Row[] = [
   },
   {
     id: "B10",
-    about: "one series written by two samplers",
-    files: { ...base, [file]: sampler(), "samplers/z.yaml": sampler({ name: "hourly", every: "1h" }) },
-    says: [
-      'CFG-010 samplers/z.yaml:1:1 point - sampler "shop-orders" writes points of orders with the same tags and field ' +
+    about: "one field of one measurement written by two samplers, whatever the tags",
+    files: {
+      ...base,
+      [file]: sampler(),
+      "samplers/y.yaml": sampler({ name: "hourly", every: "1h" }),
+      "samplers/z.yaml": sampler({ name: "total", point: "{ measurement: orders, tags: [till], fields: [orders] }" }),
+    },
+    says: ["y", "z"].map(
+      (name) =>
+        `CFG-010 samplers/${name}.yaml:1:1 point - sampler "shop-orders" writes points of orders with the same field ` +
         `already (${file}:1:1). Fix: choose another measurement.`,
-    ],
+    ),
   },
   {
     id: "B11",
