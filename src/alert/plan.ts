@@ -181,7 +181,8 @@ class Plan {
 
   closeOrphan(alert: Alert): void {
     const reason = `no definition judges ${alert.series} by rule ${alert.rule} any more`;
-    const after: Alert = { ...alert, state: "resolved", resolvedMs: this.#input.nowMs, version: alert.version + 1 };
+    const { nowMs } = this.#input;
+    const after: Alert = { ...alert, state: "resolved", resolvedMs: nowMs, reason, version: alert.version + 1 };
     this.#alerts.set(alert.id, { before: alert, after });
     this.#write("alert", alert.id, alert.state, "resolved", null, reason, alert.series);
   }
@@ -238,8 +239,10 @@ class Plan {
       const alerts = members.get(incident.id) ?? [];
       const { route } = this.#routesOf(alerts)[0] ?? { route: this.#input.definitions.route };
       const decision = decideNotice(incident, alerts, route, this.#muted, this.#input.nowMs);
+      // Of what nobody watches any more there is nothing new to say until it is closed.
+      const stale = decision.kind === "still" && !alerts.some((alert) => isDefined(alert, this.#input.definitions));
       if (decision.kind === "resolved") this.#resolve(incident, decision.reason);
-      else if (decision.kind !== null) this.#tell(incident, alerts, decision.kind, decision.reason);
+      else if (decision.kind !== null && !stale) this.#tell(incident, alerts, decision.kind, decision.reason);
       else this.#hold(incident, alerts, decision.mutedReason);
     }
   }

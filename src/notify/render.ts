@@ -103,6 +103,7 @@ function sentence(alert: Alert, facts: NoticeFacts): string {
   const field = oneLine(alert.labels.field ?? "value");
   const name = nameOf(alert, facts);
   if (alert.state === "resolved") {
+    if (isUnwatched(alert)) return `${name}: ${field} was ${numberText(alert.observed)}${aboutText(alert.expected)}.`;
     const lasted = durationText(badMs(alert));
     return `${name}: ${field} is ${numberText(alert.observed)} again${aboutText(alert.expected)}; it lasted ${lasted}.`;
   }
@@ -118,6 +119,11 @@ function offText({ observed, expected }: Alert): string {
   if (observed === null || expected === null || expected === 0 || observed === expected) return "";
   const percent = Math.round((Math.abs(observed - expected) / Math.abs(expected)) * 100);
   return `, ${numberText(percent)} % ${observed < expected ? "below" : "above"}`;
+}
+
+/** Closed without a good slot: nothing judges it any more, and what became of it nobody knows. */
+function isUnwatched(alert: Alert): boolean {
+  return alert.state === "resolved" && !alert.recent.slice(alert.recent.lastIndexOf("b")).includes("g");
 }
 
 /** From the first bad slot to the first good one after the last bad one. */
@@ -179,14 +185,14 @@ function linkLines(incident: Incident, baseUrl: string, over: boolean): Line[] {
 }
 
 /** How the message opens: nothing for the first, then what makes it different from the one before. */
-function prefix({ item, incident, nowMs }: NoticeFacts): string {
+function prefix({ item, incident, alerts, nowMs }: NoticeFacts): string {
   switch (item.kind) {
     case "still":
       return `Still, ${ordinalText(noticeNumber(item))} time, ${durationText(nowMs - incident.openedMs)}: `;
     case "update":
       return "Update: ";
     case "resolved":
-      return "Recovered: ";
+      return alerts.some(isUnwatched) ? "No longer watched: " : "Recovered: ";
     default:
       return (stepOf(item)?.index ?? 0) > 0 ? "Nobody has acknowledged: " : "";
   }
@@ -200,6 +206,8 @@ function noticeNumber(item: OutboxItem): number {
 function subject(facts: NoticeFacts, main: Alert | undefined): string {
   const { item, incident } = facts;
   const title = facts.alerts.length === 1 && main !== undefined ? nameOf(main, facts) : incident.title;
+  if (item.kind === "resolved" && facts.alerts.some(isUnwatched))
+    return oneLine(`[closed] ${title}, no longer watched`);
   if (item.kind === "resolved") {
     const lastedMs = Math.max(0, ...facts.alerts.map(badMs));
     return oneLine(`[recovered] ${title}, after ${durationText(lastedMs)}`);

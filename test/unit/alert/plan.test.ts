@@ -452,10 +452,15 @@ describe("definitions that change", () => {
     world.definitions = definitions({ samplers: [], route: route({ groupWaitMs: 0 }) });
     await world.later("1h");
     expect((await world.alert())?.state).toBe("firing");
+    await world.later("6h");
+    expect(await world.heard(), "no repeats of what is watched no more").toEqual([]);
+    const id = (await world.alert())?.id;
     await world.later(`${orphanMs}ms`);
     expect(await world.alert()).toBeUndefined();
     const heard = await world.heard();
-    expect(heard.filter((text) => text.startsWith("resolved"))).toHaveLength(2);
+    expect(heard.map((text) => text.split(" ")[0])).toEqual(["resolved", "resolved"]);
+    const story = await world.state.alerts.incident((await world.incident())?.id as string);
+    expect(story?.alerts.find((alert) => alert.id === id)?.reason).toMatch(/^no definition judges/);
   });
 
   test("an alert whose source is silent for days is not", async () => {

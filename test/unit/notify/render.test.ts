@@ -151,6 +151,15 @@ test("recovery: value now, worst value, how long, the loss; nothing to acknowled
   expect(message.text).not.toContain("Acknowledge");
 });
 
+test("closed because nobody watches it any more is no recovery", () => {
+  const closed = alert({ state: "resolved", recent: "bbu", reason: "no definition judges it any more" });
+  const message = render({ kind: "resolved", number: 2, alerts: [closed], incident: { state: "resolved" } });
+  expect(message.subject).toBe("[closed] Orders placed (Germany), no longer watched");
+  expect(message.text).toContain("No longer watched: Orders placed (Germany): orders was 3, expected about 21.4.");
+  expect(message.text).toContain("Why         no definition judges it any more\n");
+  expect(message.text).not.toMatch(/recover/i);
+});
+
 test("too much is not too little", () => {
   const message = render({ alerts: [alert({ observed: 60, expected: 20, lossSoFar: -120, worstObserved: 70 })] });
   expect(message.text).toContain("200 % above.");
