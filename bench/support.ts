@@ -6,7 +6,7 @@ import type { Log } from "../src/core/ports.ts";
 import { stopwatch } from "../src/core/time.ts";
 
 /** Milliseconds that `work` takes. */
-export async function timeMs(work: () => unknown): Promise<number> {
+async function timeMs(work: () => unknown): Promise<number> {
   const elapsedMs = stopwatch();
   await work();
   return elapsedMs();

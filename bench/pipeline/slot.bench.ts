@@ -33,6 +33,8 @@ type Sample = Record<Step, number> & {
   cpu: number;
   bareAll: number;
   bareRows: number;
+  /** By which the slot's values make the file grow. */
+  bytes: number;
   first: boolean;
 };
 
@@ -103,6 +105,11 @@ function insertBare(rows: readonly (readonly [number, number, number | string])[
   return elapsedMs();
 }
 
+function bareBytes(): number {
+  const [pages, size] = ["page_count", "page_size"].map((name) => Number(bare.pragma(name, { simple: true })));
+  return (pages as number) * (size as number);
+}
+
 /** Values by field, as they lie in the file. */
 function bareRows(points: readonly Point[]): [number, number, number | string][] {
   const byField = new Map<string, [number, number, number | string][]>();
@@ -131,11 +138,13 @@ async function runSlot(slot: number): Promise<Sample> {
   const judge = clocks.judge - history;
   const points = total - source - clocks.judge - store - alert;
   const sampled = written.filter(({ measurement }) => measurement === world.sampler.point.measurement);
+  const bytesBefore = bareBytes();
   const bareAll = insertBare(bareRows(written));
+  const bytes = bareBytes() - bytesBefore;
   // The sampled rows alone, in a time of their own.
   const bareRowsOnly = insertBare(bareRows(sampled).map(([timeMs, id, value]) => [timeMs + 1, id, value]));
   const times = { source, history, judge, store, alert, points, total, cpu: (user + system) / 1_000 };
-  return { ...times, bareAll, bareRows: bareRowsOnly, first: history > 0 };
+  return { ...times, bareAll, bareRows: bareRowsOnly, bytes, first: history > 0 };
 }
 
 function row(what: string, samples: readonly Sample[], goal: boolean): BenchRow {
@@ -179,7 +188,11 @@ printTable(
   ],
 );
 const rowsOnly = median(samples.map((sample) => sample.bareRows));
+const bytes = median(samples.map((sample) => sample.bytes));
 console.log(`\nA bare insert of the ${seriesCount} sampled rows alone: ${formatMs(rowsOnly)}.`);
+console.log(
+  `A slot takes ${(bytes / 1e6).toFixed(1)} MB of the file, ${(bytes / seriesCount).toFixed(0)} bytes a series.`,
+);
 console.log(
   ["", steps("history in memory", steady), steps("first slot of a block", firsts), steps("all at zero", outage)].join(
     "\n",

@@ -19,7 +19,7 @@ const historyDays = 7;
 const aroundSlots = { before: 60, after: 60 };
 
 /** 50 shops of so many products each. */
-export function tagsOf(seriesCount: number): { shop: string; product: string }[] {
+function tagsOf(seriesCount: number): { shop: string; product: string }[] {
   return Array.from({ length: seriesCount }, (_, index) => ({
     shop: `shop-${String(index % 50).padStart(2, "0")}`,
     product: `product-${String(Math.floor(index / 50)).padStart(4, "0")}`,
@@ -34,7 +34,7 @@ function ordersAt(index: number, timeMs: number): number {
   return 54 + ((hash >>> 0) % 13);
 }
 
-export function samplerOf(): Sampler {
+function samplerOf(): Sampler {
   return {
     name: "shop-orders",
     title: "Orders placed",
@@ -123,7 +123,7 @@ async function writeHistory(store: TimeSeriesStore, seriesCount: number, full: b
   }
 }
 
-export type WorldOptions = {
+type WorldOptions = {
   readonly folder: string;
   readonly seriesCount: number;
   readonly slots: number;
