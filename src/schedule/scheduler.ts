@@ -4,6 +4,7 @@ import type { Clock, Log, Measure, Measured, Queue } from "../core/ports.ts";
 import { messageOf } from "../core/problem.ts";
 import { formatDuration, formatTimeUtc, minuteMs, secondMs } from "../core/time.ts";
 import type { SlotLedger } from "../state/slots.ts";
+import { nextSlot } from "./cron.ts";
 import { slotJob } from "./job.ts";
 import { type CatchUp, planSlots, skippedMax } from "./plan.ts";
 
@@ -104,6 +105,7 @@ export class Scheduler implements Measured {
   }
 
   async #planSampler(sampler: Sampler, afterMs: number | null, nowMs: number): Promise<void> {
+    if (!this.#plannedMs.has(sampler.name)) this.#noticeAhead(sampler, afterMs, nowMs);
     const plan = planSlots(sampler, afterMs, nowMs, aheadMs, this.#deps.catchUp);
     const added = plan.slots.length === 0 ? 0 : await this.#deps.slots.add(plan.slots);
     // What was planned before the stop and not run is older still: nobody is told of that either.
@@ -148,6 +150,16 @@ export class Scheduler implements Measured {
       if (!ended.aborted) throw thrown;
       this.#wakeMs = null;
     });
+  }
+
+  /** What ran while the clock was wrong stays in the ledger: a start long after that would be silent about it. */
+  #noticeAhead(sampler: Sampler, afterMs: number | null, nowMs: number): void {
+    const next = nextSlot(sampler, nowMs + aheadMs);
+    if (afterMs === null || next === null || afterMs <= next.startMs + next.stepMs) return;
+    this.#deps.log.warn(
+      { sampler: sampler.name, aheadMs: afterMs - nowMs },
+      `${sampler.name}: the ledger knows slots up to ${formatTimeUtc(afterMs)}, ahead of the clock; no other runs before that`,
+    );
   }
 
   #noticeJump(nowMs: number): void {

@@ -181,6 +181,20 @@ describe("when the clock is wrong", () => {
     expect(process.log.lines[0]).toMatch(/^warn: the clock went back by (1h|59m|60m)/);
   });
 
+  test("a start on a ledger that is ahead of the clock says until when nothing runs", async () => {
+    const first = open().start(orders, sampler("daily", cron("0 10 * * *", "UTC")));
+    await pass("2m");
+    await first.stop();
+    const awayMs = -7_200_000;
+    const early = new SetClock(clock);
+    early.awayMs = awayMs;
+    const second = open({ clock: early }).start(orders, sampler("daily", cron("0 10 * * *", "UTC")));
+    await pass("1m");
+    expect(second.log.lines).toEqual([
+      "warn: orders: the ledger knows slots up to 2026-11-20T09:03:00Z, ahead of the clock; no other runs before that",
+    ]);
+  });
+
   test("forward by an hour, as after a suspended machine: the hour is caught up", async () => {
     const wrong = new SetClock(clock);
     open({ clock: wrong }).start(orders);
