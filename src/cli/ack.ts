@@ -1,8 +1,7 @@
-import { userInfo } from "node:os";
 import type { Command } from "commander";
 import { Problem } from "../core/problem.ts";
 import { incidentView } from "../show/console/views.ts";
-import { type CommonOptions, commonOptions, openDesk } from "./context.ts";
+import { type CommonOptions, commonOptions, openDesk, userName } from "./context.ts";
 import { findIncident } from "./incidents.ts";
 import { print, printJson, timeText } from "./output.ts";
 
@@ -13,7 +12,7 @@ export function ackCommand(program: Command): void {
     .command("ack")
     .description("acknowledges an incident: repeats and escalation stop, recovery is still told")
     .argument("<id>", "id of the incident, or the beginning of one")
-    .option("--by <name>", "who takes it on", userInfo().username)
+    .option("--by <name>", "who takes it on", userName())
     .action(acknowledge);
   commonOptions(command);
 }

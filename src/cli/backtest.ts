@@ -65,8 +65,10 @@ function show({ slots, failed, verdicts, incidents, messages }: Replay, lengthMs
   for (const { sampler, startMs, error } of failed.slice(0, failedListedMax))
     print(`  ${timeText(startMs)}  ${sampler}: ${error}`);
   if (failed.length > failedListedMax) print(`  and ${failed.length - failedListedMax} more`);
-  const perWeek = (count: number) => ((count * 7 * dayMs) / lengthMs).toFixed(1);
-  print("", `${counted(incidents.length, "incident")} (${perWeek(incidents.length)} a week)`);
+  // Of a few hours a week cannot be told.
+  const perWeek = (count: number) =>
+    lengthMs < dayMs ? "" : ` (${((count * 7 * dayMs) / lengthMs).toFixed(1)} a week)`;
+  print("", `${counted(incidents.length, "incident")}${perWeek(incidents.length)}`);
   if (incidents.length > listedMax) print(`  the latest ${listedMax}:`);
   for (const { incident, alerts } of incidents.slice(-listedMax)) {
     const end =
@@ -77,7 +79,7 @@ function show({ slots, failed, verdicts, incidents, messages }: Replay, lengthMs
       print(`      ${series} ${labels.direction ?? ""} since ${timeText(sinceMs)}: ${worst}`);
     }
   }
-  print("", `${counted(messages.length, "message")} (${perWeek(messages.length)} a week)`);
+  print("", `${counted(messages.length, "message")}${perWeek(messages.length)}`);
   const byPerson = Map.groupBy(messages, ({ recipientName, notifier }) => `${recipientName}\u0000${notifier}`);
   const rows = [...byPerson].sort().map(([key, list]) => [...key.split("\u0000"), list.length]);
   if (rows.length > 0) print(...table(["who", "by", "messages"], rows).map((line) => `  ${line}`));

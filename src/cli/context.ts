@@ -1,5 +1,6 @@
 /** What every command starts from: its options over the environment, the log, and what it opens. */
 import { existsSync, readFileSync } from "node:fs";
+import { userInfo } from "node:os";
 import { parseEnv } from "node:util";
 import type { Command } from "commander";
 import { pino } from "pino";
@@ -37,6 +38,15 @@ export function settingsOf(options: CommonOptions, overrides: Env = {}): { setti
   const given = Object.entries({ BELLWETHER_CONFIG: options.config, BELLWETHER_DATA: options.data, ...overrides });
   const set = Object.fromEntries(given.filter(([, value]) => value !== undefined));
   return { settings: readSettings({ ...env, ...set }), env };
+}
+
+/** Who types, as the machine knows them; a container may run as a number that has no name. */
+export function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return "somebody";
+  }
 }
 
 /** Lines of JSON on standard error; `level` from the settings. */

@@ -9,6 +9,7 @@ import { latestSlot } from "../schedule/cron.ts";
 import { type CommonOptions, commonOptions, openDesk } from "./context.ts";
 import { Exit, exitCodes } from "./exit.ts";
 import { counted, numberText, paint, print, printJson, timeText } from "./output.ts";
+import { unsafeSettings } from "./safety.ts";
 
 type Finding = { readonly what: string; readonly state: "ok" | "warning" | "fault"; readonly detail: string };
 
@@ -32,6 +33,7 @@ export function doctorCommand(program: Command): void {
 async function doctor(options: CommonOptions): Promise<void> {
   await using desk = await openDesk(options);
   const findings = [
+    ...safetyFindings(desk),
     definitionsFinding(desk),
     dataFinding(desk),
     holderFinding(desk),
@@ -48,6 +50,12 @@ async function doctor(options: CommonOptions): Promise<void> {
     }
   }
   if (findings.some(({ state }) => state === "fault")) throw new Exit(exitCodes.failed);
+}
+
+/** What `start` warns of, and refuses in production. */
+function safetyFindings({ settings }: Desk): Finding[] {
+  const state = settings.environment === "production" ? "fault" : "warning";
+  return unsafeSettings(settings).map((problem) => ({ what: "settings", state, detail: formatProblem(problem) }));
 }
 
 function definitionsFinding(desk: Desk): Finding {

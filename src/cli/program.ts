@@ -1,5 +1,5 @@
 /** Every command, how its faults are printed, and what its exit code means. */
-import { Command, CommanderError } from "commander";
+import { type Argument, Command, CommanderError } from "commander";
 import { formatProblem, messageOf, Problem, Problems } from "../core/problem.ts";
 import { version } from "../version.ts";
 import { ackCommand } from "./ack.ts";
@@ -26,6 +26,10 @@ export async function main(args: readonly string[]): Promise<number> {
     .description("Watches business numbers: samples them on time, judges every point, tells the right people once.")
     .version(version)
     .showHelpAfterError("See --help.")
+    // Every command has options; saying so fourteen times leaves no room for what they do.
+    .configureHelp({
+      subcommandTerm: (command) => [command.name(), ...command.registeredArguments.map(shown)].join(" "),
+    })
     .exitOverride();
   const commands = [
     demoCommand,
@@ -51,6 +55,11 @@ export async function main(args: readonly string[]): Promise<number> {
   } catch (thrown) {
     return report(thrown);
   }
+}
+
+function shown(argument: Argument): string {
+  const name = `${argument.name()}${argument.variadic ? "..." : ""}`;
+  return argument.required ? `<${name}>` : `[${name}]`;
 }
 
 function inherit(command: Command): void {

@@ -1,9 +1,8 @@
-import { userInfo } from "node:os";
 import type { Command } from "commander";
 import { Problem } from "../core/problem.ts";
 import { parseDurationMs } from "../core/time.ts";
 import { silenceView } from "../show/console/views.ts";
-import { type CommonOptions, commonOptions, openDesk, usage } from "./context.ts";
+import { type CommonOptions, commonOptions, openDesk, usage, userName } from "./context.ts";
 import { print, printJson, table, timeText } from "./output.ts";
 
 type AddOptions = CommonOptions & { readonly for: string; readonly reason: string; readonly by: string };
@@ -16,14 +15,14 @@ export function silenceCommand(program: Command): void {
     .argument("<matcher...>", 'country="Germany", sampler=~"shop-.*"; all must hold')
     .requiredOption("--for <duration>", "how long, 2h; 30d at most")
     .requiredOption("--reason <text>", "why")
-    .option("--by <name>", "who asks for it", userInfo().username)
+    .option("--by <name>", "who asks for it", userName())
     .action(addSilence);
   const list = silence.command("list").description("the latest silences").action(listSilences);
   const end = silence
     .command("end")
     .description("ends a silence now")
     .argument("<id>", "id of the silence, or the beginning of one")
-    .option("--by <name>", "who ends it", userInfo().username)
+    .option("--by <name>", "who ends it", userName())
     .action(endSilence);
   for (const command of [add, list, end]) commonOptions(command);
 }

@@ -1,9 +1,11 @@
 import type { Command } from "commander";
 import { App } from "../app.ts";
+import { formatProblem, Problems } from "../core/problem.ts";
 import { systemClock } from "../core/time.ts";
 import { describeSettings } from "../settings.ts";
 import { type CommonOptions, commonOptions, openLog, settingsOf, usage } from "./context.ts";
 import { print } from "./output.ts";
+import { unsafeSettings } from "./safety.ts";
 
 type Options = CommonOptions & { readonly role: readonly string[]; readonly port?: string };
 
@@ -22,6 +24,9 @@ async function start(options: Options): Promise<void> {
   checkRoles(options.role);
   const { settings, env } = settingsOf(options, { BELLWETHER_PORT: options.port });
   const log = openLog(settings.logLevel);
+  const unsafe = unsafeSettings(settings);
+  if (settings.environment === "production" && unsafe.length > 0) throw new Problems(unsafe);
+  for (const problem of unsafe) log.warn({ where: problem.where }, formatProblem(problem));
   const stop = stopSignal();
   await using app = await App.open({ settings, env, clock: systemClock, log });
   app.run();

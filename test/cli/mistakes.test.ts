@@ -72,7 +72,7 @@ test("mistakes are one line with a fix, never a stack trace; nothing reaches sta
     const got = await (index < processes ? run : runInside)(here, args);
     expect({ args, code: got.code }, got.err).toEqual({ args, code });
     expect(got.err, args.join(" ")).toMatch(err);
-    expect(got.err, args.join(" ")).not.toMatch(/^\s+at |defect of Bellwether/m);
+    expect(got.err, args.join(" ")).not.toMatch(/^ {4}at .*:\d+:\d+|defect of Bellwether/m);
     if (args[0] !== "check") expect(got.out, args.join(" ")).toBe("");
   }
 });
@@ -113,6 +113,15 @@ test("wrong settings are all told at once, secrets not", async () => {
     ...["REDIS_URL", "BELLWETHER_ZONE", "BELLWETHER_LOG", "SMTP_URL", "WEBHOOK_SECRET", ""],
   ]);
   expect(err).not.toContain("c4nary");
+});
+
+test("in production, a console that others reach without a password does not start", async () => {
+  const { code, out, err } = await run(here, ["start", "--port", "0"], {
+    BELLWETHER_ENV: "production",
+    BELLWETHER_HOST: "0.0.0.0",
+  });
+  expect({ code, out }).toEqual({ code: 2, out: "" });
+  expect(err).toMatch(/^BELLWETHER_HOST - the console has no password, and would listen on 0\.0\.0\.0\. Fix: .*\n$/);
 });
 
 test("a broken definition is told with file, line and column by check, and by what needs it", async () => {

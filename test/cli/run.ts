@@ -9,13 +9,15 @@ import { main as program } from "../../src/cli/program.ts";
 export const projectDir = resolve(import.meta.dirname, "../..");
 const main = join(projectDir, "src/main.ts");
 
+/** Half of a short command is compiling its modules. */
+export const compileCache = join(tmpdir(), "bellwether-compile-cache");
+
 export type Ran = { readonly code: number | null; readonly out: string; readonly err: string };
 
 /** Settings of the machine that runs the tests must not reach what is tested. */
 function environment(env: Readonly<Record<string, string>>): Record<string, string> {
   const { PATH = "", HOME = "" } = process.env;
-  // Half of a short command is compiling its modules.
-  return { PATH, HOME, NODE_COMPILE_CACHE: join(tmpdir(), "bellwether-compile-cache"), ...env };
+  return { PATH, HOME, NODE_COMPILE_CACHE: compileCache, ...env };
 }
 
 export type Place = { readonly config: string; readonly data: string };

@@ -12,7 +12,7 @@ import type { Log } from "../../src/core/ports.ts";
 import { dayMs } from "../../src/core/time.ts";
 import { readSettings } from "../../src/settings.ts";
 import { SimulatedClock } from "../support/clock.ts";
-import { ended, projectDir } from "./run.ts";
+import { compileCache, ended, projectDir } from "./run.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "bellwether-tutorial-"));
 const config = join(dir, "config");
@@ -57,7 +57,7 @@ function patternOf(shown: readonly string[]): RegExp {
 
 /** Runs a command as it stands, from the project's folder; only the folders are others. */
 function shell(command: string): ReturnType<typeof ended> {
-  const env = { ...process.env, BELLWETHER_CONFIG: config, BELLWETHER_DATA: data };
+  const env = { ...process.env, BELLWETHER_CONFIG: config, BELLWETHER_DATA: data, NODE_COMPILE_CACHE: compileCache };
   return ended(spawn("sh", ["-c", command], { cwd: projectDir, env, stdio: ["ignore", "pipe", "pipe"] }));
 }
 

@@ -1,0 +1,49 @@
+/** docs/commands.md leaves nothing out: every command, option and setting that there is stands in it. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { describeSettings } from "../../src/settings.ts";
+import { type Place, projectDir, runInside } from "./run.ts";
+
+const page = readFileSync(join(projectDir, "docs/commands.md"), "utf8");
+const here: Place = { config: projectDir, data: join(projectDir, "var") };
+
+/** The text under `## name`. */
+function sectionOf(name: string): string {
+  return page.split(/^## /m).find((section) => section.startsWith(`${name}\n`)) ?? "";
+}
+
+test("every command has its section, and each of its options is named there or among what all share", async () => {
+  const shared = page.slice(0, page.indexOf("\n## demo"));
+  const { out } = await runInside(here, ["--help"]);
+  const names = [...out.matchAll(/^ {2}([a-z][a-z-]+)(?= |$)/gm)].map(([, name]) => name as string);
+  expect(names).toHaveLength(15);
+  for (const name of names.filter((each) => each !== "help")) {
+    const section = sectionOf(name);
+    expect(section, name).not.toBe("");
+    const helps =
+      name === "silence"
+        ? [
+            ["silence", "add"],
+            ["silence", "end"],
+          ]
+        : [[name]];
+    for (const words of helps) {
+      const help = (await runInside(here, [...words, "--help"])).out;
+      for (const [option] of help.matchAll(/--[a-z]+/g))
+        expect(`${shared}${section}`, words.join(" ")).toContain(option);
+    }
+  }
+});
+
+test("every setting stands in the table with its default", () => {
+  const rows = new Map(
+    [...page.matchAll(/^\| `([A-Z_]+)` \| (.+?) \|/gm)].map(([, name, byDefault]) => [name, byDefault]),
+  );
+  const settings = [...describeSettings().matchAll(/^ {2}([A-Z_]+) .* \[(.+)\]$/gm)];
+  expect(settings.map(([, name]) => name)).toEqual([...rows.keys()]);
+  for (const [, name, byDefault = ""] of settings) {
+    const written = rows.get(name)?.replaceAll("`", "");
+    expect({ name, written }).toEqual({ name, written: name === "BELLWETHER_URL" ? "host and port" : byDefault });
+  }
+});
