@@ -63,6 +63,8 @@ export type AppOptions = {
 
 /** How often alerts are looked at for what only time changes. */
 const tickMs = 5 * secondMs;
+/** The longest that the first look waits for slots that are caught up. */
+const catchUpMsMax = 5 * minuteMs;
 
 /** While the past is loaded: samplers woken in one look, and real time between two looks. */
 const historyWakeMax = 1_000;
@@ -282,7 +284,7 @@ export class App implements AsyncDisposable {
       desk.watcher.run(signal, (loaded) => this.#takeDefinitions(loaded)),
       this.#scheduler.run(signal),
       deliverer.run(signal),
-      every(tickMs * Math.sqrt(tempo), clock, signal, log, "alerts", () => desk.alerting.tick()),
+      this.#tickAlerts(tickMs * Math.sqrt(tempo), signal),
       keepHouse(desk, signal),
     ];
     this.#ready = true;
@@ -321,6 +323,18 @@ export class App implements AsyncDisposable {
   }
 
   #working = false;
+
+  /** After a start, what slots have to say goes before what only time does: no "still" from before a long stop. */
+  async #tickAlerts(ms: number, signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#options;
+    const { slots } = this.desk.state;
+    for (let waitedMs = 0; waitedMs < catchUpMsMax && !signal.aborted; waitedMs += ms) {
+      await clock.sleep(ms, signal).catch(() => {});
+      const ready = await slots.ready(clock.nowMs(), 1).catch(() => []);
+      if (ready.length === 0) break;
+    }
+    await every(ms, clock, signal, log, "alerts", () => this.desk.alerting.tick());
+  }
 
   /** Stops within ten seconds: no new slots, those that run are finished or given back, messages in hand are sent. */
   async [Symbol.asyncDispose](): Promise<void> {

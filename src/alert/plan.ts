@@ -6,12 +6,12 @@ import type { Definitions, Lifecycle, Route } from "../core/definitions.ts";
 import { formatSeries, matchesAll, parseMatcher } from "../core/labels.ts";
 import type { Alert, AuditEntry, Conclusion, Incident, OutboxItem, Silence, Transition } from "../core/model.ts";
 import { Problem } from "../core/problem.ts";
-import { dayMs, formatTimeUtc } from "../core/time.ts";
+import { dayMs, formatDuration, formatTimeUtc } from "../core/time.ts";
 import type { AlertChanges } from "../state/alerts.ts";
 import { decideNotice, higher } from "./group.ts";
 import { advance, alertFingerprint, type Mark } from "./lifecycle.ts";
 import { type Muter, muter } from "./mute.ts";
-import { type Notice, owedToGroups, owedToHearers } from "./receivers.ts";
+import { type Notice, owedAgain, owedToGroups, owedToHearers } from "./receivers.ts";
 import { groupOf, routesTaken, routingLabels } from "./route.ts";
 import { titleOf } from "./title.ts";
 
@@ -30,6 +30,9 @@ export type PlanInput = {
 
 /** An alert that no definition speaks for any more is closed when it has heard nothing for so long. */
 export const orphanMs = dayMs;
+/** One whose series has vanished, though its definition stands: longer than any weekend, and so many of its slots. */
+const vanishedMs = 7 * dayMs;
+const vanishedSlots = 3;
 
 /**
  * What one slot changes. Conclusions of slots that an alert already looked at change nothing, so a slot may be
@@ -71,8 +74,12 @@ function markFor(alert: Alert, conclusion: Conclusion, own: string): Mark {
 export function planTick(input: PlanInput): AlertChanges {
   const plan = new Plan(input);
   for (const alert of input.standing) {
-    if (alert.lastSlotMs + orphanMs > input.nowMs || isDefined(alert, input.definitions)) continue;
-    plan.closeOrphan(alert);
+    const quietMs = input.nowMs - alert.lastSlotMs;
+    if (!isDefined(alert, input.definitions)) {
+      if (quietMs >= orphanMs) plan.close(alert, `no definition judges ${alert.series} by rule ${alert.rule} any more`);
+    } else if (quietMs >= Math.max(vanishedMs, vanishedSlots * alert.stepMs)) {
+      plan.close(alert, `nothing was heard of ${alert.series} for ${formatDuration(quietMs)}`);
+    }
   }
   plan.speak(() => true);
   return plan.changes();
@@ -179,8 +186,8 @@ class Plan {
     if (placed.incidentId !== null) this.touched.add(placed.incidentId);
   }
 
-  closeOrphan(alert: Alert): void {
-    const reason = `no definition judges ${alert.series} by rule ${alert.rule} any more`;
+  /** Not because it is good again, but because nothing more will be known of it. */
+  close(alert: Alert, reason: string): void {
     const { nowMs } = this.#input;
     const after: Alert = { ...alert, state: "resolved", resolvedMs: nowMs, reason, version: alert.version + 1 };
     this.#alerts.set(alert.id, { before: alert, after });
@@ -243,7 +250,11 @@ class Plan {
       const stale = decision.kind === "still" && !alerts.some((alert) => isDefined(alert, this.#input.definitions));
       if (decision.kind === "resolved") this.#resolve(incident, decision.reason);
       else if (decision.kind !== null && !stale) this.#tell(incident, alerts, decision.kind, decision.reason);
-      else this.#hold(incident, alerts, decision.mutedReason);
+      else {
+        this.#hold(incident, alerts, decision.mutedReason);
+        const speaks = decision.mutedReason === null && alerts.some(({ state }) => state === "firing");
+        if (speaks) this.#resume(incident);
+      }
     }
   }
 
@@ -284,6 +295,17 @@ class Plan {
     });
     this.#write("incident", incident.id, incident.state, "resolved", null, reason, incident.title);
     if (spoke) this.#owe(told, reason, items, missed);
+  }
+
+  /** Steps that a silence stopped are owed again once it has ended: nobody has acknowledged. */
+  #resume(incident: Incident): void {
+    if (incident.acknowledgedMs !== null) return;
+    const { outbox, nowMs, newId } = this.#input;
+    const notice = { incident, kind: "opened" as const, number: incident.notices + 1, nowMs };
+    const items = owedAgain(notice, outbox, newId);
+    if (items.length === 0) return;
+    this.#change(incident.id, { notices: notice.number });
+    this.#owe(notice, "a silence that stopped escalation has ended", items, []);
   }
 
   /** Nothing is said now. A silence also stops the steps that are still to come. */

@@ -71,6 +71,26 @@ export function owedToHearers(notice: Notice, written: readonly OutboxItem[], ne
   return bounded([...due.values()], [], notice, newId);
 }
 
+/**
+ * What was cancelled while its incident still stands and nobody has acknowledged, which only a silence does, and has
+ * not been written again since: due when it was, or now.
+ */
+export function owedAgain(notice: Notice, written: readonly OutboxItem[], newId: () => string): readonly OutboxItem[] {
+  const own = written.filter((item) => item.incidentId === notice.incident.id && stepOf(item) !== null);
+  const target = (item: OutboxItem): string =>
+    JSON.stringify([item.notifier, item.recipient, stepOf(item)?.group, stepOf(item)?.index]);
+  const newest = new Map<string, OutboxItem>();
+  for (const item of own.toSorted((a, b) => a.createdMs - b.createdMs)) newest.set(target(item), item);
+  return [...newest.values()]
+    .filter((item) => item.state === "cancelled" && item.kind !== "still")
+    .map((item) => {
+      const { group, index } = stepOf(item) as { group: string; index: number };
+      const step = `${group}.${index}`;
+      const receiver = { step, notifier: item.notifier, to: item.recipient, name: item.recipientName };
+      return owed(notice, receiver, Math.max(item.dueMs, notice.nowMs), newId());
+    });
+}
+
 /** Sent, perhaps sent, or being sent; one that waits for its first attempt in the future is about to be cancelled. */
 function heard(item: OutboxItem, nowMs: number): boolean {
   if (item.state === "owed") return item.attempts > 0 || item.dueMs <= nowMs;

@@ -3,6 +3,7 @@ import { existsSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import { App } from "../app.ts";
+import { messageOf } from "../core/problem.ts";
 import { acceleratedClock, dayMs, minuteMs, secondMs, stopwatch, systemClock } from "../core/time.ts";
 import { formatLocal } from "../core/zone.ts";
 import { openState } from "../state/database.ts";
@@ -81,7 +82,7 @@ async function demo(options: Options): Promise<void> {
     return;
   }
   print("", `The shop goes on. Look around at ${app.url}; Ctrl-C ends the demo.`);
-  void keepSelling(live, clock, ended.signal);
+  void keepSelling(app, live, clock, ended.signal);
   await stopped;
 }
 
@@ -165,12 +166,18 @@ async function observed(app: App): Promise<Observed[]> {
 }
 
 async function keepSelling(
+  app: App,
   live: LiveShop,
   clock: { nowMs(): number; sleep(ms: number, signal: AbortSignal): Promise<void> },
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
-    live.advanceTo(clock.nowMs() + aheadMs);
+    // A shop that is busy for a moment sells a moment later.
+    try {
+      live.advanceTo(clock.nowMs() + aheadMs);
+    } catch (thrown) {
+      app.desk.log.warn({ err: thrown }, `the shop did not sell: ${messageOf(thrown)}`);
+    }
     await clock.sleep(lookMs, signal).catch(() => {});
   }
 }

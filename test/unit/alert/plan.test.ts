@@ -423,6 +423,27 @@ describe("silences", () => {
     expect(await world.heard()).toEqual([`resolved to ${ana} by email`]);
   });
 
+  test("steps that it stopped are owed again at its end, unless somebody has acknowledged", async () => {
+    const steps = [
+      { notifier: "email", to: null, waitMs: 0 },
+      { notifier: "email", to: "boss@shop.example", waitMs: 15 * 60_000 },
+    ];
+    world.definitions = definitions({
+      groups: [group("shop-team", ["ana"], { steps })],
+      route: route({ groupWaitMs: 0 }),
+    });
+    await outage(down);
+    await world.send();
+    await world.later("1m");
+    world.silences = [silence({ endsMs: world.clock.nowMs() + 5 * 60_000 })];
+    await world.later("1m");
+    await world.later("5m");
+    expect(await world.heard(), "its time has not come").toEqual([]);
+    await world.later("10m");
+    expect(await world.heard()).toEqual(["opened to boss@shop.example by email"]);
+    expect(isEmpty(await world.later("1m")), "once").toBe(true);
+  });
+
   test("of two alerts, the silenced one keeps quiet until its silence ends, then it is an update", async () => {
     world.silences = [silence({ matchers: ['country="Germany"'] })];
     world.definitions = definitions({ route: route({ groupWaitMs: 0 }) });
@@ -467,6 +488,17 @@ describe("definitions that change", () => {
     await outage(down);
     await world.later("72h");
     expect((await world.alert())?.state).toBe("firing");
+  });
+
+  test("an alert whose series has vanished is closed after a week, with the reason", async () => {
+    await outage(down);
+    await world.later("6d");
+    expect((await world.alert())?.state).toBe("firing");
+    const id = (await world.alert())?.id;
+    await world.later("25h");
+    expect(await world.alert()).toBeUndefined();
+    const story = await world.state.alerts.incident((await world.incident())?.id as string);
+    expect(story?.alerts.find((alert) => alert.id === id)?.reason).toMatch(/^nothing was heard of .* for 7d/);
   });
 
   test("an alert whose series another rule took over is", async () => {
