@@ -183,7 +183,7 @@ async function keepSelling(
 }
 
 function clockText(timeMs: number): string {
-  return formatLocal(timeMs, shopZone).slice(11);
+  return formatLocal(timeMs, shopZone).slice(11, 16);
 }
 
 function factor(text: string): number {

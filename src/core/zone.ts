@@ -83,10 +83,10 @@ export function msToWall(timeMs: number, zone: string): number {
   return zoned(timeMs, zone).toPlainDateTime().toZonedDateTime("UTC").epochMilliseconds;
 }
 
-/** `2026-11-21 09:30` in `zone`, for people. */
+/** `2026-11-21 09:30` in `zone`, for people; with seconds where they are not zero. */
 export function formatLocal(timeMs: number, zone: string): string {
   const local = zoned(timeMs, zone);
-  return `${local.toPlainDate().toString()} ${local.toPlainTime().toString({ smallestUnit: "minute" })}`;
+  return `${local.toPlainDate().toString()} ${local.toPlainTime().toString({ smallestUnit: timeMs % 60_000 === 0 ? "minute" : "second" })}`;
 }
 
 /** The next moment after `afterMs` at which the clocks of `zone` change, null if none is known. */

@@ -1,7 +1,7 @@
 /** Hot reload: what changes on disk takes over where it is sound; the rest keeps its last good version. */
 import type { Clock, Log, Measure, Measured } from "../core/ports.ts";
 import { formatProblem, Problem } from "../core/problem.ts";
-import { secondMs } from "../core/time.ts";
+import { floorToStep, minuteMs, secondMs } from "../core/time.ts";
 import { formatLocal } from "../core/zone.ts";
 import { type Assembled, assemble, namesOf } from "./assemble.ts";
 import { type Found, findFiles } from "./files.ts";
@@ -154,7 +154,7 @@ export class DefinitionWatcher implements Measured {
   }
 
   #keptProblem({ onDisk, inForceMs }: Tracked, file: string, reasons: readonly Problem[]): Problem {
-    const since = `the version read at ${formatLocal(inForceMs, this.#options.zone)} (${this.#options.zone}) stays in force`;
+    const since = `the version read at ${formatLocal(floorToStep(inForceMs, minuteMs), this.#options.zone)} (${this.#options.zone}) stays in force`;
     const first = inOrder(reasons)[0];
     const own = first?.where?.startsWith(`${file}:`) === true;
     const faults = reasons.length === 1 ? "1 fault" : `${reasons.length} faults`;

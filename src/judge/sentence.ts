@@ -120,8 +120,9 @@ function dateOf(wallMs: number): string {
   return new Date(wallMs).toISOString().slice(0, 10);
 }
 
+/** With seconds where they are not zero: slots may be shorter than a minute. */
 function timeOfDay(wallMs: number): string {
-  return new Date(wallMs).toISOString().slice(11, 16);
+  return new Date(wallMs).toISOString().slice(11, wallMs % 60_000 === 0 ? 16 : 19);
 }
 
 /** A number as people say it: whole from 100 on, one decimal below, two digits below 1. */

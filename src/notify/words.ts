@@ -45,9 +45,9 @@ export function timeText(timeMs: number, zone: string): string {
   return `${formatLocal(timeMs, zone)} (${zone})`;
 }
 
-/** `10:41` on the wall clock of `zone`. */
+/** `10:41` on the wall clock of `zone`; `10:41:05` off the full minute. */
 export function clockText(timeMs: number, zone: string): string {
-  return formatLocal(timeMs, zone).slice(-5);
+  return formatLocal(timeMs, zone).slice(11);
 }
 
 /** `the minute from 10:41`, `the hour from 10:00`, `15 min from 10:45`. */

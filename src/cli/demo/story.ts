@@ -238,5 +238,5 @@ function sentence(facts: Omit<PhaseFacts, "name" | "cameTrue">): string {
 }
 
 function clock(timeMs: number): string {
-  return formatLocal(timeMs, shopZone).slice(11);
+  return formatLocal(timeMs, shopZone).slice(11, 16);
 }

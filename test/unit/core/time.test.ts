@@ -1,6 +1,14 @@
 import { describe, expect, test } from "vitest";
 import { floorToStep, formatDuration, formatTimeUtc, parseDurationMs, parseTimeMs } from "../../../src/core/time.ts";
-import { daysBeforeMs, isZone, localTime, msToWall, startOfDayMs, wallToMs } from "../../../src/core/zone.ts";
+import {
+  daysBeforeMs,
+  formatLocal,
+  isZone,
+  localTime,
+  msToWall,
+  startOfDayMs,
+  wallToMs,
+} from "../../../src/core/zone.ts";
 
 describe("a duration needs a unit", () => {
   test.each([
@@ -69,6 +77,11 @@ describe("calendar days follow the wall clock", () => {
     expect(formatTimeUtc(wallToMs(Date.UTC(2026, 10, 1, 1, 30), "America/New_York"))).toBe("2026-11-01T05:30:00Z");
     expect(formatTimeUtc(wallToMs(Date.UTC(2026, 2, 8, 2, 30), "America/New_York"))).toBe("2026-03-08T07:30:00Z");
     expect(msToWall(Date.parse("2026-11-21T00:00:00Z"), "Asia/Shanghai")).toBe(Date.UTC(2026, 10, 21, 8));
+  });
+
+  test("a time for people has seconds only where they are not zero", () => {
+    expect(formatLocal(Date.parse("2026-06-17T11:05:00Z"), "Europe/London")).toBe("2026-06-17 12:05");
+    expect(formatLocal(Date.parse("2026-06-17T11:05:05Z"), "Europe/London")).toBe("2026-06-17 12:05:05");
   });
 
   test("weekday, minute of the day and start of the day", () => {
