@@ -17,7 +17,7 @@ import { readSettings } from "../../src/settings.ts";
 import { idle, SimulatedClock } from "../support/clock.ts";
 import type { Place } from "./run.ts";
 
-export const files: Readonly<Record<string, string>> = {
+const files: Readonly<Record<string, string>> = {
   "samplers/shop/orders.yaml": `
 name: shop-orders
 title: Orders placed
@@ -48,7 +48,7 @@ groups:
   "rules/routes/shop.yaml": "route: { group: shop-team, group_by: [country], group_wait: 0s, group_interval: 1m }\n",
 };
 
-export const place = (dir: string): Place => ({ config: join(dir, "config"), data: join(dir, "data") });
+const place = (dir: string): Place => ({ config: join(dir, "config"), data: join(dir, "data") });
 export const uk = 'orders{country="United Kingdom"}.orders';
 export const germany = 'orders{country="Germany"}.orders';
 /** 08:55 on Wednesday 10 June in London; everything before is known as history. */
