@@ -165,7 +165,7 @@ describe("explain", () => {
   test("a series that nobody judges is exit code 1, with those there are", () => {
     const { err } = of("explain unknown series");
     expect(err).toBe(
-      'nobody judges orders{country="France"}. Fix: name a series in full, one of orders{...}.orders.\n',
+      'no such series is judged (got orders{country="France"}). Fix: name one in full that bellwether series lists, orders{...}.orders.\n',
     );
   });
 });
