@@ -37,7 +37,14 @@ export type ReadQuery = {
 };
 
 /** A series the store knows, and the time of its latest point. */
-export type KnownSeries = SeriesId & { readonly lastMs: number };
+export type KnownSeries = SeriesId & {
+  readonly lastMs: number;
+  /**
+   * Time of its latest number other than zero, epoch ms; null if the store has none, or its values are no numbers. A
+   * value that a zero has replaced since may still count.
+   */
+  readonly lastNonzeroMs: number | null;
+};
 
 /** Writing equal points twice changes nothing. A throw means "unknown, keep all"; `rejected` will never succeed. */
 export interface TimeSeriesStore extends AsyncDisposable {

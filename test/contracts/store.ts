@@ -209,6 +209,46 @@ export function storeContract(name: string, open: () => Promise<TimeSeriesStore>
       expect(await list({ sinceMs: minute(7) + 1 })).toEqual(all.slice(2));
     });
 
+    test("list tells when the latest number other than zero was, in whatever order it came", async () => {
+      const lastNonzero = async () =>
+        Object.fromEntries(
+          (await store.list({})).map((each) => [
+            formatSeries(each),
+            each.lastNonzeroMs === null ? null : (each.lastNonzeroMs - minute(0)) / 60_000,
+          ]),
+        );
+      await accept(
+        point(minute(1), { n: 3, m: 0, text: "0", yes: true }, { shop: "A" }),
+        point(minute(2), { n: -0.5, m: -0 }, { shop: "A" }),
+        point(minute(3), { n: 0, m: 0 }, { shop: "A" }),
+        point(minute(3), { n: 7 }, { shop: "B" }),
+      );
+      const wanted = {
+        'orders{shop="A"}.n': 2,
+        'orders{shop="A"}.m': null,
+        'orders{shop="A"}.text': null,
+        'orders{shop="A"}.yes': null,
+        'orders{shop="B"}.n': 3,
+      };
+      expect(await lastNonzero()).toEqual(wanted);
+      await accept(point(minute(4), { n: 0, m: 0 }, { shop: "A" }), point(minute(1), { n: 9 }, { shop: "B" }));
+      expect(await lastNonzero(), "neither zeros nor what is late move it").toEqual(wanted);
+      await accept(point(minute(2), { m: 5 }, { shop: "A" }), point(minute(3), { n: 1 }, { shop: "A" }));
+      expect(await lastNonzero(), "late, but later than what was known").toEqual({
+        ...wanted,
+        'orders{shop="A"}.n': 3,
+        'orders{shop="A"}.m': 2,
+      });
+      await store.expire(minute(3));
+      expect(await lastNonzero(), "what is forgotten is no number any more").toEqual({
+        'orders{shop="A"}.n': 3,
+        'orders{shop="A"}.m': null,
+        'orders{shop="B"}.n': 3,
+      });
+      await accept(point(minute(6), { n: 0, m: 8 }, { shop: "A" }));
+      expect(await lastNonzero()).toMatchObject({ 'orders{shop="A"}.n': 3, 'orders{shop="A"}.m': 6 });
+    });
+
     test("expire forgets what is older, and series that have nothing else", async () => {
       await accept(
         point(minute(1), { n: 1, m: 1 }, { shop: "A" }),

@@ -1,5 +1,6 @@
 /**
- * Which series there are, in memory: names to numbers and back, and the time of each one's latest point.
+ * Which series there are, in memory: names to numbers and back, the time of each one's latest point and that of its
+ * latest number other than zero.
  *
  * The number of a series is made of the number of its field (which belongs to one measurement) and the number of its
  * tags within the measurement: `field * 2^20 + tags`. So all series of one field lie side by side at every time, and
@@ -18,6 +19,8 @@ export type Field = {
   readonly kind: FieldKind;
   /** Time of the latest point, by the number of the tags; where there is none, there is no such series. */
   readonly latestMs: (number | undefined)[];
+  /** Time of the latest number other than zero, by the number of the tags. */
+  readonly nonzeroMs: (number | undefined)[];
 };
 
 export type Measurement = {
@@ -28,7 +31,15 @@ export type Measurement = {
   readonly numbers: Map<string, number>;
 };
 
-export type SeriesRow = { id: number; measurement: string; tags: string; field: string; kind: FieldKind; ts: number };
+export type SeriesRow = {
+  id: number;
+  measurement: string;
+  tags: string;
+  field: string;
+  kind: FieldKind;
+  ts: number;
+  quiet_ms: number | null;
+};
 
 /** Different tags that one measurement may have: 2^20. */
 const tagSetsMax = 2 ** 20;
@@ -47,7 +58,9 @@ export class Catalogue {
       const number = row.id % tagSetsMax;
       measurement.tags[number] ??= JSON.parse(row.tags);
       measurement.numbers.set(row.tags, number);
-      this.#field(measurement, row.field, row.kind, Math.floor(row.id / tagSetsMax)).latestMs[number] = row.ts;
+      const field = this.#field(measurement, row.field, row.kind, Math.floor(row.id / tagSetsMax));
+      field.latestMs[number] = row.ts;
+      if (row.quiet_ms !== null) field.nonzeroMs[number] = row.ts - row.quiet_ms;
       this.#seriesCount += 1;
     }
   }
@@ -94,12 +107,20 @@ export class Catalogue {
     return measurement.fields.get(name) ?? this.#field(measurement, name, kindOf(value) as FieldKind);
   }
 
-  /** Notes a point; returns the time of the latest one before it, undefined if the series is new. */
-  note(field: Field, number: number, timeMs: number): number | undefined {
+  /** Notes a value; returns whether its series is new, and if not, whether one of its latest times has changed. */
+  note(field: Field, number: number, timeMs: number, value: FieldValue): "new" | "later" | "earlier" {
     const latestMs = field.latestMs[number];
-    if (latestMs === undefined || latestMs < timeMs) field.latestMs[number] = timeMs;
-    if (latestMs === undefined) this.#seriesCount += 1;
-    return latestMs;
+    const later = latestMs === undefined || latestMs < timeMs;
+    if (later) field.latestMs[number] = timeMs;
+    let moved = false;
+    if (typeof value === "number" && value !== 0) {
+      const nonzeroMs = field.nonzeroMs[number];
+      moved = nonzeroMs === undefined || nonzeroMs < timeMs;
+      if (moved) field.nonzeroMs[number] = timeMs;
+    }
+    if (latestMs !== undefined) return later || moved ? "later" : "earlier";
+    this.#seriesCount += 1;
+    return "new";
   }
 
   *list(measurementName: string | undefined, sinceMs: number): Generator<KnownSeries> {
@@ -108,7 +129,9 @@ export class Catalogue {
       for (const field of measurement.fields.values()) {
         for (const [number, lastMs] of field.latestMs.entries()) {
           if (lastMs === undefined || lastMs < sinceMs) continue;
-          yield { measurement: measurement.name, tags: measurement.tags[number] as Tags, field: field.name, lastMs };
+          const tags = measurement.tags[number] as Tags;
+          const lastNonzeroMs = field.nonzeroMs[number] ?? null;
+          yield { measurement: measurement.name, tags, field: field.name, lastMs, lastNonzeroMs };
         }
       }
     }
@@ -126,7 +149,7 @@ export class Catalogue {
   #field(measurement: Measurement, name: string, kind: FieldKind, id = this.#fieldIdMax + 1): Field {
     let found = measurement.fields.get(name);
     if (found === undefined) {
-      found = { id, name, kind, latestMs: [] };
+      found = { id, name, kind, latestMs: [], nonzeroMs: [] };
       measurement.fields.set(name, found);
       this.#fieldIdMax = Math.max(this.#fieldIdMax, id);
     }

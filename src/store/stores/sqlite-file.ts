@@ -22,7 +22,7 @@ const schema = `
     kind text not null,
     unique (measurement, tags, field)
   );
-  create table latest (series_id integer primary key, ts integer not null);
+  create table latest (series_id integer primary key, ts integer not null, quiet_ms integer);
   create table points (ts integer not null, series_id integer not null, value not null,
     primary key (ts, series_id)) without rowid;
   create view readable as

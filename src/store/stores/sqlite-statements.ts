@@ -1,7 +1,7 @@
 /** The statements of the series store, prepared once. */
 import type Sqlite from "better-sqlite3";
 
-export type Cell = number | string;
+export type Cell = number | string | null;
 
 export type Statements = ReturnType<typeof prepareStatements>;
 
@@ -9,7 +9,7 @@ export function prepareStatements(database: Sqlite.Database) {
   return {
     series: database.prepare("select * from series join latest on series_id = id order by id"),
     insertSeries: bulkInsert(database, "insert into series (id, measurement, tags, field, kind)", 5),
-    insertLatest: bulkInsert(database, "insert or replace into latest (series_id, ts)", 2),
+    insertLatest: bulkInsert(database, "insert or replace into latest (series_id, ts, quiet_ms)", 3),
     insertPoints: bulkInsert(database, "insert or replace into points (ts, series_id, value)", 3),
     /** The times at which there is any point: one step down the tree each, however many points lie between. */
     times: database
@@ -23,7 +23,7 @@ export function prepareStatements(database: Sqlite.Database) {
       .pluck(),
     /** All series of a run of numbers at the times given. */
     run: database
-      .prepare<[string, number, number], [number, number, Cell]>(
+      .prepare<[string, number, number], [number, number, number | string]>(
         `select p.ts, p.series_id, p.value from json_each(?) t
          cross join points p on p.ts = t.value and p.series_id between ? and ?`,
       )
@@ -37,6 +37,7 @@ export function prepareStatements(database: Sqlite.Database) {
       "delete from series where id in (select series_id from latest where ts < ?)",
     ),
     deleteLatest: database.prepare<[number]>("delete from latest where ts < ?"),
+    forgetNonzero: database.prepare<[number]>("update latest set quiet_ms = null where ts - quiet_ms < ?"),
   };
 }
 

@@ -121,9 +121,9 @@ class SqliteStore implements TimeSeriesStore, Measured {
           batches.set(field, batch);
         }
         const id = seriesNumber(field, number);
-        const beforeMs = this.#catalogue.note(field, number, point.timeMs);
-        if (beforeMs === undefined) batch.series.push(id, measurement.name, tags, name, field.kind);
-        if (beforeMs === undefined || beforeMs < point.timeMs) batch.latest.push(id, point.timeMs);
+        const noted = this.#catalogue.note(field, number, point.timeMs, value);
+        if (noted === "new") batch.series.push(id, measurement.name, tags, name, field.kind);
+        if (noted !== "earlier") batch.latest.push(id, field.latestMs[number] as number, quietMs(field, number));
         batch.points.push(point.timeMs, id, typeof value === "boolean" ? Number(value) : value);
       }
     }
@@ -190,17 +190,16 @@ class SqliteStore implements TimeSeriesStore, Measured {
 
   /** A piece ends between two times; one slot is the least that goes at once. */
   #expirePiece(beforeMs: number): { deleted: number; last: boolean } {
-    const { oldest, timeAfterRows, deletePoints, deleteLatest, deleteSeries } = this.#statements;
+    const { oldest, timeAfterRows, deletePoints, deleteLatest, deleteSeries, forgetNonzero } = this.#statements;
     const next = timeAfterRows.get(beforeMs, pieceRows);
     if (next !== undefined) {
       const endMs = next === oldest.get() ? next + 1 : next;
       return { deleted: deletePoints.run(endMs).changes, last: false };
     }
     const deleted = deletePoints.run(beforeMs).changes;
-    if (deleteSeries.run(beforeMs).changes > 0) {
-      deleteLatest.run(beforeMs);
-      this.#catalogue = this.#load();
-    }
+    const series = deleteSeries.run(beforeMs).changes;
+    if (series > 0) deleteLatest.run(beforeMs);
+    if (forgetNonzero.run(beforeMs).changes + series > 0) this.#catalogue = this.#load();
     return { deleted, last: true };
   }
 
@@ -272,6 +271,12 @@ class SqliteStore implements TimeSeriesStore, Measured {
 
 function loadCatalogue(statements: Statements): Catalogue {
   return new Catalogue(statements.series.iterate() as Iterable<SeriesRow>);
+}
+
+/** How long before a series' latest point its latest number other than zero was; null if there was none. */
+function quietMs({ latestMs, nonzeroMs }: Field, number: number): number | null {
+  const lastNonzeroMs = nonzeroMs[number];
+  return lastNonzeroMs === undefined ? null : (latestMs[number] as number) - lastNonzeroMs;
 }
 
 /** Reads a run at some times; returns how many values were wanted. */

@@ -12,6 +12,7 @@ const known = (country: string, field = "orders", measurement = "orders"): Known
   tags: { country },
   field,
   lastMs: startMs - 60_000,
+  lastNonzeroMs: startMs - 60_000,
 });
 const read = (rows: readonly Row[], changes: Partial<Sampler> = {}, series: readonly KnownSeries[] = []) =>
   toPoints(sampler(changes), startMs, rows, series);

@@ -132,14 +132,44 @@ test("what was written is there after closing and opening", async () => {
   }
   await using store = open(file);
   expect(await store.list({})).toEqual([
-    { measurement: "a", tags: { b: "2", z: "1" }, field: "n", lastMs: 5_000 },
-    { measurement: "a", tags: { b: "2", z: "1" }, field: "text", lastMs: 1_000 },
-    { measurement: "a", tags: { b: "2", z: "1" }, field: "yes", lastMs: 1_000 },
+    { measurement: "a", tags: { b: "2", z: "1" }, field: "n", lastMs: 5_000, lastNonzeroMs: 5_000 },
+    { measurement: "a", tags: { b: "2", z: "1" }, field: "text", lastMs: 1_000, lastNonzeroMs: null },
+    { measurement: "a", tags: { b: "2", z: "1" }, field: "yes", lastMs: 1_000, lastNonzeroMs: null },
   ]);
   const found = await store.read({ measurement: "a", fields: ["yes", "text", "n"], windows: allTime });
   expect(found.map((series) => series.values)).toEqual([[true], ["007"], [1, 2]]);
   const { rejected } = await store.write([{ measurement: "a", tags: {}, fields: { text: 7 }, timeMs: 6_000 }]);
   expect(rejected).toEqual([{ index: 0, reason: 'field "text" is a text, got a number' }]);
+});
+
+test("when a series last had another number than zero outlives closing and opening", async () => {
+  const file = newFile();
+  const point = (n: number, timeMs: number, shop: string): Point => ({
+    measurement: "a",
+    tags: { shop },
+    fields: { n },
+    timeMs,
+  });
+  const lastNonzero = async (store: TimeSeriesStore) =>
+    (await store.list({})).map(({ tags, lastMs, lastNonzeroMs }) => [tags.shop, lastMs, lastNonzeroMs]);
+  {
+    await using store = open(file);
+    await store.write([point(1, 1_000, "A"), point(0, 1_000, "B")]);
+    await store.write([point(0, 9e9, "A"), point(0, 9e9, "B"), point(2, 9e9, "C")]);
+    await store.write([point(4, 2_000, "A")]);
+  }
+  const wanted = [
+    ["A", 9e9, 2_000],
+    ["B", 9e9, null],
+    ["C", 9e9, 9e9],
+  ];
+  {
+    await using store = open(file);
+    expect(await lastNonzero(store)).toEqual(wanted);
+    await store.expire(2_001);
+  }
+  await using store = open(file, { readOnly: true });
+  expect(await lastNonzero(store)).toEqual([["A", 9e9, null], ...wanted.slice(1)]);
 });
 
 test("a read beyond its bound is refused, not cut", async () => {
