@@ -84,7 +84,7 @@ export function* decisions(series: SeriesToJudge): Generator<Decision> {
     if (timeMs - latestMs > latchMsMax) ongoing = null;
     const decision: Decision = decide(cells, place, judging, ongoing);
     ongoing = decision.ongoing;
-    latestMs = timeMs;
+    if (!Number.isNaN(value)) latestMs = timeMs;
     if (ongoing !== null) markIncident(cells, place.now, Math.floor((timeMs - ongoing.sinceMs) / stepMs));
     yield decision;
   }

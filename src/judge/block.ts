@@ -33,6 +33,9 @@ export type BlockShape = {
 /** A day's block must not reach into the day before's: the shortest day of any zone, less an hour. */
 const blockMsMax = 22 * hourMs;
 
+/** A series without a value on so many days, at the time of a slot, is no longer missed in it. */
+const missedDaysMax = 14;
+
 /** How many slots one block may serve. */
 export function blockSlotsMax(stepMs: number): number {
   return 1 + Math.floor(blockMsMax / stepMs);
@@ -153,10 +156,10 @@ export class Block {
     return timeMs - held.markMs > latchMsMax ? null : held.ongoing;
   }
 
-  /** Whether the series had any value among those that judging the slot looks at, or an incident that goes on. */
+  /** Whether the series had a value around the slot today or at its time lately, or has an incident that goes on. */
   isKnown(held: Held, place: Place): boolean {
     if (this.ongoingAt(held, place.timeMs) !== null) return true;
-    for (const cell of [place.now, ...place.days]) {
+    for (const cell of [place.now, ...place.days.slice(0, missedDaysMax)]) {
       for (let back = 0; cell >= 0 && back < sumSlotsMax; back += 1) {
         if (!Number.isNaN(held.cells.values[cell - back])) return true;
       }

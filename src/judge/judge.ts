@@ -100,6 +100,8 @@ export class Judge implements Measured {
       const verdict = this.#verdict(subject, block, place, held);
       verdicts.push(verdict);
       if (verdict.sinceMs !== null) {
+        // Slots without a value are a pause: what goes on in them is not taken up for ever.
+        if (verdict.state === "missing") continue;
         const { sinceMs, lossSoFar, direction } = verdict;
         block.mark(held, { timeMs, ongoing: { sinceMs, loss: lossSoFar ?? 0, direction: direction ?? "down" } });
       } else if (verdict.closes === true) block.mark(held, { timeMs, ongoing: null });

@@ -68,12 +68,13 @@ export function verdictMeasurement(measurement: string): string {
 
 /**
  * A verdict as it is stored: measurement `<measurement>_verdict`, the series' tags and `field`, time of the slot.
- * Numbers that are absent are left out. `since`, `loss` and `direction` are there while something is going on; `since`
- * is 0 where it ends. From them alone the next slot, after a restart too, knows what goes on.
+ * Numbers that are absent are left out. `since`, `loss` and `direction` are there while something is going on, in slots
+ * that have a value; `since` is 0 where it ends. From them alone the next slot, after a restart too, knows what goes on.
  */
 export function verdictPoint(verdict: Verdict): Point {
   const { series } = verdict;
   const fields: Record<string, FieldValue> = { level: levelNumbers[verdict.level], reason: verdict.reason };
+  const goesOn = verdict.sinceMs !== null && verdict.state !== "missing";
   const numbers = {
     observed: verdict.observed,
     expected: verdict.expected,
@@ -81,13 +82,13 @@ export function verdictPoint(verdict: Verdict): Point {
     upper: verdict.upper,
     forecast: verdict.forecast.value,
     evidence: verdict.evidence,
-    since: verdict.closes === true ? 0 : verdict.sinceMs,
-    loss: verdict.lossSoFar,
+    since: verdict.closes === true ? 0 : goesOn ? verdict.sinceMs : null,
+    loss: goesOn ? verdict.lossSoFar : null,
   };
   for (const [name, value] of Object.entries(numbers)) {
     if (value !== null && Number.isFinite(value)) fields[name] = value;
   }
-  if (verdict.sinceMs !== null && verdict.direction !== null) fields.direction = verdict.direction;
+  if (goesOn && verdict.direction !== null) fields.direction = verdict.direction;
   return {
     measurement: verdictMeasurement(series.measurement),
     tags: { ...series.tags, field: series.field },

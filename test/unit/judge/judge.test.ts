@@ -154,6 +154,37 @@ test("a series that falls silent is unknown, slot after slot, and forgotten once
   expect(await judgeOn(store).judgeSlot(sampler, nowMs + 9 * hourMs, [])).toEqual([]);
 });
 
+test("an incident goes on without values, and is forgotten with its series after four days of them", async () => {
+  const store = memoryStore();
+  const sampler = samplerOf({ tags: ["country"] });
+  const uk = { country: "uk" };
+  await store.write(pastDays(() => 100, uk));
+  const judge = judgeOn(store);
+  await runSlot(store, judge, sampler, nowMs, [orders(nowMs, 3, uk)]);
+  for (let hours = 6; hours <= 8 * 24; hours += 6) {
+    const timeMs = nowMs + hours * hourMs;
+    const verdicts = await runSlot(store, judge, sampler, timeMs, []);
+    expect(verdicts, "after a restart too").toEqual(await judgeOn(store).judgeSlot(sampler, timeMs, []));
+    // At 14:00 there are values on the days before, the rest of the day there are none.
+    if (hours <= 4 * 24) expect(verdicts).toMatchObject([{ state: "missing", sinceMs: nowMs }]);
+    else if (hours <= 7 * 24 && hours % 24 === 0) expect(verdicts).toMatchObject([{ state: "missing", sinceMs: null }]);
+    else expect(verdicts).toEqual([]);
+  }
+});
+
+test("a series is missed for at most 14 days, however long its baseline is", async () => {
+  const store = memoryStore();
+  const sampler = samplerOf({ judge: { orders: judgingOf({ baseline: { days: 28 } }) }, tags: ["country"] });
+  await store.write([1, 2, 3, 4, 5].map((day) => orders(nowMs - day * dayMs, 100, { country: "uk" })));
+  const judge = judgeOn(store);
+  const states: (string | undefined)[] = [];
+  for (let day = 0; day < 28; day += 1) {
+    const [verdict] = await runSlot(store, judge, sampler, nowMs + day * dayMs, []);
+    states.push(verdict?.state);
+  }
+  expect(states).toEqual(Array.from({ length: 28 }, (_, day) => (day <= 13 ? "missing" : undefined)));
+});
+
 test("a new series is unknown for want of days", async () => {
   const store = memoryStore();
   const sampler = samplerOf({ tags: ["country"] });
