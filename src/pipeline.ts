@@ -18,7 +18,7 @@ import { verdictPoint } from "./judge/verdict.ts";
 import { toPoints } from "./sample/points.ts";
 import type { SamplerRunner } from "./sample/sample.ts";
 
-/** A series that had no point for so long is no longer expected to have one. */
+/** A series that had no point for so long, or with `empty: zero` nothing but zeros, is no longer expected to have one. */
 const forgottenMs = 14 * dayMs;
 
 export type PipelineDeps = {
@@ -104,13 +104,20 @@ export class Pipeline implements Measured {
   }
 }
 
-/** Series of the sampler that had a point lately: those that `empty` speaks of when a slot has no row for them. */
+/**
+ * Series of the sampler that had a point lately: those that `empty` speaks of when a slot has no row for them. Where it
+ * fills them with zeros, those zeros tell nothing: the point must have had another number than zero in some field.
+ */
 export async function knownSeries(
   store: TimeSeriesStore,
   sampler: Sampler,
   slotStartMs: number,
 ): Promise<readonly KnownSeries[]> {
-  return store.list({ measurement: sampler.point.measurement, sinceMs: slotStartMs - forgottenMs });
+  const sinceMs = slotStartMs - forgottenMs;
+  const known = await store.list({ measurement: sampler.point.measurement, sinceMs });
+  if (sampler.empty !== "zero") return known;
+  // One field of a point that is left is enough to fill them all.
+  return known.filter(({ lastNonzeroMs }) => lastNonzeroMs !== null && lastNonzeroMs >= sinceMs);
 }
 
 function firstError(problems: readonly Problem[]): Problem {
