@@ -21,12 +21,14 @@ export type ExplainDeps = {
 
 const silencesMax = 1_000;
 
-/** Null for a series that no sampler judges. `timeMs` may lie anywhere inside the slot. */
+/** Null for a series that no sampler judges, or that never had a point. `timeMs` may lie anywhere inside the slot. */
 export async function explain(deps: ExplainDeps, text: string, timeMs: number): Promise<Explanation | null> {
   const series = seriesOf(text);
   const sampler = series === null ? undefined : samplerOf(deps.definitions(), series);
   if (series === null || sampler === undefined) return null;
   const name = formatSeries(series);
+  const known = await deps.store.list({ measurement: series.measurement });
+  if (!known.some((one) => formatSeries(one) === name)) return null;
   const holding = slotHolding(sampler, timeMs);
   const startMs = holding?.startMs ?? floorToStep(timeMs, sampler.schedule.stepMs);
   const verdict = await deps.judge.explain(sampler, series, startMs);
@@ -42,8 +44,8 @@ export async function explain(deps: ExplainDeps, text: string, timeMs: number): 
     ...(stored === null ? ["This slot was never judged; this is what judging says now."] : []),
     ...(slot?.error ? [`The slot ${slot.state === "failed" ? "failed" : "had a fault"}: ${slot.error}`] : []),
   ];
-  const known = { verdict, stored, slot, alerts, mutes, told, notes };
-  const facts = { series: name, sampler: sampler.name, timeMs: startMs, ...known };
+  const found = { verdict, stored, slot, alerts, mutes, told, notes };
+  const facts = { series: name, sampler: sampler.name, timeMs: startMs, ...found };
   return { ...facts, lines: sentences(facts, sampler) };
 }
 

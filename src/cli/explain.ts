@@ -27,8 +27,11 @@ async function explain(series: string, options: Options): Promise<void> {
     const judged = [...desk.definitions.samplers.values()].flatMap(({ point, judge }) => {
       return Object.keys(judge).map((field) => `${point.measurement}{...}.${field}`);
     });
-    throw new Problem(`nobody judges ${series}`, {
-      fix: judged.length === 0 ? "no sampler judges anything" : `name a series in full, one of ${judged.join(", ")}`,
+    throw new Problem(`no such series is judged (got ${series})`, {
+      fix:
+        judged.length === 0
+          ? "no sampler judges anything"
+          : `name one in full that bellwether series lists, ${judged.join(", ")}`,
     });
   }
   if (options.json) return printJson(explanationView(explanation));
