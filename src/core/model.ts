@@ -302,6 +302,23 @@ export type Message = {
   readonly facts: Readonly<Record<string, unknown>>;
 };
 
+/** A mail of the mailbox, as a list shows it. */
+export type MailSummary = {
+  /** Name of its file without the ending; letters, digits, `-`, `_` and `.` only. */
+  readonly id: string;
+  readonly atMs: number;
+  /** Address, masked before it is shown. */
+  readonly to: string;
+  readonly subject: string;
+};
+
+export type Mail = MailSummary & {
+  readonly from: string;
+  readonly text: string;
+  /** Sanitized: without scripts, forms and remote content; inline images are `data:` URLs. Null: text alone. */
+  readonly html: string | null;
+};
+
 /** What the provider answered on accepting a message. */
 export type Receipt = { readonly id: string; readonly detail: string };
 

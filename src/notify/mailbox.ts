@@ -2,21 +2,7 @@
 import { open, readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import PostalMime, { type Email } from "postal-mime";
-
-export type MailSummary = {
-  /** Name of the file without its ending; letters, digits, `-` and `_`. */
-  readonly id: string;
-  readonly atMs: number;
-  readonly to: string;
-  readonly subject: string;
-};
-
-export type Mail = MailSummary & {
-  readonly from: string;
-  readonly text: string;
-  /** Sanitized: without scripts, forms and remote content; inline images are `data:` URLs. Null: text alone. */
-  readonly html: string | null;
-};
+import type { Mail, MailSummary } from "../core/model.ts";
 
 /** Enough for the head of any message of ours. */
 const headBytes = 16_384;

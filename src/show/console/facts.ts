@@ -3,7 +3,7 @@
  * for the three acts that people may do; it holds no state of its own.
  */
 import type { Definitions } from "../../core/definitions.ts";
-import type { Explanation, Incident, Silence, SlotRecord } from "../../core/model.ts";
+import type { Explanation, Incident, Mail, MailSummary, Silence, SlotRecord } from "../../core/model.ts";
 import type { Clock, Measured, TimeSeriesStore } from "../../core/ports.ts";
 import type { Problem } from "../../core/problem.ts";
 import type { State } from "../../state/database.ts";
@@ -38,22 +38,6 @@ type Mailbox = {
   /** Newest first, at most `limit`. */
   readonly list: (limit: number) => Promise<readonly MailSummary[]>;
   readonly read: (id: string) => Promise<Mail | null>;
-};
-
-export type MailSummary = {
-  /** Letters, digits, `-`, `_` and `.` only. */
-  readonly id: string;
-  readonly atMs: number;
-  /** Address, masked before it is shown. */
-  readonly to: string;
-  readonly subject: string;
-};
-
-export type Mail = MailSummary & {
-  readonly from: string;
-  readonly text: string;
-  /** Inline images are `data:` URLs; null for a message of text alone. */
-  readonly html: string | null;
 };
 
 /** What people do. Each is one transaction with its audit entry; who was faster wins, the other hears about it. */

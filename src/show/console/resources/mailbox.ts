@@ -1,7 +1,8 @@
 /** The mailbox: messages that went to a folder, because no mail server is set. */
 import { z } from "zod";
+import type { Mail, MailSummary } from "../../../core/model.ts";
 import { mail, mailPage } from "../api.ts";
-import type { Facts, Mail, MailSummary } from "../facts.ts";
+import type { Facts } from "../facts.ts";
 import { mailPolicy } from "../guards.ts";
 import { Refusal } from "../problems.ts";
 import type { Api } from "../server.ts";
