@@ -22,6 +22,7 @@ import {
   onsetNats,
   percentOf,
   type Reading,
+  type Readings,
   readings,
   slotBySlot,
 } from "./reading.ts";
@@ -125,10 +126,11 @@ function latched(context: Context, before: Ongoing): Decision {
 
 type Finding = Pick<Decision, "level" | "outlook" | "gates" | "direction" | "ongoing" | "because">;
 
-function conclusion(context: Context, { best, plain }: { best: Reading; plain: Reading }, finding: Finding): Decision {
+function conclusion(context: Context, read: Readings, finding: Finding): Decision {
+  const { best, plain } = read;
   const value = context.cells.values[context.place.now] as number;
   const expected = plain.expected / plain.slots;
-  const half = bandHalf(context, plain, expected);
+  const half = bandHalf(context, read, expected);
   const lower = expected - half;
   return {
     state: stateOf(value),
@@ -175,12 +177,21 @@ function finite(value: number): number {
 }
 
 /** How far from the expectation is still normal: the relative floor, or noise of the threshold's strength. */
-function bandHalf({ judging, kind }: Context, plain: Reading, expected: number): number {
+function bandHalf({ judging, kind }: Context, { plain, longest }: Readings, expected: number): number {
   const relative = (judging.floor.percent / 100) * Math.abs(expected);
-  // The slots of a sum scatter more, each, than their mean: scaled back to one slot. z^2 / 2 nats = z deviations.
+  // z^2 / 2 nats = z deviations.
   const noise =
     kind === "count"
-      ? Math.sqrt(2 * onsetNats * (plain.variance / plain.slots))
+      ? Math.sqrt(2 * onsetNats * slotVariance(longest, expected))
       : onsetNats * Math.sqrt(plain.variance / 2);
   return Math.max(relative, noise, plain.slots === 1 && kind !== "ratio" ? judging.floor.absolute : 0);
+}
+
+/**
+ * Variance of one slot's count, m + phi m^2 as a negative binomial has it. The overdispersion phi is taken from the
+ * longest sum: a handful of days says little of the noise of a thin slot, and would make the band jump.
+ */
+function slotVariance({ expected: sum, variance }: Reading, expected: number): number {
+  const phi = sum > 0 ? finite(Math.max(0, (variance / sum - 1) / sum)) : 0;
+  return expected + phi * expected ** 2;
 }

@@ -44,11 +44,13 @@ export function kindOf(cells: Cells, place: Place, judging: FieldJudging): Kind 
   return "count";
 }
 
+export type Readings = { readonly best: Reading; readonly plain: Reading; readonly longest: Reading };
+
 /**
- * Two readings of the newest slots: the plainest (fewest slots with enough volume), and the one with the most evidence
- * among those that pass the other gates; where none does, that is the plainest too.
+ * Readings of the newest slots: the plainest (fewest slots with enough volume), and the one with the most evidence
+ * among those that pass the other gates; where none does, that is the plainest too; and the longest.
  */
-export function readings(context: Context, reach: number): { best: Reading; plain: Reading } {
+export function readings(context: Context, reach: number): Readings {
   const all = context.kind === "count" ? countReadings(context, reach) : [gaugeReading(context)];
   const plain = all[0] as Reading;
   let best: Reading | null = null;
@@ -56,7 +58,7 @@ export function readings(context: Context, reach: number): { best: Reading; plai
     const stronger = best === null || reading.evidence > best.evidence;
     if (stronger && passesFloors(context, reading.observed, reading.expected)) best = reading;
   }
-  return { best: best ?? plain, plain };
+  return { best: best ?? plain, plain, longest: all.at(-1) as Reading };
 }
 
 function countReadings(context: Context, reach: number): Reading[] {
@@ -64,12 +66,13 @@ function countReadings(context: Context, reach: number): Reading[] {
   const { volume } = judging.floor;
   const { trim } = judging.baseline;
   let found = false;
-  // The plainest sum with enough volume, and those that pass the floors; where none has enough, the last stands in.
+  // The plainest sum with enough volume, those that pass the floors, and the longest, which tells the usual noise best;
+  // where none has enough volume, the last stands in.
   let sums = countSums(cells, place, reach, trim, (observed, expected, last) => {
     if (expected < volume) return last && !found;
     const first = !found;
     found = true;
-    return first || passesFloors(context, observed, expected);
+    return first || last || passesFloors(context, observed, expected);
   });
   if (sums.length === 0) sums = countSums(cells, place, reach, trim, () => true).slice(-1);
   return sums.map((sum) => {
