@@ -1,7 +1,7 @@
 /** Verdicts into alerts, incidents and messages owed: reads the rows, has the change planned, applies it at once. */
 import { randomUUID } from "node:crypto";
 import { checkSilence } from "./alert/mute.ts";
-import { acknowledge, planSlot, planTick } from "./alert/plan.ts";
+import { acknowledge, isEmpty, planSlot, planTick } from "./alert/plan.ts";
 import type { Definitions, Sampler } from "./core/definitions.ts";
 import { parseMatcher } from "./core/labels.ts";
 import type { Incident, OutboxItem, Silence, Verdict } from "./core/model.ts";
@@ -115,7 +115,7 @@ export class Alerting implements Measured {
   async #changeNow(plan: (rows: Rows) => AlertChanges): Promise<void> {
     for (let round = 0; round < raceMax; round += 1) {
       const changes = plan(await this.#rows());
-      if (Object.values(changes).every((list) => list.length === 0)) return;
+      if (isEmpty(changes)) return;
       if (await this.#deps.state.alerts.apply(changes)) return;
       this.#races += 1;
     }

@@ -1,10 +1,10 @@
 /** Why, or why not: joins what judging, the ledger, alerts, silences and the outbox know of one series and slot. */
 import { mutesAt } from "./alert/mute.ts";
 import type { Definitions, Sampler } from "./core/definitions.ts";
-import { formatSeries, parseSelector } from "./core/labels.ts";
+import { formatSeries, matchersOf, parseSelector } from "./core/labels.ts";
 import { maskAddresses } from "./core/mask.ts";
-import type { Alert, Explanation, Level, SeriesId, Verdict } from "./core/model.ts";
-import { levelNumbers } from "./core/model.ts";
+import type { Alert, Explanation, SeriesId, Verdict } from "./core/model.ts";
+import { levelOf } from "./core/model.ts";
 import type { TimeSeriesStore } from "./core/ports.ts";
 import { floorToStep } from "./core/time.ts";
 import { formatLocal } from "./core/zone.ts";
@@ -62,12 +62,8 @@ function samplerOf(definitions: Definitions, series: SeriesId): Sampler | undefi
   );
 }
 
-const levels = new Map(Object.entries(levelNumbers).map(([level, number]) => [number, level as Level]));
-
 async function storedVerdict(store: TimeSeriesStore, series: SeriesId, timeMs: number): Promise<Explanation["stored"]> {
-  const tags = Object.entries({ ...series.tags, field: series.field }).map(([label, value]) => {
-    return { label, operator: "=" as const, value, pattern: null };
-  });
+  const tags = matchersOf({ ...series.tags, field: series.field });
   const found = await store.read({
     measurement: `${series.measurement}_verdict`,
     fields: ["level", "reason"],
@@ -77,7 +73,7 @@ async function storedVerdict(store: TimeSeriesStore, series: SeriesId, timeMs: n
   const level = found.find(({ field }) => field === "level")?.values[0];
   const reason = found.find(({ field }) => field === "reason")?.values[0];
   if (level === undefined) return null;
-  return { level: levels.get(Number(level)) ?? "unknown", reason: String(reason ?? "") };
+  return { level: levelOf(level), reason: String(reason ?? "") };
 }
 
 async function toldOf(state: State, alerts: readonly Alert[], zone: string): Promise<string[]> {

@@ -40,6 +40,11 @@ function compile(value: string): RE2JS {
   }
 }
 
+/** Matchers that hold for exactly these values of these tags. */
+export function matchersOf(tags: Tags): Matcher[] {
+  return Object.entries(tags).map(([label, value]) => ({ label, operator: "=", value, pattern: null }));
+}
+
 /** A label that is absent reads as the empty text, as in Alertmanager. */
 export function matches(matcher: Matcher, labels: Labels): boolean {
   const actual = labels[matcher.label] ?? "";

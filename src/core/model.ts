@@ -69,6 +69,13 @@ export type Level = "normal" | "warning" | "critical" | "unknown";
 /** Levels as numbers, as verdict points store them. */
 export const levelNumbers: Readonly<Record<Level, number>> = { normal: 0, warning: 1, critical: 2, unknown: -1 };
 
+const levelsByNumber = new Map(Object.entries(levelNumbers).map(([level, number]) => [number, level as Level]));
+
+/** The level that a verdict point stores as this number; `unknown` for anything else. */
+export function levelOf(value: FieldValue | undefined): Level {
+  return (typeof value === "number" ? levelsByNumber.get(value) : undefined) ?? "unknown";
+}
+
 export type Direction = "up" | "down";
 
 /** The trimmed seven-day baseline of one slot. */

@@ -1,5 +1,5 @@
 import type { FieldJudging, Sampler } from "../core/definitions.ts";
-import { type Matcher, tagsKey } from "../core/labels.ts";
+import { type Matcher, matchersOf, tagsKey } from "../core/labels.ts";
 import type { Tags, TimeWindow } from "../core/model.ts";
 import type { Measure, Series, TimeSeriesStore } from "../core/ports.ts";
 import { Problem } from "../core/problem.ts";
@@ -282,10 +282,6 @@ function* pieces(windows: readonly TimeWindow[], pieceMs: number): Generator<Tim
     }
   }
   if (group.length > 0) yield group;
-}
-
-function matchersOf(tags: Tags): Matcher[] {
-  return Object.entries(tags).map(([label, value]) => ({ label, operator: "=", value, pattern: null }));
 }
 
 /** Null where one series is asked for and this is another: matchers let series with more tags pass. */

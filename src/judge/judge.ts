@@ -1,5 +1,5 @@
 import type { Sampler } from "../core/definitions.ts";
-import { tagsKey } from "../core/labels.ts";
+import { matchersOf, tagsKey } from "../core/labels.ts";
 import type { Level, Point, SeriesId, Verdict } from "../core/model.ts";
 import type { Log, Measure, Measured, TimeSeriesStore } from "../core/ports.ts";
 import { Problem } from "../core/problem.ts";
@@ -83,7 +83,7 @@ export class Judge implements Measured {
     const rows = await this.#store.read({
       measurement: series.measurement,
       fields: [series.field],
-      tags: Object.entries(series.tags).map(([label, value]) => ({ label, operator: "=", value, pattern: null })),
+      tags: matchersOf(series.tags),
       windows: [{ fromMs: timeMs - stepMs + 1, toMs: timeMs + 1 }],
     });
     const own = rows.find((row) => tagsKey(row.tags) === tagsKey(series.tags));

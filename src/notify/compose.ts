@@ -1,7 +1,7 @@
 /** From an item of the outbox to its message: reads the incident as it is now, and draws its chart. */
 import type { Definitions } from "../core/definitions.ts";
-import { type Matcher, parseSelector, tagsKey } from "../core/labels.ts";
-import { type Alert, type Level, levelNumbers, type Message, type OutboxItem, type SeriesId } from "../core/model.ts";
+import { matchersOf, parseSelector, tagsKey } from "../core/labels.ts";
+import { type Alert, levelOf, type Message, type OutboxItem, type SeriesId } from "../core/model.ts";
 import type { Clock, Log, Series, TimeSeriesStore } from "../core/ports.ts";
 import { messageOf } from "../core/problem.ts";
 import { formatTimeUtc } from "../core/time.ts";
@@ -74,12 +74,7 @@ export class Composer {
     const toMs = alert.lastSlotMs + stepMs;
     const slots = Math.ceil((toMs - alert.sinceMs) / stepMs) + chartSlots.before;
     const fromMs = toMs - Math.min(Math.max(slots, chartSlots.min), chartSlots.max) * stepMs;
-    const tags: Matcher[] = Object.entries({ ...series.tags, field: series.field }).map(([label, value]) => ({
-      label,
-      operator: "=",
-      value,
-      pattern: null,
-    }));
+    const tags = matchersOf({ ...series.tags, field: series.field });
     const found = await this.#options.store.read({
       measurement: `${series.measurement}_verdict`,
       fields: ["observed", "expected", "lower", "upper", "forecast", "level"],
@@ -99,8 +94,6 @@ function seriesOf(alert: Alert): SeriesId | null {
   if (field === null) return null;
   return { measurement, field, tags: Object.fromEntries(tags.map(({ label, value }) => [label, value])) };
 }
-
-const levels = new Map(Object.entries(levelNumbers).map(([level, number]) => [number, level as Level]));
 
 /** The fields of verdict points, each a series of its own, as one row a slot. */
 export function chartPoints(fields: readonly Series[]): ChartPoint[] {
@@ -122,6 +115,6 @@ export function chartPoints(fields: readonly Series[]): ChartPoint[] {
       lower: row.get("lower") ?? null,
       upper: row.get("upper") ?? null,
       forecast: row.get("forecast") ?? null,
-      level: levels.get(row.get("level") ?? Number.NaN) ?? "unknown",
+      level: levelOf(row.get("level")),
     }));
 }

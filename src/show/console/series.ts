@@ -2,7 +2,7 @@
 import type { Sampler } from "../../core/definitions.ts";
 import { formatSeries, type Matcher, parseMatcher, parseSelector } from "../../core/labels.ts";
 import type { FieldValue, Level, SeriesId, SlotRecord, Tags, TimeWindow } from "../../core/model.ts";
-import { levelNumbers } from "../../core/model.ts";
+import { levelOf } from "../../core/model.ts";
 import type { Series } from "../../core/ports.ts";
 import { dayMs, floorToStep } from "../../core/time.ts";
 import type { Facts } from "./facts.ts";
@@ -162,13 +162,6 @@ function quote(value: string): string {
 function textOfVerdict({ measurement, tags }: SeriesId): string {
   const { field = "", ...own } = tags;
   return formatSeries({ measurement: measurement.replace(/_verdict$/, ""), tags: own, field });
-}
-
-const levelsByNumber = new Map(Object.entries(levelNumbers).map(([name, number]) => [number, name as Level]));
-
-/** A stored level number as a word; anything else is `unknown`. */
-export function levelOf(value: FieldValue | undefined): Level {
-  return (typeof value === "number" ? levelsByNumber.get(value) : undefined) ?? "unknown";
 }
 
 /** A stored cell as a number; null where there is none. */

@@ -1,6 +1,8 @@
 /** All series with what they say now, the worst first. */
+
 import { z } from "zod";
 import type { Alert, FieldValue } from "../../../core/model.ts";
+import { levelOf } from "../../../core/model.ts";
 import { overview, type Api as Shapes, shownLevel } from "../api.ts";
 import type { Facts } from "../facts.ts";
 import { pageQuery, readCursor, writeCursor } from "../paging.ts";
@@ -9,7 +11,6 @@ import {
   type Columns,
   type Judged,
   latestLevels,
-  levelOf,
   numberOf,
   readColumns,
   type ShownSeries,

@@ -1,12 +1,14 @@
 /** One series: its points with their verdicts, and why a point was judged as it was. */
+
 import { z } from "zod";
 import type { TimeWindow } from "../../../core/model.ts";
+import { levelOf } from "../../../core/model.ts";
 import { hourMs, parseTimeMs } from "../../../core/time.ts";
 import { explanation, points, type Api as Shapes } from "../api.ts";
 import { type Kept, thin } from "../downsample.ts";
 import type { Facts } from "../facts.ts";
 import { asked, Refusal } from "../problems.ts";
-import { type Columns, levelOf, numberOf, oneSeries, readColumns, type ShownSeries, slotStartMs } from "../series.ts";
+import { type Columns, numberOf, oneSeries, readColumns, type ShownSeries, slotStartMs } from "../series.ts";
 import type { Api } from "../server.ts";
 import { explanationView, moment, momentOrNull, seriesView } from "../views.ts";
 
