@@ -1,11 +1,23 @@
-/** Verdicts into alerts, incidents and messages owed: reads the rows, has the change planned, applies it at once. */
+/**
+ * Verdicts, and what is wrong with Bellwether itself, into alerts, incidents and messages owed: reads the rows, has the
+ * change planned, applies it at once.
+ */
 import { randomUUID } from "node:crypto";
 import { checkSilence } from "./alert/mute.ts";
-import { acknowledge, isEmpty, planSlot, planTick } from "./alert/plan.ts";
+import { acknowledge, isEmpty, planConditions, planSlot, planTick } from "./alert/plan.ts";
 import type { Definitions, Sampler } from "./core/definitions.ts";
 import { parseMatcher } from "./core/labels.ts";
-import type { Incident, OutboxItem, Silence, Verdict } from "./core/model.ts";
-import type { Clock, Measure, Measured } from "./core/ports.ts";
+import {
+  type Alert,
+  type Condition,
+  type Incident,
+  isOwn,
+  type OutboxItem,
+  ownName,
+  type Silence,
+  type Verdict,
+} from "./core/model.ts";
+import type { Clock, Log, Measure, Measured } from "./core/ports.ts";
 import { Problem } from "./core/problem.ts";
 import { conclude } from "./relate/relate.ts";
 import type { AlertChanges } from "./state/alerts.ts";
@@ -15,6 +27,8 @@ export type AlertingDeps = {
   readonly clock: Clock;
   readonly state: State;
   readonly definitions: () => Definitions;
+  /** Where own conditions are told, too, in case nobody hears the messages. Absent: nowhere. */
+  readonly log?: Log | undefined;
 };
 
 /** How often a plan that lost a race against another process is made again before the slot is left for a retry. */
@@ -34,6 +48,7 @@ export class Alerting implements Measured {
   readonly #deps: AlertingDeps;
   #turn: Promise<unknown> = Promise.resolve();
   #races = 0;
+  #conditions: readonly Condition[] = [];
 
   constructor(deps: AlertingDeps) {
     this.#deps = deps;
@@ -43,10 +58,31 @@ export class Alerting implements Measured {
   async tellSlot(sampler: Sampler, verdicts: readonly Verdict[]): Promise<void> {
     const { rules } = this.#deps.definitions();
     await this.#change((rows) => {
-      const standingRules = new Set(rows.standing.map((alert) => alert.rule));
+      const standingRules = new Set(rows.standing.filter((alert) => !isOwn(alert)).map((alert) => alert.rule));
       const conclusions = conclude({ sampler, verdicts, rules, standingRules });
       return planSlot({ ...rows, conclusions });
     });
+  }
+
+  /**
+   * What is wrong with Bellwether itself, the whole list, every few seconds; an empty one where nothing is. It fires at
+   * once, so who tells has waited as long as is worth waiting. What is no longer in the list is over once it was absent
+   * for 30 s, which takes two calls: after a start, nothing may be told before everything was looked at.
+   */
+  async tellConditions(conditions: readonly Condition[]): Promise<void> {
+    this.#conditions = conditions;
+    const changes = await this.#change((rows) => planConditions({ ...rows, conditions }));
+    for (const { before, after } of changes?.alerts ?? []) this.#logCondition(before, after);
+  }
+
+  #logCondition(before: Alert | null, after: Alert): void {
+    const fields = { condition: after.labels.condition, subject: after.labels.subject };
+    const text = `${ownName(after)}: ${after.reason}`;
+    if (after.state === "resolved") this.#deps.log?.info(fields, `over: ${text}`);
+    else if (after.state === "firing" && (before?.state !== "firing" || before.severity !== after.severity)) {
+      if (after.severity === "critical") this.#deps.log?.error(fields, text);
+      else this.#deps.log?.warn(fields, text);
+    }
   }
 
   /** What only the passing of time changes: group waits, repeats, ended silences. */
@@ -103,20 +139,28 @@ export class Alerting implements Measured {
         kind: "counter",
         value: this.#races,
       },
+      ...(["warning", "critical"] as const).map((severity) => ({
+        name: "bellwether_conditions",
+        help: "What is wrong with Bellwether itself and somebody must mend.",
+        kind: "gauge" as const,
+        value: this.#conditions.filter((condition) => condition.severity === severity).length,
+        labels: { severity },
+      })),
     ];
   }
 
-  #change(plan: (rows: Rows) => AlertChanges): Promise<void> {
+  #change(plan: (rows: Rows) => AlertChanges): Promise<AlertChanges | null> {
     const turn = this.#turn.then(() => this.#changeNow(plan));
     this.#turn = turn.catch(() => {});
     return turn;
   }
 
-  async #changeNow(plan: (rows: Rows) => AlertChanges): Promise<void> {
+  /** What was written; null where there was nothing to write. */
+  async #changeNow(plan: (rows: Rows) => AlertChanges): Promise<AlertChanges | null> {
     for (let round = 0; round < raceMax; round += 1) {
       const changes = plan(await this.#rows());
-      if (isEmpty(changes)) return;
-      if (await this.#deps.state.alerts.apply(changes)) return;
+      if (isEmpty(changes)) return null;
+      if (await this.#deps.state.alerts.apply(changes)) return changes;
       this.#races += 1;
     }
     throw new Problem(`alerts were changed by others ${raceMax} times in a row`, { where: "alerts", retryable: true });

@@ -2,7 +2,7 @@
 import { Alerting } from "./alerting.ts";
 import type { Definitions, Sampler } from "./core/definitions.ts";
 import type { Alert, Incident, NoticeKind, Point, Row, TimeWindow } from "./core/model.ts";
-import type { Clock, Log, Series, TimeSeriesStore } from "./core/ports.ts";
+import type { Clock, Log, Origin, Series, TimeSeriesStore } from "./core/ports.ts";
 import { Problem } from "./core/problem.ts";
 import { dayMs, minuteMs } from "./core/time.ts";
 import { Judge } from "./judge/judge.ts";
@@ -119,10 +119,10 @@ function countLevels(store: TimeSeriesStore) {
       read: (query) => store.read(query),
       list: (query) => store.list(query),
       expire: (beforeMs) => store.expire(beforeMs),
-      write: (points: readonly Point[]) => {
+      write: (points: readonly Point[], origin?: Origin) => {
         const levels = tally.counting ? points.flatMap(({ fields }) => names.get(fields.level) ?? []) : [];
         for (const level of levels) tally.levels[level] += 1;
-        return store.write(points);
+        return store.write(points, origin);
       },
       [Symbol.asyncDispose]: async () => {},
     } satisfies TimeSeriesStore,
@@ -135,8 +135,8 @@ export function storedRows(store: TimeSeriesStore): Pick<SamplerRunner, "run"> {
   return {
     run: async (sampler: Sampler, window: TimeWindow) => {
       const { measurement, fields } = sampler.point;
-      const found = await store.read({ measurement, fields, windows: [window] });
-      return { rows: rowsOf(found), elapsedMs: 0 };
+      const { series } = await store.read({ measurement, fields, windows: [window] });
+      return { rows: rowsOf(series), elapsedMs: 0 };
     },
   };
 }

@@ -31,7 +31,7 @@ export async function explain(deps: ExplainDeps, text: string, timeMs: number): 
   if (!known.some((one) => formatSeries(one) === name)) return null;
   const holding = slotHolding(sampler, timeMs);
   const startMs = holding?.startMs ?? floorToStep(timeMs, sampler.schedule.stepMs);
-  const verdict = await deps.judge.explain(sampler, series, startMs);
+  const { verdict, stale } = await deps.judge.explain(sampler, series, startMs);
   const stored = await storedVerdict(deps.store, series, startMs);
   const slot = await deps.state.slots.get(sampler.name, startMs);
   const alerts = await deps.state.alerts.alertsAt(name, startMs + sampler.schedule.stepMs);
@@ -40,11 +40,12 @@ export async function explain(deps: ExplainDeps, text: string, timeMs: number): 
   const mutes = [...new Set(labels.flatMap((each) => mutesAt(silences, each, timeMs)))];
   const told = await toldOf(deps.state, alerts, sampler.zone);
   const notes = [
+    ...(stale || stored.stale ? ["Its history could only be read from a copy that is behind."] : []),
     ...(holding === null ? [`${sampler.name} has no slot then: it is outside its schedule or active hours.`] : []),
-    ...(stored === null ? ["This slot was never judged; this is what judging says now."] : []),
+    ...(stored.verdict === null ? ["This slot was never judged; this is what judging says now."] : []),
     ...(slot?.error ? [`The slot ${slot.state === "failed" ? "failed" : "had a fault"}: ${slot.error}`] : []),
   ];
-  const found = { verdict, stored, slot, alerts, mutes, told, notes };
+  const found = { verdict, stored: stored.verdict, slot, alerts, mutes, told, notes };
   const facts = { series: name, sampler: sampler.name, timeMs: startMs, ...found };
   return { ...facts, lines: sentences(facts, sampler) };
 }
@@ -62,9 +63,13 @@ function samplerOf(definitions: Definitions, series: SeriesId): Sampler | undefi
   );
 }
 
-async function storedVerdict(store: TimeSeriesStore, series: SeriesId, timeMs: number): Promise<Explanation["stored"]> {
+async function storedVerdict(
+  store: TimeSeriesStore,
+  series: SeriesId,
+  timeMs: number,
+): Promise<{ verdict: Explanation["stored"]; stale: boolean }> {
   const tags = matchersOf({ ...series.tags, field: series.field });
-  const found = await store.read({
+  const { series: found, stale } = await store.read({
     measurement: `${series.measurement}_verdict`,
     fields: ["level", "reason"],
     tags,
@@ -72,8 +77,8 @@ async function storedVerdict(store: TimeSeriesStore, series: SeriesId, timeMs: n
   });
   const level = found.find(({ field }) => field === "level")?.values[0];
   const reason = found.find(({ field }) => field === "reason")?.values[0];
-  if (level === undefined) return null;
-  return { level: levelOf(level), reason: String(reason ?? "") };
+  const verdict = level === undefined ? null : { level: levelOf(level), reason: String(reason ?? "") };
+  return { verdict, stale };
 }
 
 async function toldOf(state: State, alerts: readonly Alert[], zone: string): Promise<string[]> {

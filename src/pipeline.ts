@@ -52,7 +52,7 @@ export class Pipeline implements Measured {
     const read = toPoints(sampler, slot.startMs, rows, await knownSeries(store, sampler, slot.startMs));
     this.#report(sampler, read.problems);
     const verdicts = read.failed ? [] : await judge.judgeSlot(sampler, slot.startMs, read.points);
-    const stored = await this.#store(sampler, read.points, verdicts).catch((thrown: unknown) => {
+    const stored = await this.#store(sampler, slot.startMs, read.points, verdicts).catch((thrown: unknown) => {
       judge.forget(sampler.name);
       throw thrown;
     });
@@ -75,10 +75,12 @@ export class Pipeline implements Measured {
   /** Points and their verdicts in one write, which is one wait for the disk. What is refused is told of nobody. */
   async #store(
     sampler: Sampler,
+    slotMs: number,
     points: readonly Point[],
     verdicts: readonly Verdict[],
   ): Promise<{ points: number; verdicts: readonly Verdict[] }> {
-    const { rejected } = await this.#deps.store.write([...points, ...verdicts.map(verdictPoint)]);
+    const origin = { sampler: sampler.name, priority: sampler.priority, slotMs };
+    const { rejected } = await this.#deps.store.write([...points, ...verdicts.map(verdictPoint)], origin);
     this.#points += points.length;
     this.#verdicts += verdicts.length;
     if (rejected.length === 0) return { points: points.length, verdicts };

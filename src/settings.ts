@@ -18,8 +18,16 @@ export type Settings = {
   /** Slots that run at a time. */
   readonly concurrency: number;
   readonly catchUp: { readonly ageMsMax: number; readonly slotsMax: number };
-  /** How long points and verdicts are kept. */
+  /** Servers that are to hold the same series; none: the embedded store. */
+  readonly influx: readonly InfluxTarget[];
+  /** How long points and verdicts are kept; in InfluxDB, their sums and means. */
   readonly keepPointsMs: number;
+  /** How long InfluxDB keeps points as they were sampled; null: for ever. */
+  readonly keepRawMs: number | null;
+  /** Bytes that the spool may take of the disk; never more than a fifth of it. */
+  readonly spoolBytesMax: number;
+  /** Points a second that repair may write to a copy. */
+  readonly repairPointsPerSecond: number;
   /** How long finished slots, and closed alerts with their messages, are kept. */
   readonly keepFactsMs: number;
   /** Null: messages go to the mailbox in the data folder. */
@@ -27,6 +35,18 @@ export type Settings = {
   readonly mailFrom: string;
   /** One, or two while one replaces the other; empty: webhooks go unsigned. */
   readonly webhookSecrets: readonly string[];
+};
+
+/** One InfluxDB. User and password are for 1.x, the token for 2.x and 3.x. */
+export type InfluxTarget = {
+  /** Letters, digits and `-`. */
+  readonly name: string;
+  /** `http://host:port`, nothing else. */
+  readonly url: string;
+  readonly database: string;
+  readonly user?: string;
+  readonly password?: string;
+  readonly token?: string;
 };
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -37,7 +57,7 @@ type Entry<T> = {
   readonly byDefault: string;
   readonly meaning: string;
   /** @throws Problem naming only what is wrong; the name and, where it is no secret, the value are added */
-  readonly read: (text: string) => T;
+  readonly read: (text: string, env: Env) => T;
   readonly secret?: boolean;
 };
 
@@ -106,11 +126,36 @@ const table: { readonly [K in keyof Settings]: Entry<Settings[K]> } = {
       return { ageMsMax: duration(0, 28 * dayMs)(age), slotsMax: wholeNumber(0, 1_000_000)(slots) };
     },
   },
+  influx: {
+    name: "INFLUX_URLS",
+    byDefault: "",
+    meaning: "two InfluxDBs or more, a=http://user:password@host:8086/database b=...; none: series in the data folder",
+    secret: true,
+    read: influxTargets,
+  },
   keepPointsMs: {
     name: "BELLWETHER_KEEP_POINTS",
     byDefault: "400d",
-    meaning: "how long points and verdicts are kept",
+    meaning: "how long points and verdicts are kept; in InfluxDB their sums and means",
     read: duration(8 * dayMs, 4_000 * dayMs),
+  },
+  keepRawMs: {
+    name: "BELLWETHER_KEEP_RAW",
+    byDefault: "30d",
+    meaning: "how long InfluxDB keeps points as they were sampled, 8d to 4000d or forever",
+    read: (value) => (value === "forever" ? null : duration(8 * dayMs, 4_000 * dayMs)(value)),
+  },
+  spoolBytesMax: {
+    name: "BELLWETHER_SPOOL_MAX",
+    byDefault: "4GB",
+    meaning: "what may wait on this disk for an InfluxDB that is away; at most a fifth of the disk",
+    read: bytes(8e6, 1e12),
+  },
+  repairPointsPerSecond: {
+    name: "BELLWETHER_REPAIR_RATE",
+    byDefault: "20000",
+    meaning: "points a second that repair may write to an InfluxDB",
+    read: wholeNumber(100, 1_000_000),
   },
   keepFactsMs: {
     name: "BELLWETHER_KEEP_FACTS",
@@ -153,7 +198,7 @@ const table: { readonly [K in keyof Settings]: Entry<Settings[K]> } = {
 };
 
 /** Settings of the shape of several processes, which this build does not have yet: set, they must not be ignored. */
-const laterSettings = ["REDIS_URL", "DATABASE_URL", "INFLUX_URLS"];
+const laterSettings = ["REDIS_URL", "DATABASE_URL"];
 
 /**
  * Reads all settings; empty ones count as not set.
@@ -162,12 +207,15 @@ const laterSettings = ["REDIS_URL", "DATABASE_URL", "INFLUX_URLS"];
 export function readSettings(env: Env): Settings {
   const problems: Problem[] = laterSettings
     .filter((name) => env[name])
-    .map((name) => new Problem("this build runs as one process on embedded stores", { where: name, fix: "unset it" }));
+    .map(
+      (name) =>
+        new Problem("this build runs as one process that keeps its facts in SQLite", { where: name, fix: "unset it" }),
+    );
   const settings: Record<string, unknown> = {};
   for (const [key, entry] of Object.entries(table) as [keyof Settings, Entry<unknown>][]) {
     const value = env[entry.name] || entry.byDefault;
     try {
-      settings[key] = entry.read(value);
+      settings[key] = entry.read(value, env);
     } catch (thrown) {
       if (!(thrown instanceof Problem)) throw thrown;
       const got = entry.secret ? "" : ` (got ${JSON.stringify(value)})`;
@@ -202,6 +250,58 @@ function duration(minMs: number, maxMs: number): (value: string) => number {
     const range =
       minMs >= dayMs ? `${minMs / dayMs}d to ${maxMs / dayMs}d` : `${minMs / secondMs}s to ${maxMs / hourMs}h`;
     throw new Problem("not a duration in range", { fix: `write a number with a unit, ${range}` });
+  };
+}
+
+function bytes(min: number, max: number): (value: string) => number {
+  const units: Readonly<Record<string, number>> = { MB: 1e6, GB: 1e9, TB: 1e12 };
+  return (value) => {
+    const [, number, unit] = /^(\d+(?:\.\d+)?)(MB|GB|TB)$/.exec(value) ?? [];
+    const size = Number(number) * (units[unit ?? ""] ?? Number.NaN);
+    if (size >= min && size <= max) return size;
+    throw new Problem("not a size in range", {
+      fix: `write a number and MB, GB or TB, ${min / 1e6}MB to ${max / 1e12}TB`,
+    });
+  };
+}
+
+/** `a=http://user:password@host:8086/database b=...`; what is wrong is said without what may be secret. */
+function influxTargets(value: string, env: Env): InfluxTarget[] {
+  const targets = value
+    .split(/\s+/)
+    .filter((part) => part !== "")
+    .map((part) => influxTarget(part, env));
+  for (const [index, { name, url, database }] of targets.entries()) {
+    const earlier = targets.slice(0, index);
+    if (earlier.some((other) => other.name === name)) {
+      throw new Problem(`the name ${name} stands twice`, { fix: "give each its own" });
+    }
+    const same = earlier.find((other) => other.url === url && other.database === database);
+    if (same === undefined) continue;
+    throw new Problem(`TGT-001 ${same.name} and ${name} are one and the same database`, { fix: "name two servers" });
+  }
+  return targets;
+}
+
+function influxTarget(part: string, env: Env): InfluxTarget {
+  const [, name, address] = /^([a-z][a-z0-9-]{0,19})=(.+)$/.exec(part) ?? [];
+  const url = address !== undefined && URL.canParse(address) ? new URL(address) : null;
+  const database = decodeURIComponent(url?.pathname.slice(1) ?? "");
+  if (name === undefined || url === null || !/^https?:$/.test(url.protocol) || !/^[\w.-]+$/.test(database)) {
+    throw new Problem("not a list of InfluxDBs", {
+      fix: "write name=http://user:password@host:8086/database for each, with blanks between them; a name is of small letters, digits and -",
+    });
+  }
+  const tokenName = `INFLUX_TOKEN_${name.toUpperCase().replaceAll("-", "_")}`;
+  const token = env[tokenName];
+  return {
+    name,
+    url: url.origin,
+    database,
+    ...(url.username === ""
+      ? {}
+      : { user: decodeURIComponent(url.username), password: decodeURIComponent(url.password) }),
+    ...(token ? { token } : {}),
   };
 }
 

@@ -130,6 +130,7 @@ function samplerOf(): Sampler {
     point: { measurement: "orders", tags: ["country"], fields: ["orders"] },
     empty: "zero",
     judge: { orders: backtestJudging("auto") },
+    priority: "medium",
     alerts: true,
     alerting: { pendingCount: 2, pendingOf: 3, recoverCount: 3 },
     labels: {},

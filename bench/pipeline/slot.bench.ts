@@ -61,9 +61,9 @@ async function timed<T>(step: keyof typeof clocks, work: () => Promise<T>): Prom
 const store: TimeSeriesStore = {
   read: (query) => timed("history", () => world.store.read(query)),
   list: (query) => world.store.list(query),
-  write: (points) => {
+  write: (points, origin) => {
     written = points;
-    return timed("store", () => world.store.write(points));
+    return timed("store", () => world.store.write(points, origin));
   },
   expire: (beforeMs) => world.store.expire(beforeMs),
   [Symbol.asyncDispose]: async () => {},

@@ -58,6 +58,7 @@ function samplerOf(): Sampler {
     point: { measurement: "orders", tags: ["shop", "product"], fields: ["orders"] },
     empty: "zero",
     judge: { orders: backtestJudging("count") },
+    priority: "medium",
     alerts: true,
     alerting: { pendingCount: 2, pendingOf: 3, recoverCount: 3 },
     labels: {},

@@ -2,17 +2,29 @@
  * Plans: everything that a slot, the passing of time or a person changes in alerts and incidents, as one set of rows
  * for one transaction. Pure; a plan that lost a race (`AlertBook.apply` said false) is made again from fresh rows.
  */
-import type { Definitions, Lifecycle, Route } from "../core/definitions.ts";
+import type { Definitions, Lifecycle } from "../core/definitions.ts";
 import { formatSeries, matchesAll, parseMatcher } from "../core/labels.ts";
-import type { Alert, AuditEntry, Conclusion, Incident, OutboxItem, Silence, Transition } from "../core/model.ts";
+import {
+  type Alert,
+  type AuditEntry,
+  type Conclusion,
+  type Condition,
+  type Incident,
+  isOwn,
+  type OutboxItem,
+  ownName,
+  type Silence,
+  type Transition,
+} from "../core/model.ts";
 import { Problem } from "../core/problem.ts";
 import { dayMs, formatDuration, formatTimeUtc } from "../core/time.ts";
 import type { AlertChanges } from "../state/alerts.ts";
+import { advanceCondition, bySeries, ownGroup } from "./condition.ts";
 import { decideNotice, higher } from "./group.ts";
-import { advance, alertFingerprint, type Mark } from "./lifecycle.ts";
+import { advance, alertFingerprint, type Mark, type Step } from "./lifecycle.ts";
 import { type Muter, muter } from "./mute.ts";
 import { type Notice, owedAgain, owedToGroups, owedToHearers } from "./receivers.ts";
-import { groupOf, routesTaken, routingLabels } from "./route.ts";
+import { groupOf, routesTaken, routingLabels, type Taken } from "./route.ts";
 import { titleOf } from "./title.ts";
 
 export type PlanInput = {
@@ -40,18 +52,36 @@ const vanishedSlots = 3;
  */
 export function planSlot(input: PlanInput & { readonly conclusions: readonly Conclusion[] }): AlertChanges {
   const plan = new Plan(input);
-  const bySeries = Map.groupBy(input.standing, (alert) => seriesKey(alert.rule, alert.sampler, alert.series));
+  const standingOf = Map.groupBy(input.standing, (alert) => seriesKey(alert.rule, alert.sampler, alert.series));
   for (const conclusion of input.conclusions) {
     const lifecycle = lifecycleOf(conclusion, input.definitions);
     if (lifecycle === null) continue;
     const { sampler, series } = conclusion.verdict;
-    const standing = bySeries.get(seriesKey(conclusion.rule, sampler, formatSeries(series))) ?? [];
+    const standing = standingOf.get(seriesKey(conclusion.rule, sampler, formatSeries(series))) ?? [];
     // So it is for nearly all, nearly always.
     if (standing.length === 0 && conclusion.state !== "bad") continue;
     const own = alertFingerprint(conclusion);
     const marks: [Alert | null, Mark][] = standing.map((alert) => [alert, markFor(alert, conclusion, own)]);
     if (conclusion.state === "bad" && !standing.some((alert) => alert.fingerprint === own)) marks.push([null, "bad"]);
-    for (const [alert, mark] of marks) plan.step(alert, conclusion, mark, lifecycle);
+    for (const [alert, mark] of marks) {
+      plan.step(alert, advance(alert, conclusion, mark, lifecycle, input.nowMs, input.newId), conclusion.timeMs);
+    }
+  }
+  plan.speak((incident) => plan.touched.has(incident.id));
+  return plan.changes();
+}
+
+/**
+ * What is wrong with Bellwether itself, all of it, changes: those that are new fire, those that stood and are no longer
+ * told recover. The same once more changes nothing.
+ */
+export function planConditions(input: PlanInput & { readonly conditions: readonly Condition[] }): AlertChanges {
+  const plan = new Plan(input);
+  const held = bySeries(input.conditions);
+  const standing = new Map(input.standing.filter(isOwn).map((alert) => [alert.series, alert]));
+  for (const series of new Set([...held.keys(), ...standing.keys()])) {
+    const before = standing.get(series) ?? null;
+    plan.step(before, advanceCondition(before, held.get(series) ?? null, input.nowMs, input.newId), null);
   }
   plan.speak((incident) => plan.touched.has(incident.id));
   return plan.changes();
@@ -74,6 +104,8 @@ function markFor(alert: Alert, conclusion: Conclusion, own: string): Mark {
 export function planTick(input: PlanInput): AlertChanges {
   const plan = new Plan(input);
   for (const alert of input.standing) {
+    // Of an own condition nothing is written while it stands: quiet does not mean that nobody looks.
+    if (isOwn(alert)) continue;
     const quietMs = input.nowMs - alert.lastSlotMs;
     if (!isDefined(alert, input.definitions)) {
       if (quietMs >= orphanMs) plan.close(alert, `no definition judges ${alert.series} by rule ${alert.rule} any more`);
@@ -140,6 +172,7 @@ function lifecycleOf(conclusion: Conclusion, definitions: Definitions): Lifecycl
 }
 
 function isDefined(alert: Alert, definitions: Definitions): boolean {
+  if (isOwn(alert)) return true;
   const sampler = definitions.samplers.get(alert.sampler);
   if (sampler === undefined || !sampler.alerts || !((alert.labels.field ?? "") in sampler.judge)) return false;
   const matching = [...definitions.rules.values()].filter((rule) =>
@@ -150,6 +183,11 @@ function isDefined(alert: Alert, definitions: Definitions): boolean {
 
 function auditOf(id: string, atMs: number, actor: string, action: string, subject: string, detail: string): AuditEntry {
   return { id, atMs, actor, action, subject, detail };
+}
+
+/** What an alert is about, for the audit log and the story of its incident. */
+function spoken(alert: Alert): string {
+  return isOwn(alert) ? ownName(alert) : alert.series;
 }
 
 /** A plan in the making: the rows as they will be, and what is written about them. */
@@ -175,14 +213,13 @@ class Plan {
     this.#byGroup = new Map(input.incidents.map((incident) => [incident.groupKey, incident.id]));
   }
 
-  step(before: Alert | null, conclusion: Conclusion, mark: Mark, lifecycle: Lifecycle): void {
-    const { nowMs, newId } = this.#input;
-    const { after, transition, reason } = advance(before, conclusion, mark, lifecycle, nowMs, newId);
+  /** @param slotMs the slot that caused it, or null */
+  step(before: Alert | null, { after, transition, reason }: Step, slotMs: number | null): void {
     if (after === null || after === before) return;
     const placed = after.state === "firing" && after.incidentId === null ? this.#join(after) : after;
     this.#alerts.set(placed.id, { before, after: placed });
     if (transition === null) return;
-    this.#write("alert", placed.id, transition.from, transition.to, conclusion.timeMs, reason, placed.series);
+    this.#write("alert", placed.id, transition.from, transition.to, slotMs, reason, spoken(placed));
     if (placed.incidentId !== null) this.touched.add(placed.incidentId);
   }
 
@@ -196,15 +233,16 @@ class Plan {
 
   /** The alert within the incident of its group, which begins if none stands. */
   #join(alert: Alert): Alert {
-    const { definitions, nowMs, newId } = this.#input;
-    const labels = routingLabels(alert);
-    const [taken] = routesTaken(definitions.route, labels);
-    const group = groupOf(taken, labels);
+    const { nowMs, newId } = this.#input;
+    const [taken] = this.#taken(alert);
+    const group = groupOf(taken, routingLabels(alert));
     const standingId = this.#byGroup.get(group.key);
     if (standingId !== undefined) {
       // Touching the row makes this plan and one that resolves the incident at the same time exclude each other.
-      this.#change(standingId, {});
-      return { ...alert, incidentId: standingId };
+      const { lastNoticeMs } = this.#change(standingId, {});
+      // No notice told of it, not even one of this millisecond, or of another process whose clock is ahead.
+      const firedMs = Math.max(alert.firedMs ?? nowMs, (lastNoticeMs ?? 0) + 1);
+      return { ...alert, firedMs, incidentId: standingId };
     }
     const incident: Incident = {
       id: newId(),
@@ -232,7 +270,7 @@ class Plan {
       null,
       "open",
       null,
-      `${alert.series} fires, route ${taken.position}`,
+      `${spoken(alert)} fires, route ${taken.position}`,
       alert.rule,
     );
     return { ...alert, incidentId: incident.id };
@@ -262,8 +300,13 @@ class Plan {
     return [...this.#alerts.values()].map(({ after }) => after).filter((alert) => alert.state !== "resolved");
   }
 
-  #routesOf(alerts: readonly Alert[]): { route: Route; group: string }[] {
-    return alerts.flatMap((alert) => routesTaken(this.#input.definitions.route, routingLabels(alert)));
+  #routesOf(alerts: readonly Alert[]): Taken[] {
+    return alerts.flatMap((alert) => this.#taken(alert));
+  }
+
+  #taken(alert: Alert): readonly [Taken, ...Taken[]] {
+    const { definitions } = this.#input;
+    return routesTaken(definitions.route, routingLabels(alert), isOwn(alert) ? ownGroup(definitions) : "");
   }
 
   #tell(incident: Incident, alerts: readonly Alert[], kind: Notice["kind"], reason: string): void {

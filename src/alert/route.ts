@@ -1,7 +1,7 @@
 /** The routing tree: which groups hear of an alert, and what is told together. */
 import type { Route } from "../core/definitions.ts";
 import { matchesAll, parseMatcher, tagsKey } from "../core/labels.ts";
-import type { Alert, Labels } from "../core/model.ts";
+import { type Alert, type Labels, ownSampler } from "../core/model.ts";
 
 /** A route that an alert takes. */
 export type Taken = {
@@ -20,8 +20,9 @@ export function routingLabels(alert: Pick<Alert, "labels" | "severity">): Labels
 /**
  * The routes an alert takes, at least one. At each node the first child that matches takes it, and further ones as
  * long as those before say `continue`; where no child matches, the node itself does. The root takes everything.
+ * @param otherwise who hears it where neither a route nor its label `group` says so
  */
-export function routesTaken(root: Route, labels: Labels): readonly [Taken, ...Taken[]] {
+export function routesTaken(root: Route, labels: Labels, otherwise = ""): readonly [Taken, ...Taken[]] {
   const descend = (route: Route, position: string, inherited: string): [Taken, ...Taken[]] => {
     const group = route.group ?? inherited;
     const found: Taken[] = [];
@@ -33,11 +34,15 @@ export function routesTaken(root: Route, labels: Labels): readonly [Taken, ...Ta
     const [first, ...rest] = found;
     return first === undefined ? [{ route, position, group }] : [first, ...rest];
   };
-  return descend(root, "0", labels.group ?? "");
+  return descend(root, "0", labels.group ?? otherwise);
 }
 
-/** What makes alerts of one route one incident: the route, its group, and the values of the labels it groups by. */
+/**
+ * What makes alerts of one route one incident: the route, its group, and the values of the labels it groups by. Those
+ * about Bellwether itself have none of the labels of series, and share no incident with any.
+ */
 export function groupOf(taken: Taken, labels: Labels): { readonly key: string; readonly labels: Labels } {
-  const values = Object.fromEntries(taken.route.groupBy.map((label) => [label, labels[label] ?? ""]));
+  const groupBy = labels.sampler === ownSampler ? [...taken.route.groupBy, "sampler"] : taken.route.groupBy;
+  const values = Object.fromEntries(groupBy.map((label) => [label, labels[label] ?? ""]));
   return { key: `${taken.position} ${taken.group} ${tagsKey(values)}`, labels: values };
 }

@@ -34,7 +34,7 @@ async function list(options: Options): Promise<void> {
     incident.severity,
     timeText(incident.openedMs),
     formatDuration(Math.max(0, (incident.resolvedMs ?? nowMs) - incident.openedMs)),
-    incident.group,
+    incident.group || "nobody",
     incident.title,
   ]);
   print(...table(["id", "state", "severity", "opened", "lasted", "group", "what"], rows));
@@ -65,7 +65,9 @@ async function show(id: string, options: CommonOptions): Promise<void> {
       };
     }),
   ].sort((a, b) => a.atMs - b.atMs);
-  print(`${incident.title} (${incident.severity}, ${incident.state}), group ${incident.group}, id ${incident.id}`);
+  print(
+    `${incident.title} (${incident.severity}, ${incident.state}), group ${incident.group || "nobody"}, id ${incident.id}`,
+  );
   for (const { atMs, text } of events) print(`${timeText(atMs)}  ${text}`);
 }
 

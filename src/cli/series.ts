@@ -16,6 +16,9 @@ type Options = CommonOptions & {
 /** What one series was at one time: one value, or everything that judging said. */
 type Line = { readonly timeMs: number; readonly series: string; readonly cells: Readonly<Record<string, FieldValue>> };
 
+/** `stale`: a copy that is behind was read, so the newest lines may be missing. */
+type Found = { readonly lines: Line[]; readonly stale: boolean };
+
 const verdictFields = ["level", "observed", "expected", "lower", "upper", "forecast", "evidence", "reason"];
 const levels = new Map<FieldValue, string>(Object.entries(levelNumbers).map(([level, number]) => [number, level]));
 
@@ -45,7 +48,8 @@ async function series(selector: string | undefined, options: Options): Promise<v
   checkOrder(fromMs, toMs);
   const wanted = typed("selector", () => parseSelector(selector));
   const window = { fromMs, toMs };
-  const lines = await (options.verdicts ? readVerdicts(desk, wanted, window) : readPoints(desk, wanted, window));
+  const { lines, stale } = await (options.verdicts ? readVerdicts : readPoints)(desk, wanted, window);
+  if (stale) process.stderr.write("one copy is behind: the newest points may be missing here\n");
   lines.sort((a, b) => a.timeMs - b.timeMs || (a.series < b.series ? -1 : a.series > b.series ? 1 : 0));
   const columns = options.verdicts ? verdictFields : ["value"];
   if (options.json) {
@@ -80,20 +84,22 @@ async function list(desk: Desk, options: Options): Promise<void> {
   print(...table(["series", "last point"], cells));
 }
 
-async function readPoints(desk: Desk, { measurement, tags, field }: Selector, window: TimeWindow): Promise<Line[]> {
+async function readPoints(desk: Desk, { measurement, tags, field }: Selector, window: TimeWindow): Promise<Found> {
   const known = (await desk.store.list({ measurement })).filter((one) => matchesAll(tags, one.tags));
   const fields = [...new Set(known.map((one) => one.field))].filter((name) => field === null || name === field);
-  const found = fields.length === 0 ? [] : await desk.store.read({ measurement, fields, tags, windows: [window] });
-  return found.flatMap((one) =>
+  if (fields.length === 0) return { lines: [], stale: false };
+  const { series, stale } = await desk.store.read({ measurement, fields, tags, windows: [window] });
+  const lines = series.flatMap((one) =>
     one.timesMs.map((timeMs, index) => {
       return { timeMs, series: formatSeries(one), cells: { value: one.values[index] as FieldValue } };
     }),
   );
+  return { lines, stale };
 }
 
 /** A verdict is a point of its own, which carries the field that it judges as a tag: one line each. */
-async function readVerdicts(desk: Desk, { measurement, tags, field }: Selector, window: TimeWindow): Promise<Line[]> {
-  const found = await desk.store.read({
+async function readVerdicts(desk: Desk, { measurement, tags, field }: Selector, window: TimeWindow): Promise<Found> {
+  const { series: found, stale } = await desk.store.read({
     measurement: `${measurement}_verdict`,
     fields: verdictFields,
     tags,
@@ -112,7 +118,7 @@ async function readVerdicts(desk: Desk, { measurement, tags, field }: Selector, 
       lines.set(key, line);
     }
   }
-  return [...lines.values()];
+  return { lines: [...lines.values()], stale };
 }
 
 function judgedSeries(measurement: string, { tags }: SeriesId): SeriesId {

@@ -2,7 +2,7 @@
  * What users define in YAML, after `define/` has checked it and filled in the defaults.
  * Field names in YAML are the same words in snake_case: `timeoutMs` is written `timeout: 10s`, `groupBy` is `group_by`.
  */
-import type { Labels } from "./model.ts";
+import type { Labels, Priority } from "./model.ts";
 
 /** Where in the user's files something stands, for messages: `samplers/shop/orders.yaml:7:3`. */
 export type Place = string;
@@ -40,6 +40,8 @@ export type Sampler = {
   readonly empty: "zero" | "missing" | "error";
   /** Fields that are judged, by name; a field not named is stored only. */
   readonly judge: Readonly<Record<string, FieldJudging>>;
+  /** Whether its new points go without first where there is no room for all. Default medium. */
+  readonly priority: Priority;
   /** False: stored and judged, nobody told. Default true. */
   readonly alerts: boolean;
   /** How many bad slots fire and how many good ones resolve, for the rule that needs no writing. */

@@ -34,6 +34,11 @@ export type TimeWindow = { readonly fromMs: number; readonly toMs: number };
  */
 export type DataState = "value" | "zero" | "missing" | "late" | "source-down";
 
+/**
+ * Who goes without first where there is no room for new points: `low` before `medium` before `high`.
+ */
+export type Priority = "low" | "medium" | "high";
+
 // ---- slots ----------------------------------------------------------------------------------------------------
 
 /** One due interval `[startMs, startMs + stepMs)` of one sampler. Sampler and start are its identity. */
@@ -352,3 +357,32 @@ export type Explanation = {
   /** The whole answer in plain sentences, most important first. */
   readonly lines: readonly string[];
 };
+
+// ---- own conditions -------------------------------------------------------------------------------------------
+
+/** Something about Bellwether itself that somebody must mend. Kind and subject are its identity. */
+export type Condition = {
+  /** What is wrong, in two words or more, `replica-stuck`: a field of a series is never called so. */
+  readonly kind: `${string}-${string}`;
+  /** What it is about: the name of a replica, or `spool`. */
+  readonly subject: string;
+  readonly severity: "warning" | "critical";
+  /** One plain sentence that says what to do. Figures that change at every look are written down at every look. */
+  readonly reason: string;
+  readonly sinceMs: number;
+};
+
+/** The sampler that alerts about Bellwether itself name, and their rule. No definition may be called like the first. */
+export const ownSampler = "bellwether";
+export const ownRule = "self";
+
+/** Whether an alert is about Bellwether itself: it has no series, no points and no figures. */
+export function isOwn({ sampler }: Pick<Alert, "sampler">): boolean {
+  return sampler === ownSampler;
+}
+
+/** What an own alert is about, for people: `replica stuck (b)`, `spool full`. */
+export function ownName({ labels: { condition = "", subject = "" } }: Pick<Alert, "labels">): string {
+  const words = condition.split("-");
+  return subject === "" || words.includes(subject) ? words.join(" ") : `${words.join(" ")} (${subject})`;
+}

@@ -2,7 +2,7 @@
 import type { ZodType } from "zod";
 import type { Connection } from "./definitions.ts";
 import type { Matcher } from "./labels.ts";
-import type { FieldValue, Labels, Message, Point, Receipt, Row, SeriesId, TimeWindow } from "./model.ts";
+import type { FieldValue, Labels, Message, Point, Priority, Receipt, Row, SeriesId, TimeWindow } from "./model.ts";
 import type { Problem } from "./problem.ts";
 
 /** Time is passed in. A sleep ends early, by throwing the signal's reason, when the signal aborts. */
@@ -46,16 +46,234 @@ export type KnownSeries = SeriesId & {
   readonly lastNonzeroMs: number | null;
 };
 
+export type Rejection = { readonly index: number; readonly reason: string };
+
+/** What a read found. */
+export type Reading = {
+  /** Series without values in the windows are left out. */
+  readonly series: readonly Series[];
+  /**
+   * True: newer values may be missing, or older ones differ, because only a copy that is behind could be asked. Who
+   * decides by it says `unknown`; who shows it says so.
+   */
+  readonly stale: boolean;
+};
+
+/** Whose points a write carries: named where a field's type conflicts, or where there is no room for them. */
+export type Origin = { readonly sampler: string; readonly priority: Priority; readonly slotMs: number };
+
 /** Writing equal points twice changes nothing. A throw means "unknown, keep all"; `rejected` will never succeed. */
 export interface TimeSeriesStore extends AsyncDisposable {
-  write(points: readonly Point[]): Promise<{ rejected: readonly { index: number; reason: string }[] }>;
+  /** True: each read costs a request over the network, so few large ones are better than many small ones. Absent: false. */
+  readonly farAway?: boolean;
+  /** @param origin absent: nobody in particular, of medium priority */
+  write(points: readonly Point[], origin?: Origin): Promise<{ rejected: readonly Rejection[] }>;
   /** Many series, many windows, one call: judging a slot of 5,000 series must not be 5,000 queries. */
-  read(query: ReadQuery): Promise<readonly Series[]>;
+  read(query: ReadQuery): Promise<Reading>;
   /** What is there; `measurement` absent: everything. Series whose latest point is before `sinceMs` are left out. */
   list(query: { measurement?: string | undefined; sinceMs?: number | undefined }): Promise<readonly KnownSeries[]>;
   /** Forgets points before `beforeMs`; returns how many field values went. */
   expire(beforeMs: number): Promise<number>;
 }
+
+/**
+ * One of several servers that are to hold the same series. It only carries: order, retries, health and what to do about
+ * an answer are the caller's. `bucket` is the retention policy that points go to; `""` is the one of raw points.
+ */
+export interface Replica extends AsyncDisposable {
+  /** Short name, as settings give it: letters, digits and `-`. */
+  readonly name: string;
+  /** Where it is, without user and password. */
+  readonly place: string;
+  /**
+   * One request. Never throws: whatever becomes of it is an answer.
+   * @param body line protocol, times in ms, one or more gzip members one after the other, each ending in a line break
+   */
+  send(bucket: string, body: Uint8Array, signal: AbortSignal): Promise<Answer>;
+  /** As {@link TimeSeriesStore.read}, from this server alone. @throws Problem, retryable if it may answer later */
+  read(query: ReadQuery, signal: AbortSignal): Promise<readonly Series[]>;
+  /** As {@link TimeSeriesStore.list}, from this server alone. */
+  list(
+    query: { measurement?: string | undefined; sinceMs?: number | undefined },
+    signal: AbortSignal,
+  ): Promise<readonly KnownSeries[]>;
+  /** Fields and the kind of their values, of everything that is stored. */
+  fields(signal: AbortSignal): Promise<readonly FieldType[]>;
+  /** All points of one measurement in a window, fields of one point together. For comparing, row by row. */
+  points(measurement: string, window: TimeWindow, signal: AbortSignal): Promise<readonly Point[]>;
+  /** What there is of one measurement, in pieces of `everyMs` aligned to the epoch; empty pieces are left out. */
+  summarize(
+    measurement: string,
+    window: TimeWindow,
+    everyMs: number,
+    signal: AbortSignal,
+  ): Promise<readonly PieceSummary[]>;
+  /**
+   * Sums and means of each number of each series in pieces of `everyMs`, as points with fields `sum_<field>` and
+   * `mean_<field>`. For servers that cannot down-sample by themselves.
+   */
+  rollUp(measurement: string, window: TimeWindow, everyMs: number, signal: AbortSignal): Promise<readonly Point[]>;
+  /** Has the server do that by itself, into another bucket; false if it cannot. */
+  rollUpInto(
+    bucket: string,
+    measurement: string,
+    window: TimeWindow,
+    everyMs: number,
+    signal: AbortSignal,
+  ): Promise<boolean>;
+  /** Forgets points of the raw bucket before `beforeMs`; returns how many field values went. */
+  expire(beforeMs: number, signal: AbortSignal): Promise<number>;
+  /** Makes what is missing of database, buckets and the server's own down-sampling. @throws Problem if it may not */
+  prepare(buckets: readonly Bucket[], signal: AbortSignal): Promise<{ readonly rollsUp: boolean }>;
+  /** Version, buckets, rights, start: for health, `doctor` and the console. @throws Problem if it does not answer */
+  inspect(signal: AbortSignal): Promise<ReplicaFacts>;
+  /** Writes one canary point to the current shard and reads it back. */
+  probe(timeMs: number, signal: AbortSignal): Promise<Answer>;
+  /** Time of the newest canary point that is stored, epoch ms; null if there is none. */
+  latestCanaryMs(signal: AbortSignal): Promise<number | null>;
+}
+
+/** What became of a request to write. */
+export type Answer =
+  | { readonly kind: "stored" }
+  /** It may be stored or not: the same bytes are to be sent again. */
+  | { readonly kind: "unknown"; readonly reason: string }
+  /** The server's disk is full. An InfluxDB 1.x goes on refusing after room was made, until it is restarted. */
+  | { readonly kind: "stuck"; readonly reason: string }
+  /** Nothing of it can be stored before somebody mends the server's set-up, its rights or its limits. */
+  | { readonly kind: "operator"; readonly reason: string }
+  /** The body is too large for the server. */
+  | { readonly kind: "size"; readonly reason: string }
+  /** Some points can never be stored; the others may or may not have been. */
+  | { readonly kind: "refused"; readonly reason: string; readonly culprit: Culprit | null }
+  /** Some points are older than the server keeps them; the others were stored. */
+  | { readonly kind: "expired"; readonly reason: string; readonly beforeMs: number | null };
+
+/** Which points of a body a refusal means: a line as the server quotes it, or every point with such a field. */
+export type Culprit =
+  | { readonly kind: "line"; readonly text: string }
+  | {
+      readonly kind: "field";
+      readonly measurement: string;
+      readonly field: string;
+      /** The kind of value that it was given and does not take; null if the server does not tell. */
+      readonly given: FieldKind | null;
+    };
+
+/** Numbers are floats, in every server. `other`: a kind that we never write, as integers are. */
+export type FieldKind = "number" | "text" | "boolean";
+export type FieldType = { readonly measurement: string; readonly field: string; readonly kind: FieldKind | "other" };
+
+/** Count, sum, least and greatest of one field over all series in one piece of time; of texts the count alone. */
+export type FieldSummary = {
+  readonly field: string;
+  readonly count: number;
+  readonly sum: number | null;
+  readonly min: number | null;
+  readonly max: number | null;
+};
+export type PieceSummary = { readonly startMs: number; readonly fields: readonly FieldSummary[] };
+
+/** A retention policy. `keepMs` null: for ever. `everyMs` null: raw points, else pieces that are summed into it. */
+export type Bucket = {
+  readonly name: string;
+  readonly keepMs: number | null;
+  readonly shardMs: number;
+  readonly everyMs: number | null;
+};
+
+export type ReplicaFacts = {
+  /** As the server names it, `1.6.7`. */
+  readonly version: string;
+  /** When the server was started; null if it does not tell. */
+  readonly startedMs: number | null;
+  /** Clock of the server less ours; null if it does not tell. */
+  readonly clockAheadMs: number | null;
+  /** Different for two servers, the same for two addresses of one; null if it does not tell. */
+  readonly identity: string | null;
+  readonly databaseExists: boolean;
+  readonly buckets: readonly {
+    readonly name: string;
+    readonly keepMs: number | null;
+    readonly shardMs: number | null;
+  }[];
+  /** `admin` may do more than it needs. */
+  readonly rights: "admin" | "all" | "write" | "read" | "none" | "unknown";
+  /** What its data take on its disk; null if it does not tell. */
+  readonly diskBytes: number | null;
+};
+
+/** How the copies are, for `replicas status`, the console and the conditions that people are told of. */
+export type ReplicasStatus = {
+  readonly spool: {
+    readonly bytes: number;
+    readonly bytesMax: number;
+    /** Free on the disk that it lies on. */
+    readonly freeBytes: number;
+    /** Slots that there was no room for, and that have not been sampled again. */
+    readonly gaps: number;
+    /** Windows of five minutes yet to be compared. */
+    readonly unsealedWindows: number;
+    /** Windows that differ, and nothing tells which copy is right; of some of them, how. */
+    readonly differingWindows: number;
+    readonly undecided: readonly string[];
+    /** Why the latest comparison was not made; null if it was. */
+    readonly repairFault: string | null;
+  };
+  readonly replicas: readonly ReplicaStatus[];
+};
+
+export type ReplicaStatus = {
+  readonly name: string;
+  readonly place: string;
+  /** Whether a canary went in and came out again; null: nobody has asked yet. */
+  readonly well: boolean | null;
+  readonly reason: string | null;
+  /** What is wrong with its set-up, as sentences. */
+  readonly faults: readonly string[];
+  readonly facts: ReplicaFacts | null;
+  readonly lanes: readonly LaneStatus[];
+  /** Where every point is, by bucket: spooled = acknowledged + pending + shelved + expired. */
+  readonly accounts: readonly PointAccount[];
+  /** Age of the oldest batch that it lacks. */
+  readonly lagMs: number;
+  /** Windows in which its answers were unclear. */
+  readonly dirtyWindows: number;
+  /** Different points that it refused. */
+  readonly shelf: number;
+  /** Why all that it stores is being compared, and from when on it has been; null: it is not. */
+  readonly verifyReason: string | null;
+  readonly verifiedFromMs: number | null;
+  /** When points were last written to it by repair. */
+  readonly repairedMs: number | null;
+};
+
+export type LaneStatus = {
+  /** `""`: raw points. */
+  readonly bucket: string;
+  readonly state: "idle" | "sending" | "failing" | "stuck" | "parked";
+  readonly reason: string | null;
+  readonly sinceMs: number | null;
+  readonly requests: number;
+  readonly points: number;
+  readonly failures: number;
+  readonly requestSeconds: number;
+};
+
+/** Where every point of one target and bucket is. */
+export type PointAccount = {
+  readonly target: string;
+  readonly bucket: string;
+  readonly spooled: number;
+  readonly acknowledged: number;
+  readonly pending: number;
+  readonly shelved: number;
+  readonly expired: number;
+  /** Points that lie in the log behind the cursor, counted one batch after the other: must be `pending`. */
+  readonly inLog: number;
+  /** When the oldest of them was spooled, epoch ms; null if there is none. */
+  readonly oldestMs: number | null;
+};
 
 /** Delivers once or throws Problem; returns the provider's receipt. Grouping, dedupe and retry are the caller's. */
 export interface Notifier extends AsyncDisposable {

@@ -128,7 +128,7 @@ export function samplerSchema(kinds: Kinds) {
   const sources = Object.fromEntries(Object.entries(kinds.sources).map(([kind, { options }]) => [kind, options]));
   return across(
     z.strictObject({
-      name: scalar.name.describe("unique name"),
+      name: scalar.samplerName.describe("unique name"),
       title: scalar.line.describe("what people read in messages and pictures"),
       owner: scalar.name.describe("person or group that answers for it"),
       group: scalar.name
@@ -149,6 +149,10 @@ export function samplerSchema(kinds: Kinds) {
       point: point.describe("which columns make the points"),
       empty: z.enum(["zero", "missing", "error"]).describe("what a slot without rows means"),
       judge: z.record(scalar.field, judging).prefault({}).describe("fields that are judged; others are stored only"),
+      priority: z
+        .enum(["low", "medium", "high"])
+        .prefault("medium")
+        .describe("who goes without first where there is no room for new points: low, then medium, then high"),
       alerts: z.boolean().prefault(true).describe("false: stored and judged, nobody told"),
       alert: z
         .strictObject(scalar.lifecycle)
@@ -268,6 +272,7 @@ export function toSampler(written: Written, place: Place, defaultZone: string): 
     point: written.point,
     empty: written.empty,
     judge: Object.fromEntries(Object.entries(written.judge).map(([field, each]) => [field, toJudging(each)])),
+    priority: written.priority,
     alerts: written.alerts,
     alerting: { ...written.alert.pending, recoverCount: written.alert.recover },
     labels: written.labels,

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import type { Lifecycle } from "../core/definitions.ts";
 import { parseMatcher } from "../core/labels.ts";
+import { ownSampler } from "../core/model.ts";
 import { Problem } from "../core/problem.ts";
 import { dayMs, formatDuration, parseDurationMs, secondMs } from "../core/time.ts";
 import { isZone } from "../core/zone.ts";
@@ -42,6 +43,12 @@ export const name = z
     abort: true,
   })
   .refine((text) => !reservedNames.has(text), fault("CFG-009", "reserved name", "choose another name"));
+
+/** Alerts about Bellwether itself name a sampler that is none. */
+export const samplerName = name.refine(
+  (text) => text !== ownSampler,
+  fault("CFG-009", "reserved name", "choose another name"),
+);
 
 /** A column, tag, field, measurement or label. */
 export const label = z.string().regex(/^[A-Za-z][A-Za-z0-9_]{0,63}$/, {

@@ -70,7 +70,7 @@ function unknown({ cells, place, judging, kind }: Context, ongoing: Ongoing | nu
   const missing = Number.isNaN(value);
   const centre = centreAt(cells, place, 0, judging.baseline.trim);
   return {
-    state: missing ? "missing" : stateOf(value),
+    state: stateOf(value),
     level: "unknown",
     kind,
     observed: missing ? null : value,
@@ -88,7 +88,9 @@ function unknown({ cells, place, judging, kind }: Context, ongoing: Ongoing | nu
   };
 }
 
-function stateOf(value: number): DataState {
+/** @param value NaN = no value */
+export function stateOf(value: number): DataState {
+  if (Number.isNaN(value)) return "missing";
   return value === 0 ? "zero" : "value";
 }
 

@@ -1,17 +1,18 @@
 import type { FieldJudging, Sampler } from "../core/definitions.ts";
 import { type Matcher, matchersOf, tagsKey } from "../core/labels.ts";
-import type { Tags, TimeWindow } from "../core/model.ts";
+import type { Point, Tags, TimeWindow } from "../core/model.ts";
 import type { Measure, Series, TimeSeriesStore } from "../core/ports.ts";
 import { Problem } from "../core/problem.ts";
 import { Block, blockSlotsMax, type Held } from "./block.ts";
 import { latchMsMax, sumSlotsMax } from "./cells.ts";
 import { ZoneDays } from "./days.ts";
 import { verdictMeasurement } from "./verdict.ts";
+import { merged, pieces, until } from "./windows.ts";
 
 /** Slots that a block serves if its series are few. */
 const blockSlots = 60;
-/** Values that moving on to the next block may read at once, if its series are many. */
-const moveValues = 200_000;
+/** Values that moving on to the next block may read, if its series are many; more where each read is a journey. */
+const moveValues = { near: 200_000, far: 2_000_000 };
 /** Values that one call to the store may return. */
 const readValues = 500_000;
 /** Cells held by all blocks together: 9 bytes each. */
@@ -19,6 +20,23 @@ const cellsMax = 20_000_000;
 
 /** What a slot is judged by, and under which name it is remembered. */
 export type Subject = { readonly sampler: Sampler; readonly field: string; readonly judging: FieldJudging };
+
+/** A block to judge by; or, in words that follow "not judged:", why there is no history now. */
+export type Basis =
+  | { readonly block: Block; readonly kept: boolean }
+  | { readonly block: null; readonly without: string };
+
+/** A block that is being filled, and of about how many series. */
+type Filling = {
+  readonly subject: Subject;
+  readonly block: Block;
+  readonly series: number;
+  /** Given: one series is only looked at, so what a copy knows that is behind will do, and is noted. */
+  readonly look?: { readonly tags: Tags; stale: boolean } | undefined;
+};
+
+/** Only a copy that is behind could be asked. Never leaves this file. */
+class Behind extends Error {}
 
 /**
  * History in blocks: what a few neighbouring slots need of all series is read at once, then the slots are added as
@@ -47,24 +65,48 @@ export class History {
 
   /**
    * A block that can judge `timeMs`. `kept` blocks go on to the next slots; a slot that is not newer than the ones
-   * judged already gets a block of its own, which knows nothing of what came after it.
+   * judged already gets a block of its own, which knows nothing of what came after it. Where something must be read and
+   * cannot be, what is held stays as it is, for slots that need no more.
    */
-  async at(subject: Subject, timeMs: number): Promise<{ block: Block; kept: boolean }> {
+  async at(subject: Subject, timeMs: number): Promise<Basis> {
+    try {
+      return await this.#at(subject, timeMs);
+    } catch (thrown) {
+      if (thrown instanceof Behind) {
+        return { block: null, without: "its history could only be read from a copy that is behind" };
+      }
+      if (!(thrown instanceof Problem && thrown.retryable)) throw thrown;
+      return { block: null, without: `its history could not be read (${thrown.message})` };
+    }
+  }
+
+  async #at(subject: Subject, timeMs: number): Promise<{ block: Block; kept: boolean }> {
     const key = keyOf(subject);
     const known = this.#blocks.get(key) ?? null;
-    if (known !== null && timeMs <= known.lastMs) return { block: await this.once(subject, timeMs), kept: false };
+    if (known !== null && timeMs <= known.lastMs) {
+      const filling = { subject, block: this.#make(subject, timeMs, 1), series: known.held.size };
+      await this.#fill(filling, null);
+      return { block: filling.block, kept: false };
+    }
     const usable = known?.shape.stepMs === subject.sampler.schedule.stepMs && fits(known, subject) ? known : null;
     const block = usable?.covers(timeMs) === true ? usable : await this.#next(subject, timeMs, usable);
-    await this.#catchUp(subject, block, timeMs);
+    await this.#catchUp({ subject, block, series: block.held.size }, timeMs);
     this.#keep(key, block);
     return { block, kept: true };
   }
 
-  /** A block for one slot, kept nowhere; `tags` restricts it to one series. */
-  async once(subject: Subject, timeMs: number, tags?: Tags): Promise<Block> {
+  /** A block for one slot of one series, kept nowhere; `stale` where some of it may differ from what is stored. */
+  async look(subject: Subject, timeMs: number, tags: Tags): Promise<{ block: Block; stale: boolean }> {
+    const look = { tags, stale: false };
     const block = this.#make(subject, timeMs, 1);
-    await this.#fill(subject, block, null, tags);
-    return block;
+    await this.#fill({ subject, block, series: 1, look }, null);
+    return { block, stale: look.stale };
+  }
+
+  /** What is held, if anything is, knows the values of a slot that could not be judged. */
+  note(subject: Subject, points: readonly Point[]): void {
+    const block = this.#blocks.get(keyOf(subject));
+    if (block !== undefined) putPoints(block, subject.field, points);
   }
 
   /** Forgets what is held for a sampler: after its definition changed, or where verdicts could not be stored. */
@@ -78,12 +120,13 @@ export class History {
 
   async #next(subject: Subject, timeMs: number, before: Block | null): Promise<Block> {
     const series = before?.held.size ?? (await this.#seriesCount(subject));
-    const many = Math.floor(moveValues / Math.max(1, series * subject.judging.baseline.days));
+    const values = this.#store.farAway === true ? moveValues.far : moveValues.near;
+    const many = Math.floor(values / Math.max(1, series * subject.judging.baseline.days));
     const slots = Math.max(1, Math.min(blockSlots, many, blockSlotsMax(subject.sampler.schedule.stepMs)));
     const block = this.#make(subject, timeMs, slots);
     // After a long pause there is nothing to take over, and much to catch up with.
     const near = before !== null && timeMs - before.lastMs <= latchMsMax;
-    await this.#fill(subject, block, near ? before : null);
+    await this.#fill({ subject, block, series }, near ? before : null);
     return block;
   }
 
@@ -100,7 +143,8 @@ export class History {
     return known.filter((series) => series.field === field).length;
   }
 
-  async #fill(subject: Subject, block: Block, before: Block | null, tags?: Tags): Promise<void> {
+  async #fill(filling: Filling, before: Block | null): Promise<void> {
+    const { block } = filling;
     const { fromMs, stepMs } = block.shape;
     const lanes = block.lanesToRead(before);
     // An onset may be noticed late: marks after a lane's end still cover slots in it.
@@ -108,55 +152,59 @@ export class History {
     const own = block.window;
     if (before === null) {
       const tail = { fromMs: block.lanes[0]?.fromMs as number, toMs: fromMs };
-      await this.#readValues(subject, block, [...until(fromMs, [...lanes, tail]), own], tags);
+      await this.#readValues(filling, [...until(fromMs, [...lanes, tail]), own]);
       const first = { fromMs: fromMs - latchMsMax, toMs: fromMs };
-      await this.#readMarks(subject, block, [...until(fromMs, [...marks, first]), own], tags);
+      await this.#readMarks(filling, [...until(fromMs, [...marks, first]), own]);
       return;
     }
     block.takeOver(before);
     block.lastMs = before.lastMs;
-    await this.#readValues(subject, block, [...until(fromMs, lanes), own], tags);
-    await this.#readMarks(subject, block, [...until(fromMs, marks), own], tags);
+    await this.#readValues(filling, [...until(fromMs, lanes), own]);
+    await this.#readMarks(filling, [...until(fromMs, marks), own]);
     block.tidy();
   }
 
   /** Slots between the newest one known and `timeMs`: somebody else may have judged them. */
-  async #catchUp(subject: Subject, block: Block, timeMs: number): Promise<void> {
+  async #catchUp(filling: Filling, timeMs: number): Promise<void> {
+    const { block } = filling;
     const { stepMs } = block.shape;
     const gap = { fromMs: block.lastMs + stepMs, toMs: timeMs };
     if (gap.fromMs >= gap.toMs) return;
-    await this.#readValues(subject, block, [gap]);
-    await this.#readMarks(subject, block, [gap], undefined, timeMs);
+    await this.#readValues(filling, [gap]);
+    await this.#readMarks(filling, [gap], timeMs);
     block.lastMs = timeMs - stepMs;
   }
 
-  async #readValues(subject: Subject, block: Block, windows: readonly TimeWindow[], tags?: Tags): Promise<void> {
-    const { sampler, field } = subject;
-    const query = { measurement: sampler.point.measurement, fields: [field], tags: matchersOf(tags ?? {}) };
-    await this.#read(block, query, windows, (series) => {
-      const held = heldOf(block, series.tags, tags);
+  async #readValues(filling: Filling, windows: readonly TimeWindow[]): Promise<void> {
+    const { block, look } = filling;
+    const { sampler, field } = filling.subject;
+    const query = { measurement: sampler.point.measurement, fields: [field], tags: matchersOf(look?.tags ?? {}) };
+    const count = Math.max(filling.series, block.held.size);
+    await this.#read({ ...filling, series: count }, query, windows, (series) => {
+      const held = heldOf(block, series.tags, look?.tags);
       if (held === null) return;
       for (const [index, timeMs] of series.timesMs.entries()) block.put(held, timeMs, series.values[index]);
     });
   }
 
   async #readMarks(
-    subject: Subject,
-    block: Block,
+    filling: Filling,
     windows: readonly TimeWindow[],
-    tags?: Tags,
-    untilMs = block.shape.fromMs,
+    untilMs = filling.block.shape.fromMs,
   ): Promise<void> {
-    const { sampler, field } = subject;
+    const { block, look } = filling;
+    const { sampler, field } = filling.subject;
     const query = {
       measurement: verdictMeasurement(sampler.point.measurement),
       fields: ["since", "loss", "direction"],
-      tags: matchersOf({ ...tags, field }),
+      tags: matchersOf({ ...look?.tags, field }),
     };
     const found = new Map<Held, Map<number, Record<string, unknown>>>();
-    await this.#read(block, query, windows, (series) => {
+    const far = this.#store.farAway === true && look === undefined;
+    const count = far ? await this.#markedCount(filling.subject, windows) : Math.max(filling.series, block.held.size);
+    await this.#read({ ...filling, series: count }, query, windows, (series) => {
       const { field: _, ...own } = series.tags;
-      const held = heldOf(block, own, tags);
+      const held = heldOf(block, own, look?.tags);
       if (held === null) return;
       const times = found.get(held) ?? new Map<number, Record<string, unknown>>();
       found.set(held, times);
@@ -167,6 +215,13 @@ export class History {
     for (const [held, times] of found) {
       for (const [timeMs, fields] of times) this.#putMark(block, held, timeMs, fields, untilMs);
     }
+  }
+
+  /** Marks are rare, so that few reads will do for them. Only the size of reads depends on what is known here. */
+  async #markedCount({ sampler, field }: Subject, windows: readonly TimeWindow[]): Promise<number> {
+    const measurement = verdictMeasurement(sampler.point.measurement);
+    const known = await this.#store.list({ measurement, sinceMs: Math.min(...windows.map(({ fromMs }) => fromMs)) });
+    return known.filter((one) => one.field === "since" && one.tags.field === field).length;
   }
 
   /** `untilMs`: start of the first slot yet to be judged. */
@@ -189,18 +244,21 @@ export class History {
     block.mark(held, { timeMs, ongoing });
   }
 
-  /** Reads windows in pieces of at most {@link readValues} values, ascending. */
+  /** Reads windows in pieces of about {@link readValues} values at most, ascending. @throws Behind */
   async #read(
-    block: Block,
+    { block, series: count, look }: Filling,
     query: { measurement: string; fields: readonly string[]; tags: readonly Matcher[] },
     windows: readonly TimeWindow[],
     use: (series: Series) => void,
   ): Promise<void> {
-    const perSlot = Math.max(1, block.held.size) * query.fields.length;
+    const perSlot = Math.max(1, count) * query.fields.length;
     const pieceMs = Math.max(1, Math.floor(readValues / perSlot)) * block.shape.stepMs;
     for (const piece of pieces(merged(windows), pieceMs)) {
       this.#reads += 1;
-      for (const series of await this.#store.read({ ...query, windows: piece })) use(series);
+      const { series, stale } = await this.#store.read({ ...query, windows: piece });
+      if (stale && look === undefined) throw new Behind();
+      if (stale && look !== undefined) look.stale = true;
+      series.forEach(use);
     }
   }
 
@@ -247,41 +305,11 @@ function fits({ shape }: Block, { judging }: Subject): boolean {
   return shape.days === judging.baseline.days && shape.points === judging.forecast.points;
 }
 
-/** What a slot is judged by lies before it, even if the store holds more. */
-function until(endMs: number, windows: readonly TimeWindow[]): TimeWindow[] {
-  return windows
-    .map(({ fromMs, toMs }) => ({ fromMs, toMs: Math.min(toMs, endMs) }))
-    .filter(({ fromMs, toMs }) => fromMs < toMs);
-}
-
-/** Ascending and not overlapping, as the store wants them. */
-function merged(windows: readonly TimeWindow[]): TimeWindow[] {
-  const found: { fromMs: number; toMs: number }[] = [];
-  for (const window of [...windows].sort((one, other) => one.fromMs - other.fromMs)) {
-    const last = found.at(-1);
-    if (last !== undefined && window.fromMs <= last.toMs) last.toMs = Math.max(last.toMs, window.toMs);
-    else found.push({ ...window });
+/** The values of one slot, as they are at hand. */
+export function putPoints(block: Block, field: string, points: readonly Point[]): void {
+  for (const { tags, fields, timeMs } of points) {
+    if (fields[field] !== undefined) block.put(block.series(tagsKey(tags), tags), timeMs, fields[field]);
   }
-  return found;
-}
-
-/** The windows cut into groups that are at most `pieceMs` long in all. */
-function* pieces(windows: readonly TimeWindow[], pieceMs: number): Generator<TimeWindow[]> {
-  let group: TimeWindow[] = [];
-  let leftMs = pieceMs;
-  for (const { fromMs, toMs } of windows) {
-    for (let startMs = fromMs; startMs < toMs; ) {
-      const endMs = Math.min(toMs, startMs + leftMs);
-      group.push({ fromMs: startMs, toMs: endMs });
-      leftMs -= endMs - startMs;
-      startMs = endMs;
-      if (leftMs > 0) continue;
-      yield group;
-      group = [];
-      leftMs = pieceMs;
-    }
-  }
-  if (group.length > 0) yield group;
 }
 
 /** Null where one series is asked for and this is another: matchers let series with more tags pass. */

@@ -7,8 +7,8 @@ import { floorToStep } from "../core/time.ts";
 import type { Block, Held } from "./block.ts";
 import { cellValue, type Place } from "./cells.ts";
 import { decide } from "./decide.ts";
-import { History, type Subject } from "./history.ts";
-import { verdictOf } from "./verdict.ts";
+import { History, putPoints, type Subject } from "./history.ts";
+import { verdictOf, verdictWithout } from "./verdict.ts";
 
 export type JudgeDeps = { readonly store: TimeSeriesStore; readonly log: Log };
 
@@ -22,6 +22,7 @@ export class Judge implements Measured {
   readonly #log: Log;
   readonly #history: History;
   readonly #verdicts: Record<Level, number> = { normal: 0, warning: 0, critical: 0, unknown: 0 };
+  #withoutHistory = 0;
 
   constructor(deps: JudgeDeps) {
     this.#store = deps.store;
@@ -32,18 +33,24 @@ export class Judge implements Measured {
   /**
    * One verdict for each judged field of each point, and one (`missing`, level `unknown`) for each series that was
    * heard of lately and has no value in this slot. One slot of a sampler at a time. A slot that was judged before, or
-   * that is older than the newest one, is judged by what was known before it.
+   * that is older than the newest one, is judged by what was known before it. Where the history that it needs cannot
+   * be read now, or only from a copy that is behind, each value is `unknown`, and nothing is said of other series.
    * @param points of the slot, of the sampler's measurement
    */
   async judgeSlot(sampler: Sampler, slotStartMs: number, points: readonly Point[]): Promise<readonly Verdict[]> {
     const verdicts: Verdict[] = [];
+    const lacking = new Set<string>();
     for (const [field, judging] of Object.entries(sampler.judge)) {
       const subject = { sampler, field, judging };
-      const { block, kept } = await this.#history.at(subject, slotStartMs);
-      for (const point of points) {
-        if (point.fields[field] === undefined) continue;
-        block.put(block.series(tagsKey(point.tags), point.tags), slotStartMs, point.fields[field]);
+      const basis = await this.#history.at(subject, slotStartMs);
+      if (basis.block === null) {
+        lacking.add(basis.without);
+        this.#history.note(subject, points);
+        verdicts.push(...this.#unjudged(subject, points, basis.without));
+        continue;
       }
+      const { block, kept } = basis;
+      putPoints(block, field, points);
       verdicts.push(...this.#judge(subject, block, slotStartMs));
       block.lastMs = slotStartMs;
       // An old slot, judged again, may have changed what later ones rest on.
@@ -53,15 +60,32 @@ export class Judge implements Measured {
       }
     }
     for (const verdict of verdicts) this.#verdicts[verdict.level] += 1;
+    if (lacking.size > 0) {
+      this.#withoutHistory += 1;
+      this.#log.warn({ sampler: sampler.name, slotStartMs }, `a slot was not judged: ${[...lacking].join("; ")}`);
+    }
     return verdicts;
   }
 
+  /** What can be said of a slot's values without any history. */
+  #unjudged({ sampler, field }: Subject, points: readonly Point[], without: string): Verdict[] {
+    const clock = this.#history.clock(sampler.zone);
+    return points
+      .filter(({ fields }) => fields[field] !== undefined)
+      .map((point) => verdictWithout(without, point, { sampler, field, clock }));
+  }
+
   /**
-   * The verdict on one series at a time, judged from what is stored; nothing is changed.
+   * The verdict on one series at a time, judged from what is stored; nothing is changed. `stale`: some of that could
+   * only be read from a copy that is behind.
    * @param timeMs any time within the slot
    * @throws Problem if the sampler does not judge the field
    */
-  async explain(sampler: Sampler, series: SeriesId, timeMs: number): Promise<Verdict> {
+  async explain(
+    sampler: Sampler,
+    series: SeriesId,
+    timeMs: number,
+  ): Promise<{ readonly verdict: Verdict; readonly stale: boolean }> {
     const judging = sampler.judge[series.field];
     if (judging === undefined || series.measurement !== sampler.point.measurement) {
       throw new Problem(`${sampler.name} does not judge ${series.measurement}.${series.field}`, {
@@ -71,16 +95,21 @@ export class Judge implements Measured {
     }
     const subject = { sampler, field: series.field, judging };
     const found = await this.#valueAt(sampler, series, timeMs);
-    const block = await this.#history.once(subject, found.startMs, series.tags);
+    const { block, stale } = await this.#history.look(subject, found.startMs, series.tags);
     const held = block.series(tagsKey(series.tags), series.tags);
     block.put(held, found.startMs, found.value);
-    return this.#verdict(subject, block, block.place(found.startMs), held);
+    const verdict = this.#verdict(subject, block, block.place(found.startMs), held);
+    return { verdict, stale: stale || found.stale };
   }
 
   /** The slot that holds `timeMs`: the one that has a value, else the one that the schedule has. */
-  async #valueAt(sampler: Sampler, series: SeriesId, timeMs: number): Promise<{ startMs: number; value: number }> {
+  async #valueAt(
+    sampler: Sampler,
+    series: SeriesId,
+    timeMs: number,
+  ): Promise<{ startMs: number; value: number; stale: boolean }> {
     const { stepMs, kind } = sampler.schedule;
-    const rows = await this.#store.read({
+    const { series: rows, stale } = await this.#store.read({
       measurement: series.measurement,
       fields: [series.field],
       tags: matchersOf(series.tags),
@@ -88,8 +117,8 @@ export class Judge implements Measured {
     });
     const own = rows.find((row) => tagsKey(row.tags) === tagsKey(series.tags));
     const startMs = own?.timesMs.at(-1);
-    if (startMs !== undefined) return { startMs, value: cellValue(own?.values.at(-1)) };
-    return { startMs: kind === "every" ? floorToStep(timeMs, stepMs) : timeMs, value: Number.NaN };
+    if (startMs !== undefined) return { startMs, value: cellValue(own?.values.at(-1)), stale };
+    return { startMs: kind === "every" ? floorToStep(timeMs, stepMs) : timeMs, value: Number.NaN, stale };
   }
 
   #judge(subject: Subject, block: Block, timeMs: number): Verdict[] {
@@ -134,6 +163,12 @@ export class Judge implements Measured {
       value,
       labels: { level },
     }));
-    return [...verdicts, ...this.#history.measures()];
+    const without: Measure = {
+      name: "bellwether_judge_without_history_total",
+      help: "Slots left unknown because their history could not be read, or only from a copy that is behind.",
+      kind: "counter",
+      value: this.#withoutHistory,
+    };
+    return [...verdicts, without, ...this.#history.measures()];
   }
 }

@@ -34,6 +34,16 @@ export function sentence(facts: Facts): string {
   return `${head}; ${expected}; ${finding(facts)}`;
 }
 
+/**
+ * `12 orders at 14:05; not judged: its history could not be read (no server answers)`.
+ * @param without why, in words that follow "not judged:"
+ * @param wallMs of the slot, as {@link ZoneDays.wallMs} has it
+ */
+export function sentenceWithout(without: string, observed: number | null, field: string, wallMs: number): string {
+  const what = observed === null ? `no ${field} known` : `${figure(observed)} ${field}`;
+  return `${what} at ${timeOfDay(wallMs)}; not judged: ${without}`;
+}
+
 function missing(facts: Facts, at: string): string {
   const { expected } = facts.decision;
   const wanted = expected === null ? "" : `; ${figure(expected)} expected`;

@@ -1,11 +1,11 @@
-import type { FieldJudging } from "../core/definitions.ts";
+import type { FieldJudging, Sampler } from "../core/definitions.ts";
 import { type FieldValue, levelNumbers, type Point, type SeriesId, type Verdict } from "../core/model.ts";
-import type { Cells, Ongoing, Place } from "./cells.ts";
+import { type Cells, cellValue, type Ongoing, type Place } from "./cells.ts";
 import type { ZoneDays } from "./days.ts";
-import type { Decision } from "./decide.ts";
+import { type Decision, stateOf } from "./decide.ts";
 import { baselineOf } from "./detectors/baseline.ts";
 import { forecastOf } from "./detectors/forecast.ts";
-import { sentence } from "./sentence.ts";
+import { sentence, sentenceWithout } from "./sentence.ts";
 
 export type About = {
   readonly sampler: string;
@@ -58,6 +58,41 @@ export function verdictOf(decision: Decision, cells: Cells, place: Place, about:
     slotsSummed: decision.slotsSummed,
     ...(closes ? { closes } : {}),
     reason,
+  };
+}
+
+/**
+ * The verdict on one field of a point where there is no history to judge it by: `unknown`. It leaves no mark, so what
+ * went on before goes on once there is history again.
+ * @param without why, in words that follow "not judged:"
+ */
+export function verdictWithout(
+  without: string,
+  { tags, fields, timeMs }: Point,
+  { sampler, field, clock }: { readonly sampler: Sampler; readonly field: string; readonly clock: ZoneDays },
+): Verdict {
+  const value = cellValue(fields[field]);
+  const observed = Number.isNaN(value) ? null : value;
+  return {
+    sampler: sampler.name,
+    series: { measurement: sampler.point.measurement, tags, field },
+    timeMs,
+    stepMs: sampler.schedule.stepMs,
+    state: stateOf(value),
+    level: "unknown",
+    observed,
+    expected: null,
+    lower: null,
+    upper: null,
+    forecast: { value: null, abstained: "there is no history to forecast from" },
+    baseline: { centre: null, spread: null, daysUsed: 0, daysTrimmed: 0, days: [] },
+    evidence: 0,
+    gates: [],
+    direction: null,
+    sinceMs: null,
+    lossSoFar: null,
+    slotsSummed: 1,
+    reason: sentenceWithout(without, observed, field, clock.wallMs(timeMs)),
   };
 }
 

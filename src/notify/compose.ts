@@ -1,13 +1,13 @@
 /** From an item of the outbox to its message: reads the incident as it is now, and draws its chart. */
 import type { Definitions } from "../core/definitions.ts";
 import { matchersOf, parseSelector, tagsKey } from "../core/labels.ts";
-import { type Alert, levelOf, type Message, type OutboxItem, type SeriesId } from "../core/model.ts";
+import { type Alert, isOwn, levelOf, type Message, type OutboxItem, type SeriesId } from "../core/model.ts";
 import type { Clock, Log, Series, TimeSeriesStore } from "../core/ports.ts";
 import { messageOf } from "../core/problem.ts";
 import { formatTimeUtc } from "../core/time.ts";
 import type { AlertBook } from "../state/alerts.ts";
 import { type ChartPoint, drawChart } from "./chart.ts";
-import { renderNotice, renderTest, worstFirst } from "./render.ts";
+import { type NoticeChart, renderNotice, renderTest, worstFirst } from "./render.ts";
 
 export type ComposerOptions = {
   readonly alerts: Pick<AlertBook, "incident">;
@@ -28,7 +28,7 @@ const chartsKeptMax = 16;
 
 export class Composer {
   readonly #options: ComposerOptions;
-  readonly #charts = new Map<string, Promise<Uint8Array | undefined>>();
+  readonly #charts = new Map<string, Promise<NoticeChart | undefined>>();
 
   constructor(options: ComposerOptions) {
     this.#options = options;
@@ -48,12 +48,12 @@ export class Composer {
     if (item.kind === "still" && incident.state === "resolved") return { cancel: "resolved before it was sent" };
     const standing = story.alerts.filter((alert) => alert.state !== "resolved");
     const [main] = worstFirst(item.kind === "resolved" || standing.length === 0 ? story.alerts : standing);
-    const chart = main === undefined ? undefined : await this.#chart(item, main);
+    const chart = main === undefined || isOwn(main) ? undefined : await this.#chart(item, main);
     return renderNotice({ item, ...story, definitions: definitions(), baseUrl, zone, nowMs, chart });
   }
 
   /** One drawing for all recipients of a notice; a message without one goes as text. */
-  #chart(item: OutboxItem, alert: Alert): Promise<Uint8Array | undefined> {
+  #chart(item: OutboxItem, alert: Alert): Promise<NoticeChart | undefined> {
     const key = `${item.incidentId} ${item.kind} ${alert.id} ${alert.lastSlotMs}`;
     const known = this.#charts.get(key);
     if (known !== undefined) return known;
@@ -67,7 +67,7 @@ export class Composer {
     return drawn;
   }
 
-  async #draw(alert: Alert): Promise<Uint8Array | undefined> {
+  async #draw(alert: Alert): Promise<NoticeChart | undefined> {
     const series = seriesOf(alert);
     if (series === null) return undefined;
     const { stepMs } = alert;
@@ -75,7 +75,7 @@ export class Composer {
     const slots = Math.ceil((toMs - alert.sinceMs) / stepMs) + chartSlots.before;
     const fromMs = toMs - Math.min(Math.max(slots, chartSlots.min), chartSlots.max) * stepMs;
     const tags = matchersOf({ ...series.tags, field: series.field });
-    const found = await this.#options.store.read({
+    const { series: found, stale } = await this.#options.store.read({
       measurement: `${series.measurement}_verdict`,
       fields: ["observed", "expected", "lower", "upper", "forecast", "level"],
       tags,
@@ -85,7 +85,7 @@ export class Composer {
     const points = chartPoints(found.filter((one) => tagsKey(one.tags) === wanted));
     if (!points.some((point) => point.observed !== null)) return undefined;
     const zone = this.#options.definitions().samplers.get(alert.sampler)?.zone ?? this.#options.zone;
-    return drawChart({ title: alert.series, zone, stepMs, points });
+    return { png: await drawChart({ title: alert.series, zone, stepMs, points }), stale };
   }
 }
 

@@ -1,6 +1,6 @@
 /** What a message says. Pure: rows and definitions in; subject, text, HTML and facts out. */
 import type { Definitions } from "../core/definitions.ts";
-import type { Alert, Incident, Message, OutboxItem } from "../core/model.ts";
+import { type Alert, type Incident, isOwn, type Message, type OutboxItem, ownName } from "../core/model.ts";
 import { formatTimeUtc } from "../core/time.ts";
 import { stepOf } from "../state/outbox.ts";
 import { type Html, html } from "./html.ts";
@@ -8,6 +8,9 @@ import { durationText, numberText, oneLine, ordinalText, slotText, timeText } fr
 
 /** How many alerts a message describes; the rest is a number and a link. */
 export const alertsShownMax = 20;
+
+/** `stale`: drawn from a copy that is behind, so its newest points may be missing; the message says so. */
+export type NoticeChart = { readonly png: Uint8Array; readonly stale: boolean };
 
 export type NoticeFacts = {
   readonly item: OutboxItem;
@@ -20,7 +23,7 @@ export type NoticeFacts = {
   /** Wall clock where a sampler is no longer defined. */
   readonly zone: string;
   readonly nowMs: number;
-  readonly chart?: Uint8Array | undefined;
+  readonly chart?: NoticeChart | undefined;
 };
 
 /** One line of the table: a name, what it says, and perhaps where it leads. */
@@ -47,7 +50,7 @@ export function renderNotice(facts: NoticeFacts): Message {
     subject: subject(facts, main),
     text: plainText(opening, lines, links, over ? "Also recovered" : "Also firing", listed),
     html: page(facts, opening, lines, links, over ? "Also recovered" : "Also firing", listed).text,
-    chart: facts.chart,
+    chart: facts.chart?.png,
     facts: machineFacts(facts, worstFirst(facts.alerts)),
   };
 }
@@ -91,14 +94,16 @@ function zoneOf(alert: Alert, facts: NoticeFacts): string {
 
 /** `Orders placed (Germany)`. */
 function nameOf(alert: Alert, facts: NoticeFacts): string {
+  if (isOwn(alert)) return oneLine(`Bellwether: ${ownName(alert)}`);
   const sampler = samplerOf(alert, facts);
   const title = facts.definitions.rules.get(alert.rule)?.title ?? sampler?.title ?? alert.sampler;
   const values = (sampler?.point.tags ?? []).flatMap((tag) => alert.labels[tag] ?? []);
   return oneLine(values.length === 0 ? title : `${title} (${values.join(", ")})`);
 }
 
-/** What, how much, where it should be. */
+/** What, how much, where it should be; of Bellwether itself, what is wrong and what to do. */
 function sentence(alert: Alert, facts: NoticeFacts): string {
+  if (isOwn(alert)) return ownSentence(alert, facts);
   const zone = zoneOf(alert, facts);
   const field = oneLine(alert.labels.field ?? "value");
   const name = nameOf(alert, facts);
@@ -109,6 +114,12 @@ function sentence(alert: Alert, facts: NoticeFacts): string {
   }
   const slot = slotText(alert.lastSlotMs, alert.stepMs, zone);
   return `${name}: ${field} is ${numberText(alert.observed)} in ${slot}${aboutText(alert.expected)}${offText(alert)}.`;
+}
+
+function ownSentence(alert: Alert, facts: NoticeFacts): string {
+  const name = nameOf(alert, facts);
+  if (alert.state === "resolved") return `${name} is over; it lasted ${durationText(badMs(alert))}.`;
+  return `${name} - ${oneLine(alert.reason, 1000).replace(/\.$/, "")}.`;
 }
 
 function aboutText(expected: number | null): string {
@@ -126,7 +137,7 @@ function isUnwatched(alert: Alert): boolean {
   return alert.state === "resolved" && !alert.recent.slice(alert.recent.lastIndexOf("b")).includes("g");
 }
 
-/** From the first bad slot to the first good one after the last bad one. */
+/** From the first bad slot to the first good one after the last bad one, or to the end of an own condition. */
 function badMs(alert: Alert): number {
   const slotsSince = alert.recent.length - 1 - alert.recent.lastIndexOf("b");
   const goodFromMs = alert.lastSlotMs - (slotsSince - 1) * alert.stepMs;
@@ -134,31 +145,43 @@ function badMs(alert: Alert): number {
 }
 
 function alertLines(alert: Alert, facts: NoticeFacts): Line[] {
-  const { definitions, incident } = facts;
+  const { definitions } = facts;
   const zone = zoneOf(alert, facts);
   const sampler = samplerOf(alert, facts);
   const field = oneLine(alert.labels.field ?? "");
   const over = alert.state === "resolved";
+  const severity: Line = { name: "Severity", text: facts.incident.severity };
+  const times: Line[] = [
+    { name: "Since", text: timeText(alert.sinceMs, zone) },
+    { name: over ? "Lasted" : "For", text: durationText(over ? badMs(alert) : facts.nowMs - alert.sinceMs) },
+  ];
+  if (isOwn(alert)) {
+    const reason: Line = { name: over ? "Why" : "What to do", text: oneLine(alert.reason, 1000) };
+    return [severity, ...times, ...acknowledgedLines(alert, facts), reason];
+  }
   const lines: Line[] = [
-    { name: "Severity", text: incident.severity },
+    severity,
     { name: "Now", text: `${numberText(alert.observed)} ${field}, ${slotText(alert.lastSlotMs, alert.stepMs, zone)}` },
     { name: "Expected", text: alert.expected === null ? "not known" : `about ${numberText(alert.expected)}` },
     { name: "Worst", text: `${numberText(alert.worstObserved)}, expected about ${numberText(alert.worstExpected)}` },
-    { name: "Since", text: timeText(alert.sinceMs, zone) },
-    { name: over ? "Lasted" : "For", text: durationText(over ? badMs(alert) : facts.nowMs - alert.sinceMs) },
+    ...times,
   ];
   if (alert.lossSoFar !== null) {
     lines.push({ name: over ? "Loss" : "Loss so far", text: lossText(alert.lossSoFar, field) });
   }
   lines.push({ name: "Why", text: oneLine(alert.reason, 1000) });
-  if (incident.acknowledgedMs !== null && !over) {
-    const when = timeText(incident.acknowledgedMs, zone);
-    lines.push({ name: "Acknowledged", text: `by ${oneLine(incident.acknowledgedBy ?? "")}, ${when}` });
-  }
+  lines.push(...acknowledgedLines(alert, facts));
   if (sampler !== undefined) lines.push({ name: "Owner", text: ownerText(sampler.owner, definitions) });
   const runbook = definitions.rules.get(alert.rule)?.runbook ?? sampler?.runbook ?? null;
   if (runbook !== null) lines.push({ name: "What to do", text: oneLine(runbook), href: webAddress(runbook) });
   return lines;
+}
+
+function acknowledgedLines(alert: Alert, facts: NoticeFacts): Line[] {
+  const { acknowledgedMs, acknowledgedBy } = facts.incident;
+  if (acknowledgedMs === null || alert.state === "resolved") return [];
+  const when = timeText(acknowledgedMs, zoneOf(alert, facts));
+  return [{ name: "Acknowledged", text: `by ${oneLine(acknowledgedBy ?? "")}, ${when}` }];
 }
 
 /** `sum of expected minus observed`: positive is missing, negative is too much. */
@@ -243,6 +266,7 @@ function page(
 ${href === undefined ? text : html`<a href="${href}">${href}</a>`}</td></tr>`;
   const chart = html`<p><img src="cid:chart" width="600" alt="Chart of the values, what was expected, and what was
 wrong" style="width:100%;max-width:600px;height:auto;border:0"></p>`;
+  const behind = html`<p style="color:#57606a">One copy is behind: the chart may lack the newest points.</p>`;
   const also = html`<p style="margin-bottom:4px">${heading}:</p>
 <ul style="margin:0;padding-left:20px">${listed.map((text) => html`<li>${text}</li>`)}</ul>`;
   return html`<!doctype html>
@@ -253,6 +277,7 @@ font:15px/1.5 system-ui,'Segoe UI',Arial,sans-serif">
 <div style="max-width:640px;border-left:4px solid ${colour};padding-left:16px">
 <p style="margin-top:0;font-size:17px;font-weight:600">${opening}</p>
 ${facts.chart === undefined ? null : chart}
+${facts.chart?.stale === true ? behind : null}
 <table role="presentation" style="border-collapse:collapse">${lines.map(row)}${links.map(row)}</table>
 ${listed.length === 0 ? null : also}
 </div></body></html>`;

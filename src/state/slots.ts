@@ -184,6 +184,25 @@ export class SlotLedger {
     );
   }
 
+  /**
+   * Slots that failed are due once more, at `dueMs` and for the record only, as if never tried; why they failed is kept until
+   * they have run. Others, and slots that the ledger does not know, are left as they are.
+   * @returns how many there were
+   */
+  async reopen(slots: readonly SlotKey[], dueMs: number): Promise<number> {
+    let reopened = 0;
+    for (const piece of pieces(slots)) {
+      const keys = piece.map((slot) => [slot.sampler, slot.startMs]);
+      reopened += await this.#database.run((query) =>
+        query("slots")
+          .whereIn(["sampler", "start_ms"], keys)
+          .where({ state: "failed" })
+          .update({ state: "due", due_ms: dueMs, catch_up: true, attempts: 0, finished_ms: null }),
+      );
+    }
+    return reopened;
+  }
+
   /** Slots of a sampler that begin before `beforeMs` and wait to be run are run for the record only. */
   async forTheRecord(sampler: string, beforeMs: number): Promise<void> {
     await this.#database.run((query) =>

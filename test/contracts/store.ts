@@ -23,7 +23,13 @@ export function storeContract(name: string, open: () => Promise<TimeSeriesStore>
 
     /** Series by name, each as its times in minutes and its values: `{ 'orders.n': [[0, 7], [1, 8]] }`. */
     async function read(query: Partial<ReadQuery> = {}): Promise<Record<string, [number, FieldValue][]>> {
-      const series = await store.read({ measurement: "orders", fields: ["n"], windows: everything, ...query });
+      const { series, stale } = await store.read({
+        measurement: "orders",
+        fields: ["n"],
+        windows: everything,
+        ...query,
+      });
+      expect(stale, "the only copy is never behind").toBe(false);
       const texts = series.map((each): [string, [number, FieldValue][]] => {
         expect(each.timesMs.length).toBe(each.values.length);
         const cells = each.timesMs.map((timeMs, index): [number, FieldValue] => [
@@ -123,8 +129,8 @@ export function storeContract(name: string, open: () => Promise<TimeSeriesStore>
         'orders{country="germany",shop="A"}.n': [[0, 4]],
         [`orders{country=${JSON.stringify('Ger,man"y=')},shop="A B"}.n`]: [[0, 5]],
       });
-      const [series] = await store.read({ measurement: "sales", fields: ["n"], windows: everything });
-      expect(series).toMatchObject({ measurement: "sales", tags: { country: "Germany" }, field: "n" });
+      const { series } = await store.read({ measurement: "sales", fields: ["n"], windows: everything });
+      expect(series[0]).toMatchObject({ measurement: "sales", tags: { country: "Germany" }, field: "n" });
     });
 
     test.each<[string[], string[]]>([
@@ -141,7 +147,7 @@ export function storeContract(name: string, open: () => Promise<TimeSeriesStore>
       const countries = ["Germany", "France", "United Kingdom", ""];
       const tagsOf = (country: string): Tags => (country === "" ? {} : { country });
       await accept(...countries.map((country) => point(minute(0), { n: country.length }, tagsOf(country))));
-      const series = await store.read({
+      const { series } = await store.read({
         measurement: "orders",
         fields: ["n"],
         tags: matchers.map(parseMatcher),

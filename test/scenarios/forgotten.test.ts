@@ -7,13 +7,13 @@ const usual = { Germany: 40, France: 30 };
 /** The latest hour's levels of one country's verdicts. */
 async function judged(world: World, country: string): Promise<readonly unknown[]> {
   const nowMs = world.clock.nowMs();
-  const found = await world.app.desk.store.read({
+  const { series } = await world.app.desk.store.read({
     measurement: "orders_verdict",
     fields: ["level"],
     tags: [{ label: "country", operator: "=", value: country, pattern: null }],
     windows: [{ fromMs: nowMs - hourMs, toMs: nowMs }],
   });
-  return found[0]?.values ?? [];
+  return series[0]?.values ?? [];
 }
 
 /** Stops, lets the days pass, starts, and runs some minutes in which everybody but one country buys as usual. */

@@ -63,7 +63,7 @@ test("rows that come late are counted where the definition waits for them", asyn
     for (const [country, count] of Object.entries(usual)) world.order(country, count, 1);
     await world.clock.advance("1m", () => world.settle());
   }
-  const found = await world.app.desk.store.read({
+  const { series: found } = await world.app.desk.store.read({
     measurement: "orders",
     fields: ["orders"],
     windows: [{ fromMs, toMs: fromMs + hourMs }],

@@ -57,7 +57,7 @@ test("a measurement that is renamed has no past, and its verdicts say so", async
   await world.minutes(3, usual);
   world.write("samplers/shop/orders.yaml", ordersYaml.replace("measurement: orders", "measurement: sales"));
   await world.minutes(5, usual);
-  const found = await world.app.desk.store.read({
+  const { series: found } = await world.app.desk.store.read({
     measurement: "sales_verdict",
     fields: ["level"],
     windows: [{ fromMs: 0, toMs: world.clock.nowMs() }],

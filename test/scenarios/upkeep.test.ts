@@ -23,9 +23,8 @@ test("what is older than it is kept for goes: points, slots, closed incidents an
   await world.minutes(1, usual);
   const { store, state } = world.app.desk;
   const before = world.clock.nowMs() - 8 * dayMs - minuteMs;
-  expect(
-    await store.read({ measurement: "orders", fields: ["orders"], windows: [{ fromMs: 0, toMs: before }] }),
-  ).toEqual([]);
+  const windows = [{ fromMs: 0, toMs: before }];
+  expect((await store.read({ measurement: "orders", fields: ["orders"], windows })).series).toEqual([]);
   expect((await world.stored("France")).length).toBeGreaterThan(0);
   const slots = await state.slots.list({ sampler: "shop-orders", limit: 1_000 });
   expect(slots.filter(({ startMs }) => startMs < began + 20 * minuteMs)).toEqual([]);

@@ -131,6 +131,7 @@ function sampler(name: string, given: Partial<Sampler> & Pick<Sampler, "title" |
     source: { kind: "sql", options: {} },
     empty: "zero",
     judge: {},
+    priority: "medium",
     alerts: true,
     alerting: { pendingCount: 2, pendingOf: 3, recoverCount: 3 },
     labels: { team: "shop" },
@@ -339,7 +340,7 @@ async function explain(
   const own = [...definitions.samplers.values()].find(({ point }) => point.measurement === measurement);
   if (own === undefined || field === null || own.judge[field] === undefined) return null;
   const windows = [{ fromMs: timeMs, toMs: timeMs + 1 }];
-  const found = await store.read({
+  const { series: found } = await store.read({
     measurement: `${measurement}_verdict`,
     fields: ["observed", "expected"],
     tags,

@@ -1,6 +1,6 @@
 /** What tests need of the system: found where Debian puts it, installed where that is allowed. */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 export type Tool = {
@@ -8,8 +8,8 @@ export type Tool = {
   readonly packages: readonly string[];
   /** The path of what is needed; undefined if it is not there. */
   readonly find: () => string | undefined;
-  /** Before the installation. */
-  readonly prepare?: () => void;
+  /** Before the installation. What it returns is called after it, however that went. */
+  readonly prepare?: () => (() => void) | undefined;
 };
 
 const chromiumPaths = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
@@ -33,7 +33,28 @@ export const postgres: Tool = {
   prepare: () => {
     mkdirSync("/etc/postgresql-common/createcluster.d", { recursive: true });
     writeFileSync("/etc/postgresql-common/createcluster.d/bellwether.conf", "create_main_cluster = false\n");
+    return undefined;
   },
+};
+
+export const influxd: Tool = {
+  name: "InfluxDB 1.x",
+  packages: ["influxdb"],
+  find: () => ["/usr/bin/influxd"].find(existsSync),
+  // The package starts its server at once, and at every boot. Ours alone shall run.
+  prepare: () => {
+    const allow = forbidServices();
+    return () => {
+      allow();
+      if (existsSync("/etc/init.d/influxdb")) spawnSync("update-rc.d", ["influxdb", "disable"], { stdio: "ignore" });
+    };
+  },
+};
+
+export const strace: Tool = {
+  name: "strace",
+  packages: ["strace"],
+  find: () => ["/usr/bin/strace"].find(existsSync),
 };
 
 /** Installs what is missing, one after the other. Who may not is told by {@link whyMissing}. */
@@ -46,8 +67,9 @@ export function installMissing(tools: readonly Tool[]): void {
   aptGet("update");
   for (const { name, packages, prepare } of missing) {
     console.log(`installing ${name} for the tests (once) ...`);
-    prepare?.();
+    const restore = prepare?.();
     const { status } = aptGet("install", "-y", "--no-install-recommends", ...packages);
+    restore?.();
     if (status !== 0) console.warn(`apt-get install ${packages.join(" ")} ended with ${status}`);
   }
 }
@@ -57,6 +79,24 @@ export function whyMissing(tool: Tool): string | null {
   if (tool.find() !== undefined) return null;
   const why = mayInstall() ? "apt-get could not install it" : "only root on a Debian system can install it here";
   return `there is no ${tool.name}, and ${why}`;
+}
+
+const policy = "#!/bin/sh\n# Only while Bellwether's tests install what they need.\nexit 101\n";
+
+/**
+ * Until the returned function is called, packages start no service: Debian asks this policy before each start. One that
+ * the machine has already is set aside meanwhile; what a killed run left behind is put in order by the next.
+ * @param path for the test of this function
+ */
+export function forbidServices(path = "/usr/sbin/policy-rc.d"): () => void {
+  const aside = `${path}.bellwether-aside`;
+  if (existsSync(aside)) renameSync(aside, path);
+  if (existsSync(path) && readFileSync(path, "utf8") !== policy) renameSync(path, aside);
+  writeFileSync(path, policy, { mode: 0o755 });
+  return () => {
+    if (existsSync(aside)) renameSync(aside, path);
+    else rmSync(path);
+  };
 }
 
 function mayInstall(): boolean {

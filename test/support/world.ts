@@ -166,13 +166,13 @@ export class World implements AsyncDisposable {
   }
 
   async stored(country: string): Promise<number[]> {
-    const found = await this.app.desk.store.read({
+    const { series } = await this.app.desk.store.read({
       measurement: "orders",
       fields: ["orders"],
       tags: [{ label: "country", operator: "=", value: country, pattern: null }],
       windows: [{ fromMs: this.clock.nowMs() - dayMs, toMs: this.clock.nowMs() }],
     });
-    return (found[0]?.values ?? []) as number[];
+    return (series[0]?.values ?? []) as number[];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -29,7 +29,11 @@ describe("settings", () => {
       logLevel: "info",
       concurrency: 8,
       catchUp: { ageMsMax: day, slotsMax: 1500 },
+      influx: [],
       keepPointsMs: 400 * day,
+      keepRawMs: 30 * day,
+      spoolBytesMax: 4e9,
+      repairPointsPerSecond: 20_000,
       keepFactsMs: 90 * day,
       smtpUrl: null,
       mailFrom: "Bellwether <bellwether@localhost>",
@@ -53,11 +57,31 @@ describe("settings", () => {
     ["BELLWETHER_CATCH_UP", "0s 0", { catchUp: { ageMsMax: 0, slotsMax: 0 } }],
     ["BELLWETHER_KEEP_POINTS", "60d", { keepPointsMs: 60 * day }],
     ["BELLWETHER_KEEP_FACTS", "1d", { keepFactsMs: day }],
+    ["BELLWETHER_KEEP_RAW", "forever", { keepRawMs: null }],
+    ["BELLWETHER_KEEP_RAW", "8d", { keepRawMs: 8 * day }],
+    ["BELLWETHER_SPOOL_MAX", "1.5GB", { spoolBytesMax: 1.5e9 }],
+    ["BELLWETHER_REPAIR_RATE", "5000", { repairPointsPerSecond: 5_000 }],
+    [
+      "INFLUX_URLS",
+      "a=http://li:p%40ss@one.example:8086/shop  b=https://two.example/shop",
+      {
+        influx: [
+          { name: "a", url: "http://one.example:8086", database: "shop", user: "li", password: "p@ss" },
+          { name: "b", url: "https://two.example", database: "shop" },
+        ],
+      },
+    ],
     ["SMTP_URL", "smtps://user:pass@mail.example:465", { smtpUrl: "smtps://user:pass@mail.example:465" }],
     ["WEBHOOK_SECRET", `${secret}  ${secret}`, { webhookSecrets: [secret, secret] }],
   ];
   test.each(taken)("%s=%s is taken", (name, value, expected) => {
     expect(readSettings({ [name]: value })).toMatchObject(expected);
+  });
+
+  test("an InfluxDB takes its token from a setting of its own", () => {
+    const INFLUX_URLS = "copy-1=http://one.example:8086/shop b=http://two.example:8086/shop";
+    const { influx } = readSettings({ INFLUX_URLS, INFLUX_TOKEN_COPY_1: "t0ken" });
+    expect(influx.map(({ token }) => token)).toEqual(["t0ken", undefined]);
   });
 
   test.each([
@@ -76,6 +100,10 @@ describe("settings", () => {
     ["BELLWETHER_CATCH_UP", "24h 1500 7"],
     ["BELLWETHER_KEEP_POINTS", "7d"],
     ["BELLWETHER_KEEP_FACTS", "90"],
+    ["BELLWETHER_KEEP_RAW", "never"],
+    ["BELLWETHER_SPOOL_MAX", "4"],
+    ["BELLWETHER_SPOOL_MAX", "1MB"],
+    ["BELLWETHER_REPAIR_RATE", "0"],
   ])("%s=%s is refused, with its value and a fix", (name, value) => {
     const [problem, ...others] = problemsOf({ [name]: value });
     expect(others).toEqual([]);
@@ -87,6 +115,12 @@ describe("settings", () => {
     ["SMTP_URL", "mail.example:c4nary"],
     ["SMTP_URL", "http://user:c4nary@mail.example"],
     ["WEBHOOK_SECRET", "c4nary"],
+    ["INFLUX_URLS", "http://li:c4nary@one.example:8086/shop"],
+    ["INFLUX_URLS", "a=http://li:c4nary@one.example:8086"],
+    ["INFLUX_URLS", "a=ftp://li:c4nary@one.example/shop"],
+    ["INFLUX_URLS", "a=http://li:c4nary@one.example/shop A=http://two.example/shop"],
+    ["INFLUX_URLS", "a=http://li:c4nary@one.example/shop a=http://two.example/shop"],
+    ["INFLUX_URLS", "a=http://li:c4nary@one.example/shop b=http://li@one.example/shop"],
     ["WEBHOOK_SECRET", "whsec_c4nary"],
     ["WEBHOOK_SECRET", `${secret} ${secret} ${secret}`],
   ])("%s is refused without its value being shown", (name, value) => {

@@ -1,4 +1,4 @@
-/** The file of the series store: who may have it open, what its tables are, and what happens to a damaged one. */
+/** A SQLite file that belongs to one process: who may have it open, its format, and what happens to a damaged one. */
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import Sqlite from "better-sqlite3";
@@ -6,53 +6,46 @@ import type { Clock, Log } from "../../core/ports.ts";
 import { messageOf, Problem, toProblem } from "../../core/problem.ts";
 import { formatTimeUtc } from "../../core/time.ts";
 
-/** Version of the tables below, kept in the file's `user_version`. */
-const schemaVersion = 1;
+/** What a kind of file holds. */
+export type FileFormat = {
+  /** As messages call it: `series file`. */
+  readonly what: string;
+  /** Statements that make each version of the one before it, from nothing on; the file's `user_version` counts them. */
+  readonly versions: readonly string[];
+  /** Bytes beyond which a file that was not closed in order is not read through at the start. Default: none. */
+  readonly checkBytesMax?: number;
+};
 
-/**
- * Times come first in the key: a slot is appended at the end of the file, where ten thousand series would otherwise
- * be ten thousand places to write to. `value` has no type of its own, so that a text of digits stays a text.
- */
-const schema = `
-  create table series (
-    id integer primary key,
-    measurement text not null,
-    tags text not null,
-    field text not null,
-    kind text not null,
-    unique (measurement, tags, field)
-  );
-  create table latest (series_id integer primary key, ts integer not null, quiet_ms integer);
-  create table points (ts integer not null, series_id integer not null, value not null,
-    primary key (ts, series_id)) without rowid;
-  create view readable as
-    select datetime(p.ts / 1000, 'unixepoch') as time, s.measurement, s.tags, s.field, p.value
-    from points p join series s on s.id = p.series_id;
-  pragma user_version = ${schemaVersion};
-`;
-
-export type SeriesFile<T> = {
+export type OwnFile<T> = {
   readonly database: Sqlite.Database;
   /** What `load` gave. */
   readonly loaded: T;
   /** Path that a damaged file was moved to at this opening; null if there was none. */
   readonly damaged: string | null;
+  /**
+   * Moves the file aside and begins an empty one in its place, whose `database` it returns; nobody else can come
+   * between. Not for a file that is read only, or in memory.
+   */
+  beginAnew(why: string): { readonly database: Sqlite.Database; readonly aside: string };
   /** `sound`: nothing met that the next opening ought to look into. */
   close(sound: boolean): void;
 };
 
-export type SeriesFileOptions = { file: string; readOnly: boolean; clock: Clock; log: Log };
+export type OwnFileOptions = { file: string; format: FileFormat; readOnly: boolean; clock: Clock; log: Log };
 
 /**
  * @param load reads what is needed of the file at the start; damage that it meets is met in time to be set aside
  * @throws Problem SPL-001 if another process has it, SPL-002 if a newer build wrote it, STR-002 if it cannot be opened
  */
-export function openSeriesFile<T>(options: SeriesFileOptions, load: (database: Sqlite.Database) => T): SeriesFile<T> {
+export function openOwnFile<T>(options: OwnFileOptions, load: (database: Sqlite.Database) => T): OwnFile<T> {
   const { file, readOnly } = options;
   try {
     if (file === ":memory:" || readOnly) {
       const database = new Sqlite(file, { readonly: readOnly, fileMustExist: readOnly });
-      return { ...prepared(database, options, false, load), damaged: null, close: () => database.close() };
+      const beginAnew = (): never => {
+        throw new Error(`${file} is not this process's own`);
+      };
+      return { ...prepared(database, options, false, load), damaged: null, beginAnew, close: () => database.close() };
     }
     mkdirSync(dirname(file), { recursive: true });
     const lock = new FileLock(`${file}.lock`, file);
@@ -63,7 +56,7 @@ export function openSeriesFile<T>(options: SeriesFileOptions, load: (database: S
       throw thrown;
     }
   } catch (thrown) {
-    throw toProblem(thrown, "cannot open the series file", {
+    throw toProblem(thrown, `cannot open the ${options.format.what}`, {
       code: "STR-002",
       where: file,
       fix: "check that the folder exists and can be written",
@@ -71,22 +64,30 @@ export function openSeriesFile<T>(options: SeriesFileOptions, load: (database: S
   }
 }
 
-function ownFile<T>(options: SeriesFileOptions, lock: FileLock, load: (database: Sqlite.Database) => T): SeriesFile<T> {
+function ownFile<T>(options: OwnFileOptions, lock: FileLock, load: (database: Sqlite.Database) => T): OwnFile<T> {
   const { file, clock, log } = options;
-  const open = (check: boolean, damaged: string | null): SeriesFile<T> => {
+  const open = (check: boolean, damaged: string | null): OwnFile<T> => {
     const found = prepared(new Sqlite(file), options, check, load);
+    let { database } = found;
+    const beginAnew = (why: string) => {
+      database.close();
+      const aside = setAside(file, why, clock.nowMs());
+      database = prepared(new Sqlite(file), options, false, () => null).database;
+      return { database, aside };
+    };
     const close = (sound: boolean): void => {
-      found.database.close();
+      database.close();
       lock.release(sound);
     };
-    return { ...found, damaged, close };
+    return { ...found, damaged, beginAnew, close };
   };
   try {
     return open(lock.leftOpen, null);
   } catch (thrown) {
     if (!isDamage(thrown)) throw thrown;
-    const damaged = setAside(file, clock.nowMs());
-    log.error({ file, damaged, cause: messageOf(thrown) }, "the series file is damaged: set aside, an empty one begun");
+    const damaged = setAside(file, "damaged", clock.nowMs());
+    const what = options.format.what;
+    log.error({ file, damaged, cause: messageOf(thrown) }, `the ${what} is damaged: set aside, an empty one begun`);
     return open(false, damaged);
   }
 }
@@ -94,14 +95,14 @@ function ownFile<T>(options: SeriesFileOptions, lock: FileLock, load: (database:
 /** Checked, given its tables, and read as far as the start needs it; closed again if any of that throws. */
 function prepared<T>(
   database: Sqlite.Database,
-  { file, readOnly }: SeriesFileOptions,
+  { file, format, readOnly }: OwnFileOptions,
   check: boolean,
   load: (database: Sqlite.Database) => T,
-): Pick<SeriesFile<T>, "database" | "loaded"> {
+): Pick<OwnFile<T>, "database" | "loaded"> {
   try {
-    const version = checkVersion(database, file);
-    if (!readOnly) setUp(database, version, check);
-    else if (version === 0) throw new Error("it holds no series yet");
+    const version = checkVersion(database, file, format);
+    if (!readOnly) setUp(database, format, version, check);
+    else if (version < format.versions.length) throw new Error(version === 0 ? "it is empty yet" : "it is of an older version");
     return { database, loaded: load(database) };
   } catch (thrown) {
     database.close();
@@ -109,23 +110,30 @@ function prepared<T>(
   }
 }
 
+/** SQLite's own default. */
+const pageBytes = 4_096;
+
 /** Journal in a log of its own (readers never wait for the writer), and on the disk at each commit. */
-function setUp(database: Sqlite.Database, version: number, check: boolean): void {
+function setUp(database: Sqlite.Database, format: FileFormat, version: number, check: boolean): void {
+  const { versions, checkBytesMax = Number.POSITIVE_INFINITY } = format;
   database.pragma("journal_mode = WAL");
   database.pragma("synchronous = FULL");
   database.pragma("cache_size = -32768");
   database.pragma("journal_size_limit = 67108864");
-  if (check) {
+  const bytes = Number(database.pragma("page_count", { simple: true })) * pageBytes;
+  if (check && bytes <= checkBytesMax) {
     const answer = database.pragma("quick_check(1)", { simple: true });
     if (answer !== "ok") throw new Damage(String(answer));
   }
-  if (version === 0) database.transaction(() => database.exec(schema)).immediate();
+  if (version === versions.length) return;
+  const upgrade = `${versions.slice(version).join("")}pragma user_version = ${versions.length};`;
+  database.transaction(() => database.exec(upgrade)).immediate();
 }
 
-function checkVersion(database: Sqlite.Database, file: string): number {
+function checkVersion(database: Sqlite.Database, file: string, { versions }: FileFormat): number {
   const version = Number(database.pragma("user_version", { simple: true }));
-  if (version > schemaVersion) {
-    throw new Problem(`written by a newer build: version ${version}, this build reads up to ${schemaVersion}`, {
+  if (version > versions.length) {
+    throw new Problem(`written by a newer build: version ${version}, this build reads up to ${versions.length}`, {
       code: "SPL-002",
       where: file,
       fix: "start the newer build, or move the file away",
@@ -142,9 +150,9 @@ export function isDamage(thrown: unknown): boolean {
   return thrown instanceof Sqlite.SqliteError && /^SQLITE_(CORRUPT|NOTADB)/.test(thrown.code);
 }
 
-/** Moves the file and its log to a name that tells when, so that it can be looked into. */
-function setAside(file: string, nowMs: number): string {
-  const stem = `${file}.damaged-${formatTimeUtc(nowMs).replace(/[-:]/g, "")}`;
+/** Moves the file and its log to a name that tells why and when, so that it can be looked into. */
+export function setAside(file: string, why: string, nowMs: number): string {
+  const stem = `${file}.${why}-${formatTimeUtc(nowMs).replace(/[-:]/g, "")}`;
   let name = stem;
   for (let copy = 2; existsSync(name); copy += 1) name = `${stem}-${copy}`;
   for (const suffix of ["", "-wal"]) if (existsSync(file + suffix)) renameSync(file + suffix, name + suffix);

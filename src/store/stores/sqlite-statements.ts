@@ -1,5 +1,26 @@
-/** The statements of the series store, prepared once. */
+/** The tables of the series store, and its statements, prepared once. */
 import type Sqlite from "better-sqlite3";
+
+/**
+ * Times come first in the key: a slot is appended at the end of the file, where ten thousand series would otherwise
+ * be ten thousand places to write to. `value` has no type of its own, so that a text of digits stays a text.
+ */
+export const seriesVersions: readonly string[] = [
+    `create table series (
+      id integer primary key,
+      measurement text not null,
+      tags text not null,
+      field text not null,
+      kind text not null,
+      unique (measurement, tags, field)
+    );
+    create table latest (series_id integer primary key, ts integer not null, quiet_ms integer);
+    create table points (ts integer not null, series_id integer not null, value not null,
+      primary key (ts, series_id)) without rowid;
+    create view readable as
+      select datetime(p.ts / 1000, 'unixepoch') as time, s.measurement, s.tags, s.field, p.value
+      from points p join series s on s.id = p.series_id;`,
+];
 
 export type Cell = number | string | null;
 

@@ -10,8 +10,9 @@ import type {
   Measure,
   Measured,
   Plugin,
+  Reading,
   ReadQuery,
-  Series,
+  Rejection,
   TimeSeriesStore,
 } from "../../core/ports.ts";
 import { messageOf, Problem } from "../../core/problem.ts";
@@ -25,8 +26,8 @@ import {
   seriesNumber,
   toSeries,
 } from "./sqlite-catalogue.ts";
-import { isDamage, openSeriesFile, type SeriesFile } from "./sqlite-file.ts";
-import { type Cell, prepareStatements, type Statements } from "./sqlite-statements.ts";
+import { isDamage, type OwnFile, openOwnFile } from "./sqlite-file.ts";
+import { type Cell, prepareStatements, type Statements, seriesVersions } from "./sqlite-statements.ts";
 
 export const sqlite: Plugin<TimeSeriesStore & Measured, SqliteStoreOptions, StoreDeps> = {
   kind: "sqlite",
@@ -61,7 +62,7 @@ class SqliteStore implements TimeSeriesStore, Measured {
   readonly #path: string;
   readonly #readOnly: boolean;
   readonly #valuesMax: number;
-  readonly #file: SeriesFile<unknown>;
+  readonly #file: OwnFile<unknown>;
   readonly #database: Sqlite.Database;
   readonly #statements: Statements;
   #catalogue: Catalogue;
@@ -74,7 +75,9 @@ class SqliteStore implements TimeSeriesStore, Measured {
     this.#path = options.file;
     this.#valuesMax = options.valuesMax ?? 2_000_000;
     this.#readOnly = options.readOnly ?? false;
-    const file = openSeriesFile({ file: options.file, readOnly: this.#readOnly, ...deps }, (database) => {
+    const format = { what: "series file", versions: seriesVersions };
+    const own = { file: options.file, format, readOnly: this.#readOnly, ...deps };
+    const file = openOwnFile(own, (database) => {
       const statements = prepareStatements(database);
       return { statements, catalogue: loadCatalogue(statements) };
     });
@@ -84,9 +87,9 @@ class SqliteStore implements TimeSeriesStore, Measured {
     this.#catalogue = file.loaded.catalogue;
   }
 
-  async write(points: readonly Point[]): Promise<{ rejected: readonly { index: number; reason: string }[] }> {
+  async write(points: readonly Point[]): Promise<{ rejected: readonly Rejection[] }> {
     const elapsedMs = stopwatch();
-    const rejected: { index: number; reason: string }[] = [];
+    const rejected: Rejection[] = [];
     this.#guard("write", () => {
       try {
         this.#database.transaction(() => this.#insert(points, rejected)).immediate();
@@ -104,7 +107,7 @@ class SqliteStore implements TimeSeriesStore, Measured {
   }
 
   /** Rows are gathered by field, because that is how they lie in the file: a third of the time of random order. */
-  #insert(points: readonly Point[], rejected: { index: number; reason: string }[]): void {
+  #insert(points: readonly Point[], rejected: Rejection[]): void {
     const batches = new Map<Field, Record<"series" | "latest" | "points", Cell[]>>();
     for (const [index, point] of points.entries()) {
       const reason = this.#catalogue.refusal(point);
@@ -135,14 +138,14 @@ class SqliteStore implements TimeSeriesStore, Measured {
   }
 
   /**
-   * Series without values in the windows are left out; the others come by field as asked for, then by age.
+   * The series come by field as asked for, then by age. Never stale: there is no other copy.
    * @throws Problem if there are more than `valuesMax` values
    */
-  async read(query: ReadQuery): Promise<readonly Series[]> {
+  async read(query: ReadQuery): Promise<Reading> {
     const elapsedMs = stopwatch();
     this.#refresh();
     const measurement = this.#catalogue.measurements.get(query.measurement);
-    if (measurement === undefined) return [];
+    if (measurement === undefined) return { series: [], stale: false };
     const runs = query.fields.flatMap((name) => {
       const field = measurement.fields.get(name);
       return field === undefined ? [] : findRuns(measurement, field, query.tags ?? []);
@@ -164,7 +167,7 @@ class SqliteStore implements TimeSeriesStore, Measured {
     this.#valuesPeak = Math.max(this.#valuesPeak, this.#valuesMax - leftMax);
     this.#counts.reads += 1;
     this.#counts.readSeconds += elapsedMs() / 1_000;
-    return runs.flatMap((run) => toSeries(measurement, run));
+    return { series: runs.flatMap((run) => toSeries(measurement, run)), stale: false };
   }
 
   async list(query: {

@@ -29,6 +29,7 @@ export function sampler(fields: Partial<Sampler> = {}): Sampler {
         floor: { percent: 30, criticalPercent: 50, absolute: 10, volume: 20 },
       },
     },
+    priority: "medium",
     alerts: true,
     alerting: { pendingCount: 2, pendingOf: 3, recoverCount: 3 },
     labels: { team: "shop" },

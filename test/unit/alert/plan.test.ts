@@ -114,6 +114,16 @@ describe("one incident from beginning to end", () => {
 });
 
 describe("grouping", () => {
+  test("an alert that joins in the millisecond of a notice that did not tell of it is told as an update", async () => {
+    world.definitions = definitions({ route: route({ groupWaitMs: 0 }) });
+    await world.next({ ...down, country: "Germany" }, { ...down, country: "France" });
+    await world.next({ ...down, country: "Germany" });
+    await world.slot({ ...down, country: "France" });
+    expect(await world.heard()).toEqual([`opened to ${ana} by email`, `opened to ${bo} by email`]);
+    await world.later("5m");
+    expect(await world.heard()).toEqual([`update to ${ana} by email`, `update to ${bo} by email`]);
+  });
+
   test("alerts of one group are one incident and one message", async () => {
     await outage({ ...down, country: "Germany" }, { ...down, country: "France" });
     await world.later("10s");

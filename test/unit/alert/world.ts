@@ -1,6 +1,6 @@
-import { acknowledge, isEmpty, planSlot, planTick } from "../../../src/alert/plan.ts";
+import { acknowledge, isEmpty, planConditions, planSlot, planTick } from "../../../src/alert/plan.ts";
 import type { Definitions } from "../../../src/core/definitions.ts";
-import type { Alert, Incident, OutboxItem, Silence } from "../../../src/core/model.ts";
+import type { Alert, Condition, Incident, OutboxItem, Silence } from "../../../src/core/model.ts";
 import type { Log } from "../../../src/core/ports.ts";
 import { conclude } from "../../../src/relate/relate.ts";
 import type { AlertChanges } from "../../../src/state/alerts.ts";
@@ -69,6 +69,11 @@ export class World implements AsyncDisposable {
   async next(...parts: Omit<VerdictParts, "timeMs">[]): Promise<AlertChanges> {
     await this.clock.advance(minuteMs);
     return this.slot(...parts);
+  }
+
+  /** All that is wrong with Bellwether itself. */
+  async tell(...conditions: Condition[]): Promise<AlertChanges> {
+    return this.#apply(planConditions({ ...(await this.input()), conditions }));
   }
 
   async tick(): Promise<AlertChanges> {

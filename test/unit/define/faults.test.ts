@@ -157,6 +157,12 @@ const inFiles: Row[] = [
     files: { ...base, [file]: sampler({ alerts: "no" }) },
     says: [`CFG-008 ${file}:8:9 alerts - wants true or false (got no)`],
   },
+  {
+    id: "B8",
+    about: "a priority that is none",
+    files: { ...base, [file]: sampler({ priority: "urgent" }) },
+    says: [`CFG-019 ${file}:8:11 priority - unknown value (got "urgent"). Fix: one of low, medium, high.`],
+  },
   ...["__proto__", "constructor", "toString"].map((name) => ({
     id: "B9",
     about: `${name} as name`,
@@ -170,6 +176,12 @@ const inFiles: Row[] = [
     says: [
       'CFG-009 rules/detect/r.yaml:1:18 rules[0].name - reserved name (got "constructor"). Fix: choose another name.',
     ],
+  },
+  {
+    id: "B9",
+    about: "a sampler called like the one that alerts about Bellwether itself name",
+    files: { ...base, [file]: sampler({ name: "bellwether" }) },
+    says: [`CFG-009 ${file}:1:7 name - reserved name (got "bellwether"). Fix: choose another name.`],
   },
   {
     id: "B10",

@@ -53,6 +53,7 @@ export function samplerOf(parts: {
     point: { measurement: "orders", tags: parts.tags ?? [], fields: Object.keys(judge) },
     empty: "missing",
     judge,
+    priority: "medium",
     alerts: true,
     alerting: { pendingCount: 2, pendingOf: 3, recoverCount: 3 },
     labels: {},

@@ -4,6 +4,7 @@ import type { TimeSeriesStore } from "../../../src/core/ports.ts";
 import { verdictPoint } from "../../../src/judge/verdict.ts";
 import { Composer, chartPoints } from "../../../src/notify/compose.ts";
 import { stores } from "../../../src/store/stores/index.ts";
+import { ShakyStore } from "../../support/shaky.ts";
 import { definitions, route, verdict } from "../alert/builders.ts";
 import { quiet, World } from "../alert/world.ts";
 
@@ -82,6 +83,14 @@ test("one drawing serves all recipients of a notice", async () => {
   expect(reads).toBe(1);
 });
 
+test("a chart drawn from a copy that is behind says so", async () => {
+  const shaky = new ShakyStore(store);
+  shaky.reads = "behind";
+  const behind = await composeItem("opened", compose(shaky));
+  expect((behind as { chart?: Uint8Array }).chart).toBeDefined();
+  expect((behind as { html: string }).html).toContain("One copy is behind: the chart may lack the newest points.");
+});
+
 test("without a chart the message goes as text, and the log says why", async () => {
   const broken = compose({ read: () => Promise.reject(new Error("store is down")) });
   const message = await composeItem("opened", broken);
@@ -117,6 +126,17 @@ test("recovery tells the figures of the alert that ended", async () => {
     /^Recovered: Orders placed \(United Kingdom\): orders is 22 again, expected about 21; it lasted 2 min\./,
   );
   expect(((await world.incident()) as Incident).state).toBe("resolved");
+});
+
+test("what is wrong with Bellwether itself is told in words alone: nothing is drawn, nothing complained about", async () => {
+  await world.send();
+  const sinceMs = world.clock.nowMs();
+  const reason = "restart influxd b";
+  await world.tell({ kind: "replica-stuck", subject: "b", severity: "critical", reason, sinceMs });
+  const refusing = compose({ read: () => Promise.reject(new Error("it was asked")) });
+  const message = await composeItem("opened", refusing);
+  expect(message).toMatchObject({ subject: "[critical] Bellwether: replica stuck (b)", chart: undefined });
+  expect(logged).toEqual([]);
 });
 
 test("verdict points as rows: what is absent is null, an unknown level is not normal", () => {

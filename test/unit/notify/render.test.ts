@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Definitions } from "../../../src/core/definitions.ts";
 import type { Alert, Incident, Message, NoticeKind, OutboxItem } from "../../../src/core/model.ts";
-import { alertsShownMax, renderNotice, renderTest } from "../../../src/notify/render.ts";
+import { alertsShownMax, type NoticeChart, renderNotice, renderTest } from "../../../src/notify/render.ts";
 import { definitions, group, sampler } from "../alert/builders.ts";
 
 const at = (time: string): number => Date.parse(`2026-07-20T${time}Z`);
@@ -86,7 +86,7 @@ type Parts = {
   incident?: Partial<Incident>;
   definitions?: Definitions;
   nowMs?: number;
-  chart?: Uint8Array;
+  chart?: NoticeChart;
 };
 
 const usual = definitions({ groups: [group("shop-team", ["ana"], { title: "Shop team" })] });
@@ -208,8 +208,13 @@ test("the definition may be gone: names and the default zone are left", () => {
   expect(message.text).toMatch(/^shop-orders: orders is 3 in the minute from 09:41/);
 });
 
-test("the chart is shown only where there is one", () => {
-  expect(render({ chart: new Uint8Array([1]) }).html).toContain('src="cid:chart"');
+test("the chart is shown only where there is one, and says where it may lack points", () => {
+  const png = new Uint8Array([1]);
+  const sound = render({ chart: { png, stale: false } });
+  expect(sound.chart).toBe(png);
+  expect(sound.html).toContain('src="cid:chart"');
+  expect(sound.html).not.toContain("copy is behind");
+  expect(render({ chart: { png, stale: true } }).html).toContain("One copy is behind: the chart may lack the newest");
   expect(render().html).not.toContain("<img");
 });
 

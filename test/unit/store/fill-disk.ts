@@ -26,7 +26,7 @@ while (refusal === undefined) {
   );
 }
 const known = await store.list({});
-const read = await store.read({ measurement: "orders", fields: ["n"], windows: [{ fromMs: 0, toMs: 1e12 }] });
+const { series } = await store.read({ measurement: "orders", fields: ["n"], windows: [{ fromMs: 0, toMs: 1e12 }] });
 const problem =
   refusal instanceof Problem ? { text: refusal.message, retryable: refusal.retryable } : messageOf(refusal);
-process.stdout.write(`${JSON.stringify({ slots, problem, known: known.length, read: read.length })}\n`);
+process.stdout.write(`${JSON.stringify({ slots, problem, known: known.length, read: series.length })}\n`);

@@ -94,7 +94,7 @@ test("writes in any order and any batches read back as a map of series and times
             }
           }
         }
-        const found = await store.read({
+        const { series: found } = await store.read({
           measurement: "orders",
           fields: ["n", "m", "k"],
           windows: windows.map(([from, to]) => ({ fromMs: from! * minuteMs, toMs: to! * minuteMs })),
@@ -115,7 +115,7 @@ test("a few series far apart are read beside their strangers", async () => {
   for (const count of [1, 2, 3]) await store.write(slot(count, 200));
   const { parseMatcher } = await import("../../../src/core/labels.ts");
   const tags = [parseMatcher('shop=~"3|5|100|199"')];
-  const found = await store.read({ measurement: "orders", fields: ["n"], tags, windows: allTime });
+  const { series: found } = await store.read({ measurement: "orders", fields: ["n"], tags, windows: allTime });
   expect(found.map((series) => [series.tags.shop, series.values])).toEqual(
     [3, 5, 100, 199].map((shop) => [`${shop}`, [shop, 2 * shop, 3 * shop]]),
   );
@@ -136,7 +136,7 @@ test("what was written is there after closing and opening", async () => {
     { measurement: "a", tags: { b: "2", z: "1" }, field: "text", lastMs: 1_000, lastNonzeroMs: null },
     { measurement: "a", tags: { b: "2", z: "1" }, field: "yes", lastMs: 1_000, lastNonzeroMs: null },
   ]);
-  const found = await store.read({ measurement: "a", fields: ["yes", "text", "n"], windows: allTime });
+  const { series: found } = await store.read({ measurement: "a", fields: ["yes", "text", "n"], windows: allTime });
   expect(found.map((series) => series.values)).toEqual([[true], ["007"], [1, 2]]);
   const { rejected } = await store.write([{ measurement: "a", tags: {}, fields: { text: 7 }, timeMs: 6_000 }]);
   expect(rejected).toEqual([{ index: 0, reason: 'field "text" is a text, got a number' }]);
@@ -177,7 +177,8 @@ test("a read beyond its bound is refused, not cut", async () => {
   await store.write(slot(1, 60));
   await store.write(slot(2, 60));
   const query = { measurement: "orders", fields: ["n"] };
-  expect(await store.read({ ...query, windows: [{ fromMs: 0, toMs: 2 * minuteMs }] })).toHaveLength(60);
+  const few = await store.read({ ...query, windows: [{ fromMs: 0, toMs: 2 * minuteMs }] });
+  expect(few.series).toHaveLength(60);
   await expect(store.read({ ...query, windows: allTime })).rejects.toThrow("more than 100 values of orders");
   expect(await measure(store, "bellwether_store_read_values_peak")).toBe(60);
 });
@@ -186,7 +187,7 @@ test("expiring a long past goes in pieces and forgets exactly that", async () =>
   await using store = open(":memory:");
   for (let count = 0; count < 12; count += 1) await store.write(slot(count, 5_000));
   expect(await store.expire(9 * minuteMs)).toBe(45_000);
-  const found = await store.read({ measurement: "orders", fields: ["n"], windows: allTime });
+  const { series: found } = await store.read({ measurement: "orders", fields: ["n"], windows: allTime });
   expect(found).toHaveLength(5_000);
   expect(found.every((series) => series.timesMs.join() === [9, 10, 11].map((count) => count * minuteMs).join())).toBe(
     true,
@@ -255,7 +256,7 @@ describe("one process per file", () => {
     expect(await onlooker.list({})).toHaveLength(2);
     await store.write(slot(2, 3));
     expect(await onlooker.list({})).toHaveLength(3);
-    const found = await onlooker.read({ measurement: "orders", fields: ["n"], windows: allTime });
+    const { series: found } = await onlooker.read({ measurement: "orders", fields: ["n"], windows: allTime });
     expect(found.map((series) => series.values)).toEqual([[0, 0], [1, 2], [4]]);
     await expect(onlooker.write(slot(3, 1))).rejects.toThrow("cannot write the series file");
   });
@@ -330,7 +331,8 @@ describe("a damaged file", () => {
       await expect(read).rejects.toThrow("the series file is damaged");
     });
     await withStore(open(file), async (store) => {
-      expect(await store.read({ measurement: "orders", fields: ["n"], windows: allTime })).toEqual([]);
+      const { series } = await store.read({ measurement: "orders", fields: ["n"], windows: allTime });
+      expect(series).toEqual([]);
     });
     expect(
       readdirSync(folder).some((name) => name.startsWith(file.slice(folder.length + 1)) && /damaged/.test(name)),

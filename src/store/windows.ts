@@ -1,0 +1,150 @@
+/**
+ * What of the newest past has been compared. A window is five minutes of one measurement:
+ *
+ *   open (somebody writes, or a target lacks something) -> closed -> compared -> sealed (forgotten here)
+ *
+ * A late write opens it again.
+ */
+import { floorToStep, minuteMs } from "../core/time.ts";
+import type { Spool, WindowKey } from "./spool.ts";
+
+export const windowMs = 5 * minuteMs;
+
+export type Window = WindowKey & {
+  /** Writes that touched it so far: another number later says that something came between. */
+  readonly writes: number;
+  /** The newest batch that touched it. */
+  readonly lastSeq: number;
+  /** In what the copies differ, where that could not be repaired. */
+  readonly differs: string | null;
+};
+
+/** Why the values of a target in a window may yet turn out wrong. */
+export type Dirty = WindowKey & { readonly target: string; readonly reason: string; readonly sinceMs: number };
+
+type WindowRow = { measurement: string; start_ms: number; last_seq: number; writes: number; differs: string | null };
+
+export class Windows {
+  readonly #spool: Spool;
+
+  constructor(spool: Spool) {
+    this.#spool = spool;
+  }
+
+  /**
+   * Windows that every target has whole and that nobody wrote to since `beforeMs`, oldest first.
+   * @param seq every batch up to it is behind all cursors
+   */
+  closed(seq: number, beforeMs: number, limit: number): Window[] {
+    return this.#spool.file
+      .sql<[number, number, number], WindowRow>(
+        `select * from window where last_seq <= ? and changed_ms <= ? order by start_ms, measurement limit ?`,
+      )
+      .all(seq, beforeMs, limit)
+      .map(toWindow);
+  }
+
+  get(key: WindowKey): Window | null {
+    const row = this.#spool.file
+      .sql<[string, number], WindowRow>("select * from window where measurement = ? and start_ms = ?")
+      .get(key.measurement, key.startMs);
+    return row === undefined ? null : toWindow(row);
+  }
+
+  /** Forgets windows that were found equal, unless somebody wrote to them meanwhile. */
+  seal(windows: readonly Window[]): void {
+    const remove = this.#spool.file.sql<[string, number, number], never>(
+      "delete from window where measurement = ? and start_ms = ? and writes = ?",
+    );
+    const clean = this.#spool.file.sql<[string, number], never>(
+      "delete from dirty where measurement = ? and start_ms = ?",
+    );
+    this.#spool.file.relaxed(() => {
+      for (const { measurement, startMs, writes } of windows) {
+        if (remove.run(measurement, startMs, writes).changes > 0) clean.run(measurement, startMs);
+      }
+    });
+  }
+
+  /** Says of a window that its copies differ and nobody knows which one is right. */
+  differ({ measurement, startMs }: WindowKey, how: string): void {
+    this.#spool.file.relaxed(() =>
+      this.#spool.file
+        .sql<[string, number, string], never>(
+          `insert into window values (?, ?, 9e15, 0, 0, 0, ?) on conflict do update set differs = excluded.differs`,
+        )
+        .run(measurement, startMs, how),
+    );
+  }
+
+  /** Those whose copies differ for good, newest first. */
+  differing(limit: number): Window[] {
+    return this.#spool.file
+      .sql<[number], WindowRow>("select * from window where differs is not null order by start_ms desc limit ?")
+      .all(limit)
+      .map(toWindow);
+  }
+
+  markDirty(target: string, windows: readonly WindowKey[], reason: string, nowMs: number): void {
+    const insert = this.#spool.file.sql<[string, string, number, string, number], never>(
+      "insert or ignore into dirty values (?, ?, ?, ?, ?)",
+    );
+    this.#spool.file.relaxed(() => {
+      for (const { measurement, startMs } of windows) insert.run(target, measurement, startMs, reason, nowMs);
+    });
+  }
+
+  clean(target: string): void {
+    this.#spool.file.relaxed(() =>
+      this.#spool.file.sql<[string], never>("delete from dirty where target = ?").run(target),
+    );
+  }
+
+  isDirty(target: string, { measurement, startMs }: WindowKey): boolean {
+    const found = this.#spool.file
+      .sql<[string, string, number], object>(
+        "select 1 from dirty where target = ? and measurement = ? and start_ms = ?",
+      )
+      .get(target, measurement, startMs);
+    return found !== undefined;
+  }
+
+  /** Newest first. */
+  dirty(target: string, limit: number): Dirty[] {
+    return this.#spool.file
+      .sql<
+        [string, number],
+        { target: string; measurement: string; start_ms: number; reason: string; since_ms: number }
+      >("select * from dirty where target = ? order by start_ms desc limit ?")
+      .all(target, limit)
+      .map(({ start_ms: startMs, since_ms: sinceMs, ...rest }) => ({ ...rest, startMs, sinceMs }));
+  }
+
+  /** How many are open or yet to be compared, how many differ for good, and how many are dirty by target. */
+  counts(): { unsealed: number; differing: number; dirty: ReadonlyMap<string, number> } {
+    const one = this.#spool.file
+      .sql<[], { unsealed: number; differing: number }>(
+        "select count(*) as unsealed, count(differs) as differing from window",
+      )
+      .get() ?? { unsealed: 0, differing: 0 };
+    const dirty = this.#spool.file
+      .sql<[], { target: string; n: number }>("select target, count(*) as n from dirty group by target")
+      .all();
+    return { ...one, dirty: new Map(dirty.map(({ target, n }) => [target, n])) };
+  }
+}
+
+/** The windows that points lie in, each once. */
+export function windowsOf(points: readonly { readonly measurement: string; readonly timeMs: number }[]): WindowKey[] {
+  const found = new Map<string, WindowKey>();
+  for (const { measurement, timeMs } of points) {
+    const startMs = floorToStep(timeMs, windowMs);
+    const key = `${startMs} ${measurement}`;
+    if (!found.has(key)) found.set(key, { measurement, startMs });
+  }
+  return [...found.values()];
+}
+
+function toWindow({ measurement, start_ms: startMs, last_seq: lastSeq, writes, differs }: WindowRow): Window {
+  return { measurement, startMs, lastSeq, writes, differs };
+}
