@@ -5,7 +5,7 @@
  *   schedule   Scheduler -> slot ledger (state) -> Queue -> SlotWorker
  *                                                             |  Pipeline.run(sampler, slot)
  *   sample     SamplerRunner -> rows -> toPoints  <-----------+
- *   store      TimeSeriesStore  <- points, verdicts
+ *   store      TimeSeriesStore  <- points, verdicts; embedded, or a Mirror: Spool -> Lanes -> InfluxDBs
  *   judge      Judge            -> verdicts
  *   relate     conclude         -> conclusions
  *   alert      Alerting         -> alerts, incidents, outbox (state, one transaction)
@@ -43,7 +43,8 @@ import type { Settings } from "./settings.ts";
 import type { Facts } from "./show/console/facts.ts";
 import { buildConsole } from "./show/console/server.ts";
 import { openState, type State } from "./state/database.ts";
-import { stores } from "./store/stores/index.ts";
+import { Mirror } from "./store/mirror.ts";
+import { replicas, stores } from "./store/stores/index.ts";
 import { version } from "./version.ts";
 
 export type AppOptions = {
@@ -61,6 +62,10 @@ export type AppOptions = {
   readonly demo?: boolean | undefined;
 };
 
+/** How often it is looked at how the copies are, in real time; and slots that are sampled again at one look. */
+const conditionsMs = 5 * secondMs;
+const firstConditionsMs = minuteMs;
+const gapsMax = 100;
 /** How often alerts are looked at for what only time changes. */
 const tickMs = 5 * secondMs;
 /** The longest that the first look waits for slots that are caught up. */
@@ -77,6 +82,33 @@ export function loadOptions(settings: Settings, env: AppOptions["env"], clock: C
   return { dir: settings.configDir, zone: settings.zone, kinds, env, clock };
 }
 
+type OpenedStore = Pick<Desk, "store" | "mirror" | "broken">;
+
+function openEmbedded({ settings, clock, log }: AppOptions, readOnly: boolean): TimeSeriesStore & Measured {
+  const path = join(settings.dataDir, "series.db");
+  // Before the first start there is nothing to look on at.
+  const file = readOnly && !existsSync(path) ? ":memory:" : path;
+  return stores.sqlite.create({ file, readOnly: readOnly && file === path }, { clock, log });
+}
+
+/** The copies alone: {@link Desk} opens them among all else, and so does a command that carries points. */
+export function openMirror(
+  { settings, clock, log }: Pick<AppOptions, "settings" | "clock" | "log">,
+  readOnly: boolean,
+  onBroken: (problem: Problem) => void,
+): Promise<Mirror> {
+  const options = {
+    file: join(settings.dataDir, "spool.db"),
+    replicas: settings.influx.map((target) => replicas.influx.create(target, { clock: systemClock, log })),
+    keepRawMs: settings.keepRawMs,
+    keepMs: settings.keepPointsMs,
+    spoolBytesMax: settings.spoolBytesMax,
+    repairPointsPerSecond: settings.repairPointsPerSecond,
+    readOnly,
+  };
+  return Mirror.open(options, { clock, timer: systemClock, log, onBroken });
+}
+
 /** What reads and explains, and changes nothing by itself: commands open it, and {@link App} builds on it. */
 export class Desk implements AsyncDisposable {
   readonly settings: Settings;
@@ -84,6 +116,10 @@ export class Desk implements AsyncDisposable {
   readonly log: Log;
   readonly watcher: DefinitionWatcher;
   readonly store: TimeSeriesStore & Measured;
+  /** The store, where it is one of several copies; null: it is the embedded one. */
+  readonly mirror: Mirror | null;
+  /** Comes true when this machine's disk fails: the process had better end. */
+  readonly broken: Promise<Problem>;
   readonly state: State;
   readonly runner: SamplerRunner;
   readonly judge: Judge;
@@ -102,26 +138,21 @@ export class Desk implements AsyncDisposable {
     makeFolder(settings.dataDir);
     const watcher = new DefinitionWatcher({ ...loadOptions(settings, env, clock), log });
     await watcher.reload();
-    const path = join(settings.dataDir, "series.db");
-    // Before the first start there is nothing to look on at.
-    const file = readOnly && !existsSync(path) ? ":memory:" : path;
-    const store = stores.sqlite.create({ file, readOnly: readOnly && file === path }, { clock, log });
+    const broken = Promise.withResolvers<Problem>();
+    const mirror = settings.influx.length === 0 ? null : await openMirror(options, readOnly, broken.resolve);
+    const store = mirror ?? openEmbedded(options, readOnly);
     try {
       const state = await openState({ file: join(settings.dataDir, "state.db"), clock, log });
-      return new Desk(options, watcher, store, state);
+      return new Desk(options, watcher, { store, mirror, broken: broken.promise }, state);
     } catch (thrown) {
       await store[Symbol.asyncDispose]();
       throw thrown;
     }
   }
 
-  private constructor(
-    options: AppOptions,
-    watcher: DefinitionWatcher,
-    store: TimeSeriesStore & Measured,
-    state: State,
-  ) {
+  private constructor(options: AppOptions, watcher: DefinitionWatcher, opened: OpenedStore, state: State) {
     const { settings, clock, log, env } = options;
+    const { store, mirror, broken } = opened;
     const secret = (reference: string) => resolveSecret(reference, { dir: settings.configDir, env });
     const definitions = () => watcher.current.definitions;
     this.settings = settings;
@@ -129,6 +160,8 @@ export class Desk implements AsyncDisposable {
     this.log = log;
     this.watcher = watcher;
     this.store = store;
+    this.mirror = mirror;
+    this.broken = broken;
     this.state = state;
     this.secret = secret;
     this.mailboxDir = join(settings.dataDir, "mailbox");
@@ -142,7 +175,7 @@ export class Desk implements AsyncDisposable {
       log,
     });
     this.judge = new Judge({ store, log });
-    this.alerting = new Alerting({ clock, state, definitions });
+    this.alerting = new Alerting({ clock, state, definitions, log });
     this.pipeline = new Pipeline({ runner: this.runner, store, judge: this.judge, alerting: this.alerting, log });
   }
 
@@ -240,7 +273,7 @@ export class App implements AsyncDisposable {
     const desk = await Desk.open(options, false);
     const app = new App(options, desk);
     try {
-      // The series' file is open for writing, so no other process works here: what is leased, a crash left behind.
+      // The store's own file is open for writing, so no other process works here: what is leased, a crash left behind.
       const left = await desk.state.slots.releaseAll();
       if (left > 0) options.log.warn({ slots: left }, "slots that a crash interrupted are run again");
       await app.#listen();
@@ -286,6 +319,8 @@ export class App implements AsyncDisposable {
       deliverer.run(signal),
       this.#tickAlerts(tickMs * Math.sqrt(tempo), signal),
       keepHouse(desk, signal),
+      this.#watchSelf(signal),
+      every(conditionsMs, systemClock, signal, log, "gaps", () => this.#fillGaps()),
     ];
     this.#ready = true;
   }
@@ -314,6 +349,29 @@ export class App implements AsyncDisposable {
       if (busy) await systemClock.sleep(historyLookMs, this.#stopping.signal).catch(() => {});
     }
     log.info({ slots: of }, "the past is loaded");
+  }
+
+  /** Not right after a start: a trouble that stood before it takes a while to be seen again, and is not over. */
+  async #watchSelf(signal: AbortSignal): Promise<void> {
+    const { alerting, mirror, log } = this.desk;
+    await systemClock.sleep(firstConditionsMs, signal).catch(() => {});
+    await every(conditionsMs, systemClock, signal, log, "own conditions", () =>
+      alerting.tellConditions(mirror?.conditions() ?? []),
+    );
+  }
+
+  /** Slots whose points had no room are run again for the record, once there is room. */
+  async #fillGaps(): Promise<void> {
+    const { mirror, state, definitions, clock, log } = this.desk;
+    if (mirror === null || !mirror.hasRoom) return;
+    for (const gap of mirror.gaps(gapsMax)) {
+      const key = { sampler: gap.sampler, startMs: gap.slotMs };
+      const slot = definitions.samplers.has(gap.sampler) ? await state.slots.get(key.sampler, key.startMs) : null;
+      if (slot === null) {
+        log.warn({ ...gap }, "a slot that had no room cannot be sampled again: it is no longer defined, or too old");
+        mirror.dropGap(gap);
+      } else if (slot.state === "failed") await state.slots.reopen([key], clock.nowMs());
+    }
   }
 
   #startWorker(): void {
@@ -382,6 +440,7 @@ export class App implements AsyncDisposable {
         endSilence: (id, by) => alerting.endSilence(id, by),
       },
       demo: this.#options.demo ?? false,
+      replicas: desk.mirror,
     };
     this.#console = await buildConsole({ facts, log, host: settings.host });
     try {

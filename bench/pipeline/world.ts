@@ -34,7 +34,7 @@ function ordersAt(index: number, timeMs: number): number {
   return 54 + ((hash >>> 0) % 13);
 }
 
-function samplerOf(): Sampler {
+export function samplerOf(): Sampler {
   return {
     name: "shop-orders",
     title: "Orders placed",

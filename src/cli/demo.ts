@@ -10,6 +10,7 @@ import { openState } from "../state/database.ts";
 import { stepOf } from "../state/outbox.ts";
 import { type CommonOptions, commonOptions, openLog, settingsOf } from "./context.ts";
 import { shopZone } from "./demo/drawing.ts";
+import { startLocalInfluxes } from "./demo/influx.ts";
 import { growShop, LiveShop, type ShopOptions } from "./demo/shop.ts";
 import {
   demoSeed,
@@ -26,7 +27,12 @@ import { paint, print } from "./output.ts";
 import { ProgressBar } from "./progress.ts";
 import { stopSignal } from "./start.ts";
 
-type Options = CommonOptions & { readonly exit?: boolean; readonly port?: string; readonly speed?: number };
+type Options = CommonOptions & {
+  readonly exit?: boolean;
+  readonly port?: string;
+  readonly speed?: number;
+  readonly influx?: boolean;
+};
 
 /** Simulated minutes per real minute. */
 const speeds = { watched: 60, exit: 150 };
@@ -41,6 +47,7 @@ export function demoCommand(program: Command): void {
     .description("a shop of real orders is watched through a day with two outages and a rush, on a fast clock")
     .option("--exit", "end when the story is told; the last line is one JSON object")
     .option("--port <number>", "port of the console, 0 = any free one")
+    .option("--influx", "keep the series in two local InfluxDBs, which it starts and ends")
     .option("--speed <factor>", `how fast the clock runs (${speeds.watched}; with --exit ${speeds.exit})`, factor)
     .action(demo);
   commonOptions(command, false);
@@ -50,19 +57,26 @@ async function demo(options: Options): Promise<void> {
   const elapsedMs = stopwatch();
   const data = options.data ?? join(projectDir, "var", "demo");
   const common = { config: options.config ?? projectDir, data };
+  const dataDir = settingsOf(common).settings.dataDir;
+  const fromMs = await resumeAtMs(dataDir);
+  await using influxes = options.influx ? await startLocalInfluxes(dataDir) : null;
   const { settings, env } = settingsOf(common, {
     BELLWETHER_PORT: options.port,
     BELLWETHER_ZONE: shopZone,
     BELLWETHER_LOG: process.env.BELLWETHER_LOG ?? "error",
+    // The story plays in the past of the servers' own clocks.
+    BELLWETHER_KEEP_RAW: process.env.BELLWETHER_KEEP_RAW ?? "forever",
+    INFLUX_URLS: influxes?.urls,
   });
   const speed = options.speed ?? (options.exit ? speeds.exit : speeds.watched);
-  const fromMs = await resumeAtMs(settings.dataDir);
   const clock = acceleratedClock(fromMs, speed);
   const shop = { file: join(settings.dataDir, "shop.db"), seed: demoSeed, events: storyEvents };
   print("Bellwether watches a shop. Its orders are real ones of a British shop (UCI Online Retail, CC BY 4.0).");
   await growPast(shop);
   await using app = await App.open({ settings, env, clock, log: openLog(settings.logLevel), tempo: speed, demo: true });
   print(`${paint("Console", "bold")}  ${app.url}`, `Mailbox  ${app.desk.mailboxDir}`);
+  if (settings.influx.length > 0)
+    print(`Series   in ${settings.influx.map(({ name, url }) => `${name} (${url})`).join(" and ")}`);
   const ended = new AbortController();
   const stopped = stopSignal().then(() => ended.abort());
   await loadPast(app);
@@ -100,10 +114,11 @@ async function resumeAtMs(dataDir: string): Promise<number> {
   const reachedMs = Math.max(liveFromMs, latest.startMs + latest.stepMs);
   const endMs = (story.at(-1) as Phase).toMs;
   if (reachedMs < endMs) return reachedMs;
-  for (const name of ["state.db", "series.db", "shop.db"]) {
-    for (const suffix of ["", "-wal", "-shm", ".lock"]) rmSync(join(dataDir, `${name}${suffix}`), { force: true });
+  for (const name of ["state.db", "series.db", "spool.db", "shop.db"]) {
+    for (const suffix of ["", "-wal", "-shm", ".lock", ".reserve"])
+      rmSync(join(dataDir, `${name}${suffix}`), { force: true });
   }
-  rmSync(join(dataDir, "mailbox"), { recursive: true, force: true });
+  for (const name of ["mailbox", "influx-a", "influx-b"]) rmSync(join(dataDir, name), { recursive: true, force: true });
   return liveFromMs;
 }
 

@@ -9,9 +9,10 @@ import { latestSlot } from "../schedule/cron.ts";
 import { type CommonOptions, commonOptions, openDesk } from "./context.ts";
 import { Exit, exitCodes } from "./exit.ts";
 import { counted, numberText, paint, print, printJson, timeText } from "./output.ts";
+import { replicaFindings } from "./replicas/findings.ts";
 import { unsafeSettings } from "./safety.ts";
 
-type Finding = { readonly what: string; readonly state: "ok" | "warning" | "fault"; readonly detail: string };
+export type Finding = { readonly what: string; readonly state: "ok" | "warning" | "fault"; readonly detail: string };
 
 /** Below this much free disk the data folder is a warning. */
 const freeBytesMin = 1_000_000_000;
@@ -38,6 +39,7 @@ async function doctor(options: CommonOptions): Promise<void> {
     dataFinding(desk),
     holderFinding(desk),
     await clockFinding(desk),
+    ...(await replicaFindings(desk)),
     ...(await storeFindings(desk)),
     ...(await connectionFindings(desk)),
     ...(await notifierFindings(desk)),
@@ -79,10 +81,10 @@ function dataFinding({ settings }: Desk): Finding {
   }
 }
 
-/** Whoever writes the series holds a write transaction on the lock file beside them, and left its process id there. */
-function holderFinding({ settings }: Desk): Finding {
+/** Whoever writes the series, or the spool before the InfluxDBs, holds a write transaction on the lock file beside them, and left its process id there. */
+function holderFinding({ settings, mirror }: Desk): Finding {
   const what = "process on the data folder";
-  const path = join(settings.dataDir, "series.db.lock");
+  const path = join(settings.dataDir, mirror === null ? "series.db.lock" : "spool.db.lock");
   if (!existsSync(path)) return { what, state: "ok", detail: "none ever" };
   const lock = new Sqlite(path, { timeout: 0 });
   let pid = 0;
@@ -115,12 +117,12 @@ async function clockFinding(desk: Desk): Promise<Finding> {
 }
 
 async function storeFindings(desk: Desk): Promise<Finding[]> {
-  const series = await desk.store.list({});
+  const series = await seriesFinding(desk);
   const slots = await desk.state.slots.counts();
   const outbox = await desk.state.outbox.counts();
   const failed: Finding["state"] = outbox.failed > 0 ? "warning" : "ok";
   return [
-    { what: "series", state: "ok", detail: `${series.length} stored in SQLite` },
+    series,
     {
       what: "slots",
       state: "ok",
@@ -128,6 +130,16 @@ async function storeFindings(desk: Desk): Promise<Finding[]> {
     },
     { what: "outbox", state: failed, detail: `${outbox.sent} sent, ${outbox.owed} owed, ${outbox.failed} failed` },
   ];
+}
+
+async function seriesFinding({ store, settings }: Desk): Promise<Finding> {
+  const names = settings.influx.map(({ name }) => name).join(", ");
+  const place = names === "" ? "SQLite" : `the InfluxDBs ${names}`;
+  try {
+    return { what: "series", state: "ok", detail: `${(await store.list({})).length} stored in ${place}` };
+  } catch (thrown) {
+    return { what: "series", state: "fault", detail: formatProblem(toProblem(thrown, "cannot be listed")) };
+  }
 }
 
 /** Each connection by the latest slot of one sampler that reads it, under that sampler's own limits. */

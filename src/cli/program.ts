@@ -10,6 +10,7 @@ import { doctorCommand } from "./doctor.ts";
 import { Exit, exitCodes } from "./exit.ts";
 import { explainCommand } from "./explain.ts";
 import { incidentsCommand } from "./incidents.ts";
+import { replicasCommand } from "./replicas.ts";
 import { schemaCommand } from "./schema.ts";
 import { sendTestCommand } from "./sendtest.ts";
 import { seriesCommand } from "./series.ts";
@@ -40,6 +41,7 @@ export async function main(args: readonly string[]): Promise<number> {
     explainCommand,
     seriesCommand,
     slotsCommand,
+    replicasCommand,
     incidentsCommand,
     ackCommand,
     silenceCommand,

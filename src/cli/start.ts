@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { App } from "../app.ts";
-import { formatProblem, Problems } from "../core/problem.ts";
+import { formatProblem, Problem, Problems } from "../core/problem.ts";
 import { systemClock } from "../core/time.ts";
 import { describeSettings } from "../settings.ts";
 import { type CommonOptions, commonOptions, openLog, settingsOf, usage } from "./context.ts";
@@ -24,15 +24,19 @@ async function start(options: Options): Promise<void> {
   checkRoles(options.role);
   const { settings, env } = settingsOf(options, { BELLWETHER_PORT: options.port });
   const log = openLog(settings.logLevel);
-  const unsafe = unsafeSettings(settings);
-  if (settings.environment === "production" && unsafe.length > 0) throw new Problems(unsafe);
-  for (const problem of unsafe) log.warn({ where: problem.where }, formatProblem(problem));
+  const refuseUnsafe = (unsafe: readonly Problem[]): void => {
+    if (settings.environment === "production" && unsafe.length > 0) throw new Problems(unsafe);
+    for (const problem of unsafe) log.warn({ where: problem.where }, formatProblem(problem));
+  };
+  refuseUnsafe(unsafeSettings(settings));
   const stop = stopSignal();
   await using app = await App.open({ settings, env, clock: systemClock, log });
+  refuseUnsafe(app.desk.mirror?.faults() ?? []);
   app.run();
   print(`Bellwether runs. Console: ${app.url}  Data: ${settings.dataDir}  Stop: Ctrl-C`);
-  const signal = await stop;
-  log.info({ signal }, "stopping");
+  const ended = await Promise.race([stop, app.desk.broken]);
+  if (ended instanceof Problem) throw ended;
+  log.info({ signal: ended }, "stopping");
 }
 
 /** Which signal asked for the end. */

@@ -275,6 +275,34 @@ export type PointAccount = {
   readonly oldestMs: number | null;
 };
 
+/** What a comparison of the copies found, and what a repair did about it. */
+export type ComparisonFound = {
+  /** Windows of five minutes that were looked at, of all measurements together. */
+  readonly windows: number;
+  /** Windows in which copies differed. */
+  readonly differing: readonly { readonly measurement: string; readonly startMs: number }[];
+  /** Points written to copies that lacked them or had another value. */
+  readonly repaired: number;
+  /** What nobody could decide, as sentences. */
+  readonly undecided: readonly string[];
+};
+
+/** A point that a copy does not take. */
+export type ShelfEntry = {
+  readonly id: number;
+  readonly target: string;
+  readonly bucket: string;
+  /** Line protocol, times in ms. */
+  readonly line: string;
+  /** True: older than the server keeps points; it will not be taken whatever is mended. */
+  readonly expired: boolean;
+  readonly reason: string;
+  readonly firstMs: number;
+  readonly lastMs: number;
+  /** How often this very point was refused. */
+  readonly count: number;
+};
+
 /** Delivers once or throws Problem; returns the provider's receipt. Grouping, dedupe and retry are the caller's. */
 export interface Notifier extends AsyncDisposable {
   /** True if sending a message with the same id again gives no second message. Absent: false. */

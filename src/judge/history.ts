@@ -111,11 +111,8 @@ export class History {
 
   /** Forgets what is held for a sampler: after its definition changed, or where verdicts could not be stored. */
   forget(sampler: string, field?: string): void {
-    for (const key of this.#blocks.keys()) {
-      if (key === `${sampler}\n${field}` || (field === undefined && key.startsWith(`${sampler}\n`))) {
-        this.#blocks.delete(key);
-      }
-    }
+    const beginning = field === undefined ? `${sampler}\n` : `${sampler}\n${field}\n`;
+    for (const key of this.#blocks.keys()) if (key.startsWith(beginning)) this.#blocks.delete(key);
   }
 
   async #next(subject: Subject, timeMs: number, before: Block | null): Promise<Block> {
@@ -269,7 +266,7 @@ export class History {
     if (size > cellsMax) {
       this.#blocks.delete(key);
       throw new Problem(`judging needs ${size} values at hand, at most ${cellsMax} are allowed`, {
-        where: key.replace("\n", "."),
+        where: key.split("\n").slice(0, 2).join("."),
         fix: "fewer series in one sampler, or fewer baseline days",
       });
     }
@@ -297,8 +294,9 @@ export class History {
   }
 }
 
+/** The measurement is in it, for a slot that is being judged while its definition changes keeps its block afterwards. */
 function keyOf({ sampler, field }: Subject): string {
-  return `${sampler.name}\n${field}`;
+  return `${sampler.name}\n${field}\n${sampler.point.measurement}`;
 }
 
 function fits({ shape }: Block, { judging }: Subject): boolean {

@@ -2,16 +2,32 @@
  * What is known without asking a server: of each field the kind of its values, and of each series the time of its
  * latest point. The kinds are checked before anything is spooled, so that all servers see one schema.
  */
-import { gunzipSync, gzipSync } from "node:zlib";
+import { promisify } from "node:util";
+import { gunzipSync, gzip } from "node:zlib";
 import type { FieldValue, Point, Tags } from "../core/model.ts";
 import type { FieldKind, FieldType, KnownSeries, Origin } from "../core/ports.ts";
-import { formatTimeUtc } from "../core/time.ts";
+import { formatTimeUtc, secondMs, stopwatch } from "../core/time.ts";
 import { kindOf, parseLines, seriesKey } from "./line.ts";
 import type { Spool } from "./spool.ts";
 
 type Kind = { readonly kind: FieldType["kind"]; readonly sampler: string | null; readonly sinceMs: number };
 type Latest = { lastMs: number; lastNonzeroMs: number | null };
 type SeriesOfTags = { readonly tags: Tags; readonly fields: Map<string, Latest> };
+type FieldRow = {
+  measurement: string;
+  field: string;
+  kind: FieldType["kind"];
+  sampler: string | null;
+  since_ms: number;
+};
+
+const kinds: readonly FieldType["kind"][] = ["number", "text", "boolean", "other"];
+/** Series that are put into words before others get their turn: some five milliseconds. */
+const pieceSeries = 5_000;
+/** How long a start reads batches that no snapshot holds; the servers are asked for what it did not come to. */
+const readMsMax = secondMs;
+
+const pack = promisify(gzip);
 
 export class Catalogue {
   readonly #spool: Spool;
@@ -24,16 +40,10 @@ export class Catalogue {
 
   constructor(spool: Spool) {
     this.#spool = spool;
-    type Row = {
-      measurement: string;
-      field: string;
-      kind: FieldType["kind"];
-      sampler: string | null;
-      since_ms: number;
-    };
-    for (const row of spool.file.sql<[], Row>("select * from field").all()) {
+    for (const row of spool.file.sql<[], FieldRow>("select * from field").all()) {
       const { measurement, field, kind, sampler, since_ms: sinceMs } = row;
-      this.#kinds.set(fieldKey(measurement, field), { kind, sampler, sinceMs });
+      // A damaged one is learnt anew.
+      if (kinds.includes(kind)) this.#kinds.set(fieldKey(measurement, field), { kind, sampler, sinceMs });
     }
     this.complete = this.#load();
   }
@@ -81,7 +91,7 @@ export class Catalogue {
       for (const { measurement, field, kind } of fields) {
         this.#spool.file
           .sql<[string, string, string, string | null, number], never>(
-            "insert or ignore into field values (?, ?, ?, ?, ?)",
+            "insert or replace into field values (?, ?, ?, ?, ?)",
           )
           .run(measurement, field, kind, sampler, nowMs);
       }
@@ -96,7 +106,7 @@ export class Catalogue {
     return kind === undefined || kind === "other" ? null : kind;
   }
 
-  /** Fields by measurement, as they are known. */
+  /** Those whose fields are known, sorted. */
   measurements(): string[] {
     return [...new Set([...this.#kinds.keys()].map((key) => key.slice(0, key.indexOf("\n"))))].sort();
   }
@@ -162,10 +172,17 @@ export class Catalogue {
   }
 
   /** Keeps what is known, so that the next start need not ask the servers. Batches after it are read again then. */
-  save(): void {
+  async save(): Promise<void> {
     if (!this.complete) return;
     const seq = this.#spool.lastSeq;
-    const body = gzipSync(JSON.stringify(this.list({})), { level: 1 });
+    const known = this.list({});
+    const lines: string[] = [];
+    for (let start = 0; start < known.length; start += pieceSeries) {
+      const piece = known.slice(start, start + pieceSeries);
+      lines.push(piece.map((series) => JSON.stringify(series)).join("\n"));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const body = await pack(lines.join("\n"), { level: 1 });
     this.#spool.file.relaxed(() =>
       this.#spool.file
         .sql<[number, Uint8Array], never>("insert or replace into catalogue values (1, ?, ?)")
@@ -175,13 +192,28 @@ export class Catalogue {
 
   /** @returns whether nothing is missing: all batches since the snapshot are still there */
   #load(): boolean {
-    const row = this.#spool.file.sql<[], { seq: number; body: Buffer }>("select seq, body from catalogue").get();
-    if (row !== undefined) this.merge(JSON.parse(gunzipSync(row.body).toString()) as KnownSeries[]);
-    const { whole, batches } = this.#spool.since(row?.seq ?? 0);
+    const elapsedMs = stopwatch();
+    const seq = this.#loadSnapshot();
+    const { whole, batches } = this.#spool.since(seq ?? this.#spool.handedOver());
     for (const { body } of batches) {
       for (const point of parseLines(gunzipSync(body).toString())) this.note(seriesKey(point), point);
+      if (elapsedMs() > readMsMax) return false;
     }
-    return row !== undefined && whole;
+    return seq !== null && whole;
+  }
+
+  /** @returns the batch that it was taken at; null if there is none that can be read */
+  #loadSnapshot(): number | null {
+    const row = this.#spool.file.sql<[], { seq: number; body: Buffer }>("select seq, body from catalogue").get();
+    if (row === undefined || row.body.length === 0) return null;
+    try {
+      const text = gunzipSync(row.body).toString();
+      const known = text === "" ? [] : text.split("\n").map((line) => JSON.parse(line) as KnownSeries);
+      this.merge(known);
+      return row.seq;
+    } catch {
+      return null;
+    }
   }
 }
 

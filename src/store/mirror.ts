@@ -6,17 +6,17 @@
  *            Pulse per target: is it well, was it restarted or emptied
  *            Repairer: compare, write what is lacking, seal
  */
-import { promisify } from "node:util";
-import { gzip } from "node:zlib";
+import { existsSync } from "node:fs";
 import type { Condition, Point, TimeWindow } from "../core/model.ts";
 import type {
-  Bucket,
   Clock,
+  ComparisonFound,
   KnownSeries,
   Log,
   Measure,
   Measured,
   Origin,
+  PieceSummary,
   Reading,
   ReadQuery,
   Rejection,
@@ -25,23 +25,25 @@ import type {
   TimeSeriesStore,
 } from "../core/ports.ts";
 import { messageOf, Problem } from "../core/problem.ts";
-import { dayMs, deadline, hourMs, minuteMs, secondMs } from "../core/time.ts";
+import { deadline, hourMs, minuteMs, secondMs } from "../core/time.ts";
+import { batchesOf, bucketsOf, pack, sift } from "./batch.ts";
 import { Catalogue } from "./catalogue.ts";
 import { conditionsOf, setUpFaults } from "./conditions.ts";
 import { defaultPace, Lane, type Pace } from "./lane.ts";
-import { lineOf, refusal, seriesKey } from "./line.ts";
 import { Pulse } from "./pulse.ts";
-import { type Found, Repairer } from "./repair.ts";
+import { Repairer } from "./repair.ts";
 import { Router } from "./router.ts";
-import { type Gap, type NewBatch, type ShelfEntry, Spool } from "./spool.ts";
-import { Windows, windowsOf } from "./windows.ts";
+import { type Gap, type ShelfEntry, Spool } from "./spool.ts";
+import { statusMeasures, statusOf } from "./status.ts";
+import { Windows } from "./windows.ts";
 
-/** Points and characters of one batch of the log; some 400 KB when packed. */
-const batchPointsMax = 5_000;
-const batchCharsMax = 3_000_000;
 /** How long a write of low priority is made to wait while room is short. */
 const heldUpMs = 2 * secondMs;
 const upkeepMs = minuteMs;
+/** Share of the spool's bound below which even points of low priority are taken. */
+const roomyShare = 0.8;
+const drainedMs = 10 * secondMs;
+const drainLookMs = 20;
 /** How long a start waits for servers to say how they are. */
 const firstLookMs = 8 * secondMs;
 const requeueTimeoutMs = 10 * secondMs;
@@ -69,8 +71,6 @@ export type MirrorDeps = {
   readonly log: Log;
   readonly onBroken?: (problem: Problem) => void;
 };
-
-const pack = promisify(gzip);
 
 export class Mirror implements TimeSeriesStore, Measured {
   readonly farAway = true;
@@ -109,16 +109,18 @@ export class Mirror implements TimeSeriesStore, Measured {
     const { clock, timer, log, onBroken } = deps;
     const buckets = bucketsOf(options);
     const pace = { ...defaultPace, ...options.pace };
-    const spool = new Spool({
+    const spoolOptions = {
       file: options.file,
-      readOnly,
       targets: replicas.map(({ name }) => name),
       buckets: buckets.map(({ name }) => name),
       bytesMax: options.spoolBytesMax,
       clock,
       log,
       ...(onBroken === undefined ? {} : { onBroken }),
-    });
+    };
+    // Before the first start there is nothing to look on at: an empty log is begun, as a start would.
+    if (readOnly && !existsSync(options.file)) new Spool(spoolOptions).close();
+    const spool = new Spool({ ...spoolOptions, readOnly });
     const windows = new Windows(spool);
     const catalogue = new Catalogue(spool);
     this.#spool = spool;
@@ -146,7 +148,9 @@ export class Mirror implements TimeSeriesStore, Measured {
       horizonMs: options.keepRawMs ?? options.keepMs,
       pointsPerSecondMax: options.repairPointsPerSecond,
       rollsUp: (name) => this.#pulses.get(name)?.health.rollsUp ?? false,
-      append: (bucket, points) => this.#append(bucket, points),
+      append: async (bucket, points) => {
+        await this.appendCoarser(bucket, points);
+      },
     });
   }
 
@@ -155,6 +159,8 @@ export class Mirror implements TimeSeriesStore, Measured {
     if (this.#options.readOnly) return;
     const soon = deadline(firstLookMs, signal);
     await Promise.all([...this.#pulses.values()].map((pulse) => pulse.beat(soon)));
+    // Two new and empty servers are alike at once; of others the newest past is compared first.
+    await this.#repairer.verify(soon).catch(() => {});
     await this.#complete(soon).catch(() => {});
     this.#work = [
       ...this.#lanes.map((lane) => lane.run(signal)),
@@ -186,17 +192,11 @@ export class Mirror implements TimeSeriesStore, Measured {
       await this.#deps.timer.sleep(heldUpMs, this.#stopping.signal);
     }
     const nowMs = this.#deps.clock.nowMs();
-    const rejected: Rejection[] = [];
-    const taken: { key: string; point: Point }[] = [];
-    for (const [index, point] of points.entries()) {
-      const reason = refusal(point) ?? this.#catalogue.conflict(point);
-      if (reason !== null) {
-        rejected.push({ index, reason });
-        continue;
-      }
-      this.#catalogue.claim(point, origin, nowMs);
-      taken.push({ key: seriesKey(point), point });
-    }
+    const { taken, rejected } = sift(points, (point) => {
+      const conflict = this.#catalogue.conflict(point);
+      if (conflict === null) this.#catalogue.claim(point, origin, nowMs);
+      return conflict;
+    });
     await this.#spool.append(await batchesOf("", taken), origin);
     for (const { key, point } of taken) this.#catalogue.note(key, point);
     this.#counts.points += taken.length;
@@ -205,12 +205,15 @@ export class Mirror implements TimeSeriesStore, Measured {
     return { rejected };
   }
 
-  /** Points of a coarser bucket. */
-  async #append(bucket: string, points: readonly Point[]): Promise<void> {
-    const taken = points.filter((point) => refusal(point) === null).map((point) => ({ key: seriesKey(point), point }));
-    if (taken.length === 0) return;
-    await this.#spool.append(await batchesOf(bucket, taken));
+  /**
+   * As {@link write}, into a coarser bucket: points as {@link Replica.rollUp} gives them.
+   * @throws Problem SPL-003, retryable, where the spool has no room
+   */
+  async appendCoarser(bucket: string, points: readonly Point[]): Promise<{ rejected: readonly Rejection[] }> {
+    const { taken, rejected } = sift(points);
+    if (taken.length > 0) await this.#spool.append(await batchesOf(bucket, taken));
     for (const lane of this.#lanes) if (lane.bucket === bucket) lane.nudge();
+    return { rejected };
   }
 
   read(query: ReadQuery): Promise<Reading> {
@@ -241,13 +244,28 @@ export class Mirror implements TimeSeriesStore, Measured {
     throw new Problem(`no InfluxDB says which series there are: ${faults.join("; ")}`, { retryable: true });
   }
 
-  /** Raw points that are kept for ever otherwise; what has a retention policy goes by it. */
+  /**
+   * Raw points that are kept for ever otherwise; what has a retention policy goes by it.
+   * @throws Problem, retryable, while a copy lacks points: older ones among them would come after it
+   */
   async expire(beforeMs: number): Promise<number> {
+    if (this.#options.keepRawMs === null) await this.drain(drainedMs);
     this.#catalogue.expire(beforeMs);
     if (this.#options.keepRawMs !== null) return 0;
     const soon = deadline(hourMs, this.#stopping.signal);
     const gone = await Promise.all(this.#options.replicas.map((replica) => replica.expire(beforeMs, soon)));
     return Math.max(0, ...gone);
+  }
+
+  /** Waits until every copy has everything. @throws Problem, retryable, if that takes longer */
+  async drain(timeoutMs: number): Promise<void> {
+    const { timer } = this.#deps;
+    for (let waitedMs = 0; this.#spool.accounts().some(({ pending }) => pending > 0); waitedMs += drainLookMs) {
+      if (waitedMs >= timeoutMs) {
+        throw new Problem("a copy still lacks points", { fix: "see bellwether replicas status", retryable: true });
+      }
+      await timer.sleep(drainLookMs, this.#stopping.signal);
+    }
   }
 
   async #keepUp(signal: AbortSignal): Promise<void> {
@@ -258,59 +276,30 @@ export class Mirror implements TimeSeriesStore, Measured {
       try {
         this.#spool.trim();
         await this.#complete(deadline(firstLookMs, signal));
-        this.#catalogue.save();
+        await this.#catalogue.save();
       } catch (thrown) {
         log.warn({ err: thrown }, `the spool's upkeep: ${messageOf(thrown)}`);
       }
     }
   }
 
+  /** Raw points that a copy lacks. */
+  pendingPoints(target: string): number {
+    return this.#spool.pendingPoints(target, "");
+  }
+
   // ---- looking on, and helping --------------------------------------------------------------------------------
 
   status(): ReplicasStatus {
-    const { replicas } = this.#options;
-    const accounts = this.#spool.accounts();
-    const { unsealed, differing, dirty } = this.#windows.counts();
-    return {
-      spool: {
-        bytes: this.#spool.usedBytes(),
-        bytesMax: this.#spool.bytesMax,
-        freeBytes: this.#spool.freeBytes(),
-        gaps: this.#spool.gapCount,
-        unsealedWindows: unsealed,
-        differingWindows: differing,
-        undecided: this.#windows.differing(20).map(({ differs }) => differs ?? ""),
-        repairFault: this.#repairer.lastError,
-      },
-      replicas: replicas.map((replica) => {
-        const health = (this.#pulses.get(replica.name) as Pulse).health;
-        const lanes = this.#lanes.filter(({ target }) => target === replica.name);
-        const raw = accounts.find(({ target, bucket }) => target === replica.name && bucket === "");
-        const note = this.#spool.target(replica.name);
-        return {
-          name: replica.name,
-          place: replica.place,
-          well: health.well,
-          reason: health.reason,
-          faults: health.faults,
-          facts: health.facts,
-          lanes: lanes.map(({ bucket, state, counts }) => ({
-            bucket,
-            ...counts,
-            state: state.kind,
-            reason: "reason" in state ? state.reason : null,
-            sinceMs: "sinceMs" in state ? state.sinceMs : null,
-          })),
-          accounts: accounts.filter(({ target }) => target === replica.name),
-          lagMs: raw?.oldestMs == null ? 0 : Math.max(0, this.#deps.clock.nowMs() - raw.oldestMs),
-          dirtyWindows: dirty.get(replica.name) ?? 0,
-          shelf: this.#spool.shelfRows(replica.name),
-          verifyReason: note.verifyReason,
-          verifiedFromMs: note.verifiedFromMs,
-          repairedMs: note.repairedMs,
-        };
-      }),
-    };
+    return statusOf({
+      replicas: this.#options.replicas,
+      spool: this.#spool,
+      windows: this.#windows,
+      lanes: this.#lanes,
+      pulses: this.#pulses,
+      repairFault: this.#repairer.lastError,
+      nowMs: this.#deps.clock.nowMs(),
+    });
   }
 
   /** What somebody must mend, for {@link Alerting.tellConditions}. */
@@ -323,11 +312,30 @@ export class Mirror implements TimeSeriesStore, Measured {
     return setUpFaults(this.status());
   }
 
-  compare(window: TimeWindow, deep: boolean, signal: AbortSignal): Promise<Found> {
+  /** Asks each server how it is, and writes nothing: for {@link status} of a mirror that only reads. */
+  async glance(signal: AbortSignal): Promise<void> {
+    await Promise.all([...this.#pulses.values()].map((pulse) => pulse.glance(signal)));
+  }
+
+  /** What each copy has of one measurement, as {@link Replica.summarize} says it. */
+  async summaries(
+    measurement: string,
+    window: TimeWindow,
+    everyMs: number,
+    signal: AbortSignal,
+  ): Promise<{ readonly name: string; readonly pieces: readonly PieceSummary[] }[]> {
+    return Promise.all(
+      this.#options.replicas.map(async (replica) => {
+        return { name: replica.name, pieces: await replica.summarize(measurement, window, everyMs, signal) };
+      }),
+    );
+  }
+
+  compare(window: TimeWindow, deep: boolean, signal: AbortSignal): Promise<ComparisonFound> {
     return this.#repairer.compare(window, deep, signal);
   }
 
-  repair(window: TimeWindow, deep: boolean, signal: AbortSignal): Promise<Found> {
+  repair(window: TimeWindow, deep: boolean, signal: AbortSignal): Promise<ComparisonFound> {
     return this.#repairer.repair(window, deep, signal);
   }
 
@@ -335,27 +343,29 @@ export class Mirror implements TimeSeriesStore, Measured {
     return this.#spool.shelf(filter);
   }
 
-  /** Sends what is on the shelf once more; what is refused again stays, with its newest reason. */
+  /**
+   * Sends what is on the shelf once more; what is refused again stays, with its newest reason.
+   * @throws Problem, retryable, if a copy takes nothing at all; the others have been tried
+   */
   async requeue(target: string | undefined, signal: AbortSignal): Promise<{ taken: number; left: number }> {
     const counts = { taken: 0, left: 0 };
-    for (const entry of this.#spool.shelf({ target, expired: false, limit: Number.MAX_SAFE_INTEGER })) {
-      const replica = this.#options.replicas.find(({ name }) => name === entry.target);
-      if (replica === undefined) continue;
-      const answer = await replica.send(
-        entry.bucket,
-        await pack(`${entry.line}\n`),
-        deadline(requeueTimeoutMs, signal),
-      );
-      if (answer.kind === "stored") this.#spool.unshelve([entry]);
-      counts[answer.kind === "stored" ? "taken" : "left"] += 1;
-      if (answer.kind === "unknown" || answer.kind === "stuck" || answer.kind === "operator") {
-        throw new Problem(`${target ?? entry.target} takes nothing: ${answer.reason}`, {
-          retryable: true,
-          fix: "see bellwether replicas status",
-        });
+    const silent = new Map<string, string>();
+    for (const replica of this.#options.replicas.filter(({ name }) => target === undefined || name === target)) {
+      for (const entry of this.#spool.shelf({ target: replica.name, expired: false, limit: Number.MAX_SAFE_INTEGER })) {
+        const soon = deadline(requeueTimeoutMs, signal);
+        const answer = await replica.send(entry.bucket, await pack(`${entry.line}\n`), soon);
+        signal.throwIfAborted();
+        if (answer.kind === "stored") this.#spool.unshelve([entry]);
+        counts[answer.kind === "stored" ? "taken" : "left"] += 1;
+        if (answer.kind !== "unknown" && answer.kind !== "stuck" && answer.kind !== "operator") continue;
+        silent.set(replica.name, answer.reason);
+        break;
       }
     }
-    return counts;
+    if (silent.size === 0) return counts;
+    const reasons = [...silent].map(([name, reason]) => `${name} takes nothing: ${reason}`);
+    const done = counts.taken === 0 ? "" : ` (${counts.taken} points were taken)`;
+    throw new Problem(`${reasons.join("; ")}${done}`, { retryable: true, fix: "see bellwether replicas status" });
   }
 
   gaps(limit: number): Gap[] {
@@ -366,9 +376,9 @@ export class Mirror implements TimeSeriesStore, Measured {
     this.#spool.dropGap(gap);
   }
 
-  /** Whether points of medium priority are taken again. */
+  /** Whether there is room for points that were refused before, and for the next ones too. */
   get hasRoom(): boolean {
-    return !this.#spool.heldUp;
+    return this.#spool.usedBytes() < roomyShare * this.#spool.bytesMax;
   }
 
   /** Looks, compares and repairs at once, rather than when its time comes: for commands and tests. */
@@ -379,105 +389,15 @@ export class Mirror implements TimeSeriesStore, Measured {
   }
 
   measures(): Measure[] {
-    const { counts } = this.#windows;
-    const { unsealed, differing, dirty } = counts.call(this.#windows);
-    const status = this.status();
+    const { points, rejected } = this.#counts;
+    const total = (name: string, help: string, value: number): Measure => {
+      return { name: `bellwether_store_points_${name}_total`, help, kind: "counter", value };
+    };
     return [
-      {
-        name: "bellwether_store_points_written_total",
-        help: "Points stored.",
-        kind: "counter",
-        value: this.#counts.points,
-      },
-      {
-        name: "bellwether_store_points_rejected_total",
-        help: "Points that can never be stored.",
-        kind: "counter",
-        value: this.#counts.rejected,
-      },
+      total("written", "Points stored.", points),
+      total("rejected", "Points that can never be stored.", rejected),
       { name: "bellwether_store_series", help: "Series known.", kind: "gauge", value: this.#catalogue.seriesCount },
-      {
-        name: "bellwether_replica_windows_unsealed",
-        help: "Windows of five minutes yet to be compared.",
-        kind: "gauge",
-        value: unsealed,
-      },
-      {
-        name: "bellwether_replica_windows_undecided",
-        help: "Windows that differ, and nobody knows which copy is right.",
-        kind: "gauge",
-        value: differing,
-      },
-      ...status.replicas.flatMap(({ name: target, well, lagMs, shelf, verifyReason, lanes }): Measure[] => [
-        {
-          name: "bellwether_replica_up",
-          help: "1: a canary went in and came out again.",
-          kind: "gauge",
-          value: Number(well === true),
-          labels: { target },
-        },
-        {
-          name: "bellwether_replica_lag_seconds",
-          help: "Age of the oldest batch that it lacks.",
-          kind: "gauge",
-          value: lagMs / secondMs,
-          labels: { target },
-        },
-        {
-          name: "bellwether_replica_shelf_points",
-          help: "Different points that it refused.",
-          kind: "gauge",
-          value: shelf,
-          labels: { target },
-        },
-        {
-          name: "bellwether_replica_windows_dirty",
-          help: "Windows in which its answers were unclear.",
-          kind: "gauge",
-          value: dirty.get(target) ?? 0,
-          labels: { target },
-        },
-        {
-          name: "bellwether_replica_in_doubt",
-          help: "1: all that it stores is being compared.",
-          kind: "gauge",
-          value: Number(verifyReason !== null),
-          labels: { target },
-        },
-        ...lanes.flatMap(({ bucket, requests, failures, requestSeconds, state }): Measure[] => {
-          const labels = { target, bucket: bucket === "" ? "raw" : bucket };
-          return [
-            {
-              name: "bellwether_lane_requests_total",
-              help: "Requests to write.",
-              kind: "counter",
-              value: requests,
-              labels,
-            },
-            {
-              name: "bellwether_lane_failures_total",
-              help: "Of them, those that were not stored.",
-              kind: "counter",
-              value: failures,
-              labels,
-            },
-            {
-              name: "bellwether_lane_request_seconds_total",
-              help: "Time spent on them.",
-              kind: "counter",
-              value: requestSeconds,
-              labels,
-            },
-            {
-              name: "bellwether_lane_parked",
-              help: "1: somebody has to mend the server first.",
-              kind: "gauge",
-              value: Number(state === "parked"),
-              labels,
-            },
-          ];
-        }),
-      ]),
+      ...statusMeasures(this.status()),
       ...this.#spool.measures(),
       ...this.#router.measures(),
       ...this.#repairer.measures(),
@@ -487,37 +407,8 @@ export class Mirror implements TimeSeriesStore, Measured {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort();
     await Promise.all(this.#work);
-    if (this.#work.length > 0) this.#catalogue.save();
+    if (this.#work.length > 0) await this.#catalogue.save();
     for (const replica of this.#options.replicas) await replica[Symbol.asyncDispose]();
     this.#spool.close();
   }
-}
-
-/** Raw points, and what they are summed into. A shard holds a day or a week, as InfluxDB itself would choose. */
-export function bucketsOf({ keepRawMs, keepMs }: Pick<MirrorOptions, "keepRawMs" | "keepMs">): Bucket[] {
-  const coarser = (name: string, everyMs: number): Bucket => ({ name, everyMs, keepMs, shardMs: 7 * dayMs });
-  return [
-    { name: "", everyMs: null, keepMs: keepRawMs, shardMs: keepRawMs === null ? 7 * dayMs : dayMs },
-    coarser("bellwether_10m", 10 * minuteMs),
-    coarser("bellwether_1h", hourMs),
-  ];
-}
-
-async function batchesOf(bucket: string, taken: readonly { key: string; point: Point }[]): Promise<NewBatch[]> {
-  const pieces: { text: string; points: Point[] }[] = [];
-  for (const { key, point } of taken) {
-    let piece = pieces.at(-1);
-    if (piece === undefined || piece.points.length === batchPointsMax || piece.text.length >= batchCharsMax) {
-      piece = { text: "", points: [] };
-      pieces.push(piece);
-    }
-    piece.text += `${lineOf(key, point)}\n`;
-    piece.points.push(point);
-  }
-  return Promise.all(
-    pieces.map(async ({ text, points }) => {
-      const windows = bucket === "" ? windowsOf(points) : [];
-      return { bucket, body: await pack(text, { level: 1 }), points: points.length, windows };
-    }),
-  );
 }

@@ -7,7 +7,7 @@
  */
 import type { Bucket, Clock, Log, Replica, ReplicaFacts } from "../core/ports.ts";
 import { messageOf } from "../core/problem.ts";
-import { deadline, formatTimeUtc, secondMs } from "../core/time.ts";
+import { deadline, formatDuration, formatTimeUtc, secondMs } from "../core/time.ts";
 import type { Catalogue } from "./catalogue.ts";
 import type { Pace } from "./lane.ts";
 import type { Spool } from "./spool.ts";
@@ -76,10 +76,20 @@ export class Pulse {
     }
   }
 
+  /** Only asks the server how it is, writes nothing, and never throws: for one who looks on. */
+  async glance(signal: AbortSignal): Promise<void> {
+    try {
+      const facts = await this.#deps.target.inspect(deadline(this.#deps.pace.writeTimeoutMs, signal));
+      this.#health = { ...this.#health, facts };
+    } catch (thrown) {
+      this.#health = { ...this.#health, well: false, reason: messageOf(thrown) };
+    }
+  }
+
   async #look(signal: AbortSignal): Promise<void> {
     const { target, timer, pace, spool } = this.#deps;
     const soon = () => deadline(pace.writeTimeoutMs * 2, signal);
-    const facts = await target.inspect(soon());
+    let facts = await target.inspect(soon());
     const faults: string[] = [];
     const emptied = !facts.databaseExists;
     const lacking = this.#deps.buckets.filter(
@@ -89,11 +99,13 @@ export class Pulse {
     if (emptied || lacking.length > 0 || this.#health.facts === null) {
       try {
         rollsUp = (await target.prepare(this.#deps.buckets, soon())).rollsUp;
+        facts = await target.inspect(soon());
         this.#deps.onMended();
       } catch (thrown) {
         faults.push(messageOf(thrown));
       }
     }
+    faults.push(...retentionFaults(this.#deps.buckets, facts));
     await this.#learnSchema(faults, soon());
     await this.#noticeLoss(facts, emptied, soon());
     const atMs = timer.nowMs();
@@ -126,20 +138,20 @@ export class Pulse {
     const { startedMs, canaryMs } = spool.target(target.name);
     const restarted =
       startedMs !== null && facts.startedMs !== null && Math.abs(facts.startedMs - startedMs) > startedToleranceMs;
-    const stored = canaryMs === null || restarted || emptied ? null : await target.latestCanaryMs(signal);
-    const lost = canaryMs !== null && !restarted && !emptied && (stored === null || stored < canaryMs);
-    if (!restarted && !emptied && !lost) return;
-    if (canaryMs === null && startedMs === null) return;
+    const stored = canaryMs === null || emptied ? null : await target.latestCanaryMs(signal);
+    const lost = canaryMs !== null && (stored === null || stored < canaryMs);
+    if (!restarted && !lost) return;
     const reason = emptied
       ? "its database was gone"
-      : restarted
-        ? `it was restarted at ${formatTimeUtc(facts.startedMs ?? 0)}`
-        : "it has lost points that it had acknowledged";
+      : lost
+        ? "it has lost points that it had acknowledged"
+        : `it was restarted at ${formatTimeUtc(facts.startedMs ?? 0)}`;
     log.warn({ target: target.name, reason }, `everything in ${target.name} is compared again`);
     spool.noteTarget(target.name, {
       verifyReason: reason,
       verifySinceMs: clock.nowMs(),
       verifiedFromMs: null,
+      doubted: lost || spool.target(target.name).doubted,
       startedMs: facts.startedMs,
       canaryMs: null,
     });
@@ -157,6 +169,20 @@ export class Pulse {
       this.#deps.onMended();
     } else log.warn({ target: target.name, reason }, `${target.name} is not well`);
   }
+}
+
+/** Buckets that were there before us are left as they are; it is said where that is not what the settings want. */
+function retentionFaults(buckets: readonly Bucket[], facts: ReplicaFacts): string[] {
+  return buckets.flatMap(({ name, keepMs }) => {
+    const there = facts.buckets.find((bucket) => bucket.name === bucketName(name, facts));
+    if (there === undefined || there.keepMs === keepMs) return [];
+    const what = name === "" ? "raw points" : `points of ${name}`;
+    return [`keeps ${what} ${keptText(there.keepMs)}, the settings say ${keptText(keepMs)}`];
+  });
+}
+
+function keptText(keepMs: number | null): string {
+  return keepMs === null ? "for ever" : `for ${formatDuration(keepMs)}`;
 }
 
 /** The raw bucket has no name of ours: it is the database's default one. */

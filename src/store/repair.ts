@@ -9,8 +9,8 @@
  */
 import { gunzipSync, gzipSync } from "node:zlib";
 import type { FieldValue, Point, TimeWindow } from "../core/model.ts";
-import type { Bucket, Clock, Log, Measure, Replica } from "../core/ports.ts";
-import { messageOf } from "../core/problem.ts";
+import type { Bucket, Clock, ComparisonFound, Log, Measure, Replica } from "../core/ports.ts";
+import { messageOf, Problem } from "../core/problem.ts";
 import { dayMs, deadline, floorToStep, formatTimeUtc, hourMs, minuteMs, secondMs, stopwatch } from "../core/time.ts";
 import type { Catalogue } from "./catalogue.ts";
 import { type Difference, differencesOf, differingPieces, pointKey } from "./compare.ts";
@@ -23,6 +23,7 @@ const quietMs = 2 * minuteMs;
 /** Windows that one sweep looks at; the next one goes on. */
 const sweepMax = 5_000;
 const sweepEveryMs = minuteMs;
+
 const askTimeoutMs = 2 * minuteMs;
 /** What one question of a verification spans: doubled while answers are quick, halved while they are slow. */
 const spanMs = { least: hourMs, first: dayMs, most: 28 * dayMs };
@@ -52,17 +53,6 @@ export type RepairDeps = {
   readonly append: (bucket: string, points: readonly Point[]) => Promise<void>;
 };
 
-/** What a comparison found, and what a repair did about it. */
-export type Found = {
-  readonly windows: number;
-  /** Windows in which copies differed. */
-  readonly differing: readonly WindowKey[];
-  /** Points written to copies that lacked them or had another value. */
-  readonly repaired: number;
-  /** What nobody could decide, as sentences. */
-  readonly undecided: readonly string[];
-};
-
 type Range = { readonly measurement: string; readonly window: TimeWindow };
 type Tally = { windows: number; differing: WindowKey[]; repaired: number; undecided: string[] };
 /** A window whose sums differ, and about how many points it holds. */
@@ -85,11 +75,9 @@ export class Repairer {
   async run(signal: AbortSignal): Promise<void> {
     const { timer, log } = this.#deps;
     while (!signal.aborted) {
-      await timer.sleep(sweepEveryMs, signal).catch(() => {});
-      if (signal.aborted) return;
       try {
-        await this.sweep(signal);
         await this.verify(signal);
+        await this.sweep(signal);
         this.#lastError = null;
       } catch (thrown) {
         if (signal.aborted) return;
@@ -97,11 +85,12 @@ export class Repairer {
         this.#lastError = messageOf(thrown);
         log.warn({ err: thrown }, `copies could not be compared: ${this.#lastError}`);
       }
+      await timer.sleep(sweepEveryMs, signal).catch(() => {});
     }
   }
 
   /** Compares, repairs and seals the windows that are closed. */
-  sweep(signal: AbortSignal): Promise<Found> {
+  sweep(signal: AbortSignal): Promise<ComparisonFound> {
     return this.#alone(async () => {
       const { windows, spool, clock, replicas } = this.#deps;
       const tally = newTally();
@@ -125,13 +114,14 @@ export class Repairer {
   }
 
   /** Compares all that targets in doubt store, newest first; what was compared is remembered. */
-  verify(signal: AbortSignal): Promise<Found> {
+  verify(signal: AbortSignal): Promise<ComparisonFound> {
     return this.#alone(async () => {
       const { replicas, spool, windows, clock, log } = this.#deps;
       const tally = newTally();
       const doubted = replicas.filter(({ name }) => spool.target(name).verifyReason !== null);
       if (doubted.length === 0) return tally;
-      const measurements = await this.#measurements(signal);
+      // One copy alone has nothing to be compared with.
+      const measurements = replicas.length < 2 ? [] : await this.#measurements(signal);
       const untilMs = clock.nowMs() - this.#deps.horizonMs;
       const from = doubted.map(({ name }) => spool.target(name).verifiedFromMs ?? Number.POSITIVE_INFINITY);
       let toMs = Math.min(floorToStep(clock.nowMs() + dayMs, windowMs), Math.max(...from));
@@ -156,7 +146,7 @@ export class Repairer {
       signal.throwIfAborted();
       for (const { name } of doubted) {
         windows.clean(name);
-        spool.noteTarget(name, { verifyReason: null, verifySinceMs: null, verifiedFromMs: null });
+        spool.noteTarget(name, { verifyReason: null, verifySinceMs: null, verifiedFromMs: null, doubted: false });
         log.info({ target: name, repaired: tally.repaired }, `all that ${name} stores was compared`);
       }
       return tally;
@@ -167,11 +157,11 @@ export class Repairer {
    * Where copies differ in a window of time, changing nothing.
    * @param deep true: point by point, which also finds texts of equal number and values exchanged among series
    */
-  compare(window: TimeWindow, deep: boolean, signal: AbortSignal): Promise<Found> {
+  compare(window: TimeWindow, deep: boolean, signal: AbortSignal): Promise<ComparisonFound> {
     return this.#alone(() => this.#look(window, deep, false, signal));
   }
 
-  repair(window: TimeWindow, deep: boolean, signal: AbortSignal): Promise<Found> {
+  repair(window: TimeWindow, deep: boolean, signal: AbortSignal): Promise<ComparisonFound> {
     return this.#alone(() => this.#look(window, deep, true, signal));
   }
 
@@ -183,9 +173,13 @@ export class Repairer {
         const part = { measurement, window: { fromMs, toMs } };
         tally.windows += Math.ceil((toMs - fromMs) / windowMs);
         toMs = fromMs;
+        const handedOver = this.#deps.spool.handedOver();
         const found = deep ? await this.#deeply(part, signal) : await this.#differing(part, signal);
         if (mend) await this.#repairAll(found, tally, signal);
-        else tally.differing.push(...found.map(({ startMs }) => ({ measurement, startMs })));
+        else
+          tally.differing.push(
+            ...found.filter((each) => !this.#isOpen(each, handedOver)).map(({ startMs }) => ({ measurement, startMs })),
+          );
       }
     }
     return tally;
@@ -196,6 +190,12 @@ export class Repairer {
     const turn = this.#turn.then(work);
     this.#turn = turn.catch(() => {});
     return turn;
+  }
+
+  /** Whether a window held batches that not all copies had up to `seq`: that it differs then says nothing yet. */
+  #isOpen(key: WindowKey, seq: number): boolean {
+    const window = this.#deps.windows.get(key);
+    return window !== null && window.differs === null && window.lastSeq > seq;
   }
 
   async #measurements(signal: AbortSignal): Promise<string[]> {
@@ -392,7 +392,14 @@ export class Repairer {
         const reason = `${target.name} does not take points that it lacks: ${answer.reason}`;
         tally.undecided.push(reason);
         for (const { timeMs } of piece) windows.differ({ measurement, startMs: floorToStep(timeMs, windowMs) }, reason);
-      } else throw new Error(`${target.name} takes no repairs: ${answer.reason}`);
+      } else {
+        const fix = "see bellwether replicas status";
+        throw new Problem(`${target.name} takes no repairs: ${answer.reason}`, {
+          where: target.place,
+          fix,
+          retryable: true,
+        });
+      }
       const restMs = (piece.length / pointsPerSecondMax) * secondMs - elapsedMs();
       if (restMs > 0) await timer.sleep(restMs, signal);
     }

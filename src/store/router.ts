@@ -88,8 +88,8 @@ export class Router {
 
   /** Whether all that is asked for was compared since the copy was last in doubt. */
   #isVerified(target: string, { windows }: ReadQuery): boolean {
-    const { verifyReason, verifiedFromMs } = this.#spool.target(target);
-    if (verifyReason === null) return true;
+    const { doubted, verifiedFromMs } = this.#spool.target(target);
+    if (!doubted) return true;
     return verifiedFromMs !== null && (windows[0]?.fromMs ?? 0) >= verifiedFromMs;
   }
 

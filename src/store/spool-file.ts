@@ -1,100 +1,14 @@
-/** The spool's file: its tables, how it is written, and what becomes of one whose disk fails. */
-import { closeSync, fsyncSync, openSync, rmSync, statSync, writeSync } from "node:fs";
-import { gunzipSync } from "node:zlib";
+/** The spool's file: how it is written, and what becomes of one whose disk fails. */
+import { closeSync, existsSync, fsyncSync, openSync, rmSync, statfsSync, statSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
 import Sqlite from "better-sqlite3";
 import type { Clock, Log } from "../core/ports.ts";
 import { messageOf, Problem } from "../core/problem.ts";
 import { minuteMs, stopwatch } from "../core/time.ts";
-import { type FileFormat, isDamage, type OwnFile, openOwnFile } from "./stores/index.ts";
-
-/** A file of more is not read through after a crash: bodies have a checksum of their own, pages are met as they come. */
-const checkBytesMax = 256 * 1_024 * 1_024;
-
-const spoolFormat: FileFormat = {
-  what: "spool",
-  checkBytesMax,
-  versions: [
-    // `windows` of a batch: the pieces of five minutes that it touches, as JSON: [[measurement, start], ...].
-    `create table batch (
-      seq integer primary key autoincrement,
-      bucket text not null,
-      points integer not null,
-      windows text not null,
-      at_ms integer not null,
-      body blob not null
-    );
-    create index batch_by_bucket on batch (bucket, seq, points, at_ms);
-    create table bucket (name text primary key, spooled integer not null) without rowid;
-    create table cursor (
-      target text not null,
-      bucket text not null,
-      seq integer not null,
-      base integer not null,
-      acknowledged integer not null,
-      shelved integer not null,
-      expired integer not null,
-      primary key (target, bucket)
-    ) without rowid;
-    create table shelf (
-      id integer primary key,
-      target text not null,
-      bucket text not null,
-      line text not null,
-      expired integer not null,
-      reason text not null,
-      first_ms integer not null,
-      last_ms integer not null,
-      count integer not null,
-      unique (target, bucket, line)
-    );
-    create table gap (
-      sampler text not null,
-      slot_ms integer not null,
-      points integer not null,
-      reason text not null,
-      at_ms integer not null,
-      count integer not null,
-      primary key (sampler, slot_ms)
-    ) without rowid;
-    create table window (
-      measurement text not null,
-      start_ms integer not null,
-      first_seq integer not null,
-      last_seq integer not null,
-      changed_ms integer not null,
-      writes integer not null,
-      differs text,
-      primary key (measurement, start_ms)
-    ) without rowid;
-    create table dirty (
-      target text not null,
-      measurement text not null,
-      start_ms integer not null,
-      reason text not null,
-      since_ms integer not null,
-      primary key (target, measurement, start_ms)
-    ) without rowid;
-    create table field (
-      measurement text not null,
-      field text not null,
-      kind text not null,
-      sampler text,
-      since_ms integer not null,
-      primary key (measurement, field)
-    ) without rowid;
-    create table target (
-      name text primary key,
-      started_ms integer,
-      canary_ms integer,
-      verify_reason text,
-      verify_since_ms integer,
-      verified_from_ms integer,
-      repaired_ms integer
-    ) without rowid;`,
-    // Which series there are, so that a start need not ask the servers: as it was at a batch.
-    `create table catalogue (id integer primary key check (id = 1), seq integer not null, body blob not null);`,
-  ],
-};
+import { carryOver, isFull, type Rescued, rescue, rescueFile, type Salvage, seqMax } from "./salvage.ts";
+import { type BatchRow, spoolFormat } from "./spool-format.ts";
+import { SpoolPages } from "./spool-pages.ts";
+import { Damage, isDamage, type OwnFile, openOwnFile } from "./stores/index.ts";
 
 export type SpoolFileOptions = {
   readonly file: string;
@@ -104,123 +18,242 @@ export type SpoolFileOptions = {
   readonly log: Log;
   /** The disk failed a second time within a minute: the process had better end and be started again. */
   readonly onBroken: (problem: Problem) => void;
-  /** A new file stands in the place of one whose disk failed: what was read of it must be read again. */
+  /** A new file stands in the place of one that failed: what was read of it must be read again. */
   readonly onReplaced: () => void;
 };
 
+/** What was found wrong with a file, and what is left of it. */
+export type Mishap = Salvage & {
+  /** Where the file is kept; null: it is the one in use, or nothing is left of it. */
+  readonly aside: string | null;
+};
+
+/** A statement, as better-sqlite3 knows it. */
+export type Sql<Bind extends unknown[], Row> = {
+  get(...bind: Bind): Row | undefined;
+  all(...bind: Bind): Row[];
+  /** Returns how many rows it changed. */
+  run(...bind: Bind): number;
+};
+
 /** Room kept back beside the file, so that what must be written on a full disk can be. */
-const ballastBytes = 4_194_304;
+const reserveBytes = 4_194_304;
+/** Less than this is not enough to open the file, let alone to write. */
+const scarceBytes = 1_048_576;
 /** A second failure of the disk within so long is one too many. */
 const brokenMs = minuteMs;
+/** Pages of the log from which on it is brought into the file: SQLite's own figure. */
+const logPagesMax = 1_000;
+const ownCheckpoints = "wal_autocheckpoint = 0";
 
 /**
  * Writes in transactions: `durable` ones are on the disk when they return, `relaxed` ones survive a crash of the
  * process, and after a power cut may be undone, the latest first.
  *
- * A write that the disk fails is never tried again on the same file: what the kernel still has of it proves nothing.
- * The file is set aside, what can be read of it is carried over into a new one, and there the write is done again.
+ * What the disk fails, or the file contradicts, is never tried again on the same file: after a failed sync the next
+ * one may succeed although nothing of it is on the disk. The file is set aside, what can be read of it is carried over
+ * into a new one, and there the work is done again.
  */
 export class SpoolFile {
-  /** What was carried over from damaged files, this process's own life long. */
-  readonly salvages: (Salvage & { readonly aside: string })[] = [];
+  /** This process's own life long, the oldest first. */
+  readonly mishaps: Mishap[] = [];
   readonly #options: SpoolFileOptions;
-  readonly #own: OwnFile<null>;
-  readonly #sinceFailure: { elapsedMs: (() => number) | null } = { elapsedMs: null };
+  readonly #own: OwnFile<Hidden>;
+  #sinceFailure: (() => number) | null = null;
   #database: Sqlite.Database;
-  #statements = new Map<string, Sqlite.Statement>();
-  #sound = true;
+  #statements = new Map<string, Sqlite.Statement<unknown[]>>();
+  #broken: Problem | null = null;
+  #inside = false;
   #relaxed = false;
+  #tidying = false;
+  #closed = false;
 
   /** @throws Problem SPL-001 if another process has it, SPL-002 if a newer build wrote it, STR-002 */
   constructor(options: SpoolFileOptions) {
     this.#options = options;
-    this.#own = openOwnFile({ ...options, format: spoolFormat }, () => null);
+    const { file, readOnly } = options;
+    const before = { file: sizeOf(file), log: existsSync(`${file}-wal`), reserve: existsSync(this.#reserve) };
+    if (!readOnly && before.reserve && this.freeBytes() < scarceBytes) rmSync(this.#reserve);
+    this.#own = openOwnFile({ ...options, format: spoolFormat }, (database) =>
+      readOnly ? { rows: [], lost: 0, traces: [], damaged: false } : hiddenIn(file, database),
+    );
     this.#database = this.#own.database;
-    if (this.#own.damaged !== null) this.#carryOver(this.#own.damaged);
-    if (!options.readOnly) this.#keepBallast();
+    const { damaged, leftOpen, loaded } = this.#own;
+    const { lost, traces } = loaded;
+    const found = { aside: null, batches: loaded.rows.length, points: pointsOf(loaded.rows), lost, traces };
+    if (damaged !== null) this.#carryOver(damaged, rescueFile(damaged));
+    else if (before.file === 0 && before.reserve) this.#report({ ...found, incomplete: ["the whole file"] });
+    else if (before.file > 0 && leftOpen && !before.log) this.#report({ ...found, incomplete: ["the log beside it"] });
+    else if (loaded.damaged) this.#report({ ...found, incomplete: ["the log beside it"] });
+    this.#database.pragma(ownCheckpoints);
   }
 
-  /** A statement, prepared once; its rows are arrays of columns where it says `.raw()`. */
-  sql<Bind extends unknown[] | object, Row>(
-    text: string,
-  ): Sqlite.Statement<Bind extends unknown[] ? Bind : [Bind], Row> {
-    let statement = this.#statements.get(text);
-    if (statement === undefined) {
-      statement = this.#database.prepare(text);
-      this.#statements.set(text, statement);
-    }
-    return statement as Sqlite.Statement<Bind extends unknown[] ? Bind : [Bind], Row>;
+  /** Batches that a damaged log still holds, though SQLite stopped reading it before them: to be appended again. */
+  get hidden(): readonly BatchRow[] {
+    return this.#own.loaded.rows;
   }
 
-  /** @throws Problem SPL-003 if the disk is full; another Problem if the file broke and could not be replaced */
+  /** Number of the newest batch; 0: there never was one. */
+  get lastSeq(): number {
+    return this.sql<[], { seq: number }>("select seq from sqlite_sequence where name = 'batch'").get()?.seq ?? 0;
+  }
+
+  /** A statement, prepared once. */
+  sql<Bind extends unknown[], Row>(text: string): Sql<Bind, Row> {
+    const statement = (): Sqlite.Statement<Bind, Row> => {
+      let found = this.#statements.get(text);
+      if (found === undefined) {
+        found = this.#database.prepare<unknown[]>(text);
+        this.#statements.set(text, found);
+      }
+      return found as unknown as Sqlite.Statement<Bind, Row>;
+    };
+    return {
+      get: (...bind) => this.#guarded(() => statement().get(...bind)),
+      all: (...bind) => this.#guarded(() => statement().all(...bind)),
+      run: (...bind) => this.#guarded(() => statement().run(...bind).changes),
+    };
+  }
+
+  /**
+   * For small writes: on a full disk they go into the room that is kept back for them.
+   * @throws Problem SPL-003 if that is full too, SPL-004 if the disk fails again and again
+   */
   durable<T>(work: () => T): T {
+    return this.#small(work, false);
+  }
+
+  /** As {@link durable}. */
+  relaxed<T>(work: () => T): T {
+    return this.#small(work, true);
+  }
+
+  /** Durable, for what may be refused. @throws Problem SPL-003 if the disk is full, SPL-004 */
+  bulk<T>(work: () => T): T {
     return this.#write(work, false);
   }
 
-  relaxed<T>(work: () => T): T {
-    return this.#write(work, true);
+  #small<T>(work: () => T, relaxed: boolean): T {
+    try {
+      return this.#write(work, relaxed);
+    } catch (thrown) {
+      if (this.#inside || !isNoRoom(thrown)) throw thrown;
+      return this.inReserve(work);
+    }
   }
 
   #write<T>(work: () => T, relaxed: boolean): T {
-    try {
+    if (this.#inside) return work();
+    return this.#guarded(() => {
       if (this.#relaxed !== relaxed) {
         this.#database.pragma(`synchronous = ${relaxed ? "NORMAL" : "FULL"}`);
         this.#relaxed = relaxed;
       }
-      return this.#database.transaction(work).immediate();
+      this.#inside = true;
+      try {
+        return this.#database.transaction(work).immediate();
+      } finally {
+        this.#inside = false;
+        this.#tidySoon();
+      }
+    });
+  }
+
+  /** Does work, again on a new file if this one fails. Inside a transaction that is for the whole of it to do. */
+  #guarded<T>(work: () => T): T {
+    if (this.#inside) return work();
+    if (this.#broken !== null) throw this.#broken;
+    try {
+      return work();
     } catch (thrown) {
       if (isFull(thrown)) throw this.#full(thrown);
-      if (!isDiskFault(thrown) && !isDamage(thrown)) throw thrown;
+      if (this.#options.readOnly || !(isDiskFault(thrown) || isDamage(thrown))) throw thrown;
       this.#replace(thrown);
-      return this.#database.transaction(work).immediate();
+      return this.#guarded(work);
     }
   }
 
+  /** Replaces the file because of what somebody read in it. */
+  distrust(why: string): void {
+    this.#replace(new Damage(why));
+  }
+
   #replace(thrown: unknown): void {
-    const { file, log, onBroken } = this.#options;
-    const recent = this.#sinceFailure.elapsedMs;
-    const reason = messageOf(thrown);
-    const broken = (cause: unknown): Problem => {
-      const problem = new Problem(`the spool's disk fails: ${messageOf(cause)}`, {
-        code: "SPL-004",
-        where: file,
-        fix: "look into the disk, or start on another data folder; what was accepted before is kept",
-        retryable: true,
-        cause,
-      });
-      this.#sound = false;
-      onBroken(problem);
-      return problem;
-    };
-    if (recent !== null && recent() < brokenMs) throw broken(thrown);
-    this.#sinceFailure.elapsedMs = stopwatch();
+    const { file, log } = this.#options;
+    if (this.#sinceFailure !== null && this.#sinceFailure() < brokenMs) throw this.#break(thrown);
+    this.#sinceFailure = stopwatch();
+    // As this connection sees it: the file may already hold what could not be committed.
+    const rescued = rescue(this.#database);
     try {
       const { database, aside } = this.#own.beginAnew("suspect");
       this.#database = database;
       this.#statements = new Map();
       this.#relaxed = false;
-      log.error({ file, aside, cause: reason }, "the spool's disk failed a write: its file is replaced by a new one");
-      this.#carryOver(aside);
-      this.#options.onReplaced();
+      log.error(
+        { file, aside, cause: messageOf(thrown) },
+        "the spool's file or its disk failed: a new file replaces it",
+      );
+      this.#carryOver(aside, rescued);
+      this.#database.pragma(ownCheckpoints);
+      this.keepReserve();
     } catch (cause) {
-      throw broken(cause);
+      throw this.#break(cause);
+    }
+    this.#options.onReplaced();
+  }
+
+  #break(cause: unknown): Problem {
+    this.#broken = new Problem(`the spool's disk fails: ${messageOf(cause)}`, {
+      code: "SPL-004",
+      where: this.#options.file,
+      fix: "look into the disk, or start on another data folder; what was accepted before is kept",
+      retryable: true,
+      cause,
+    });
+    this.#options.onBroken(this.#broken);
+    return this.#broken;
+  }
+
+  #carryOver(aside: string, rescued: Rescued): void {
+    rmSync(this.#reserve, { force: true });
+    this.#inside = true;
+    try {
+      this.#report({ ...carryOver(aside, rescued, this.#database, (row) => this.put(row)), aside });
+    } finally {
+      this.#inside = false;
+      // Reading it has made SQLite's index of its log anew.
+      rmSync(`${aside}-shm`, { force: true });
     }
   }
 
-  #carryOver(aside: string): void {
-    const salvaged = { ...salvage(aside, this.#database), aside };
-    this.salvages.push(salvaged);
+  #report(mishap: Mishap): void {
+    this.mishaps.push(mishap);
+    const { aside, batches, points, lost, traces, incomplete } = mishap;
+    const fields = { file: this.#options.file, aside, batches, lost, traces: traces.slice(0, 20), incomplete };
+    const what = incomplete.length === 0 ? "" : `; not to be had, or not all of it: ${incomplete.join(", ")}`;
     this.#options.log.error(
-      { ...salvaged, lost: salvaged.lost.slice(0, 20) },
-      `${salvaged.points} points were carried over from a damaged spool, ${salvaged.lost.length} batches could not be`,
+      fields,
+      `of a damaged spool ${points} points were carried over, and ${lost} batches were lost${what}`,
     );
+  }
+
+  /** Writes one batch, with what it is looked up by. */
+  put({ seq, bucket, points, windows, at_ms, sampler, slot_ms, crc, body }: BatchRow): void {
+    this.sql<[number, string, number, string, number, string | null, number | null, number, Uint8Array], never>(
+      `insert into batch (seq, bucket, points, windows, at_ms, sampler, slot_ms, crc, body)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ).run(seq, bucket, points, windows, at_ms, sampler, slot_ms, crc, body);
+    const touch = this.sql<[string, number, number], never>("insert or ignore into touch values (?, ?, ?)");
+    for (const [measurement, startMs] of JSON.parse(windows) as [string, number][]) {
+      touch.run(measurement, startMs, seq);
+    }
   }
 
   #full(cause: unknown): Problem {
     return new Problem("the spool's disk is full", {
       code: "SPL-003",
       where: this.#options.file,
-      fix: "make room on the disk: points are refused until there is some, each with a gap that is sampled again",
+      fix: "make room on the disk; points that are refused meanwhile are noted, and sampled again",
       retryable: true,
       cause,
     });
@@ -228,123 +261,148 @@ export class SpoolFile {
 
   /** Bytes of the file in use, and of its log. */
   usedBytes(): number {
-    const count = (name: string): number => Number(this.#database.pragma(name, { simple: true }));
-    const logBytes = statSync(`${this.#options.file}-wal`, { throwIfNoEntry: false })?.size ?? 0;
-    return (count("page_count") - count("freelist_count")) * count("page_size") + logBytes;
+    return (this.#count("page_count") - this.#count("freelist_count")) * this.#count("page_size") + this.logBytes();
   }
 
-  /** Writes what must be written although the disk is full: in the room that was kept back for it. */
-  inReserve<T>(work: () => T): T {
-    rmSync(this.#ballast, { force: true });
+  /** Bytes of the file that nothing is in. */
+  spareBytes(): number {
+    return this.#count("freelist_count") * this.#count("page_size");
+  }
+
+  logBytes(): number {
+    return sizeOf(`${this.#options.file}-wal`);
+  }
+
+  /** Free on its disk. */
+  freeBytes(): number {
+    const { bavail, bsize } = statfsSync(dirname(this.#options.file));
+    return bavail * bsize;
+  }
+
+  #count(name: string): number {
+    return Number(this.#database.pragma(name, { simple: true }));
+  }
+
+  /** Brings the log into the file and gives its room back, if that can be done at once. */
+  shortenLog(): void {
+    this.#checkpoint("TRUNCATE");
+  }
+
+  /**
+   * SQLite would do it within a commit, and would not say if the disk failed it. Here nobody waits for it but the event
+   * loop, and a failure is met as any other.
+   */
+  #tidySoon(): void {
+    if (this.#tidying) return;
+    this.#tidying = true;
+    setImmediate(() => {
+      this.#tidying = false;
+      if (this.#closed || this.#broken !== null) return;
+      try {
+        if (this.#checkpoint("NOOP") >= logPagesMax) this.#checkpoint("PASSIVE");
+      } catch (thrown) {
+        this.#options.log.error(
+          { err: thrown },
+          `the spool's log cannot be brought into its file: ${messageOf(thrown)}`,
+        );
+      }
+    });
+  }
+
+  /** @returns pages in the log */
+  #checkpoint(how: "NOOP" | "PASSIVE" | "TRUNCATE"): number {
     try {
-      return this.durable(work);
-    } finally {
-      this.#database.pragma("wal_checkpoint(TRUNCATE)");
-      this.#keepBallast();
+      return this.#guarded(() => {
+        // Nobody is waited for: what a reader holds up now is done the next time.
+        this.#database.pragma("busy_timeout = 0");
+        const [{ log }] = this.#database.pragma(`wal_checkpoint(${how})`) as [{ log: number }];
+        this.#database.pragma("busy_timeout = 5000");
+        return log;
+      });
+    } catch (thrown) {
+      if (isNoRoom(thrown)) return 0;
+      throw thrown;
     }
   }
 
-  get #ballast(): string {
+  /** Writes in the room that is kept back, which must not need more of it for long than the log of it takes. */
+  inReserve<T>(work: () => T): T {
+    rmSync(this.#reserve, { force: true });
+    try {
+      return this.#write(work, false);
+    } finally {
+      if (this.#broken === null) {
+        this.shortenLog();
+        this.keepReserve();
+      }
+    }
+  }
+
+  get #reserve(): string {
     return `${this.#options.file}.reserve`;
   }
 
   /** Without room for it there is none to keep back; the next write in the reserve then fails like any other. */
-  #keepBallast(): void {
-    if (statSync(this.#ballast, { throwIfNoEntry: false })?.size === ballastBytes) return;
+  keepReserve(): void {
+    if (this.#options.readOnly || sizeOf(this.#reserve) === reserveBytes) return;
     try {
-      const handle = openSync(this.#ballast, "w", 0o600);
+      const handle = openSync(this.#reserve, "w", 0o600);
       try {
-        writeSync(handle, Buffer.alloc(ballastBytes, 0x2e));
+        writeSync(handle, Buffer.alloc(reserveBytes, 0x2e));
         fsyncSync(handle);
       } finally {
         closeSync(handle);
       }
     } catch {
-      rmSync(this.#ballast, { force: true });
+      rmSync(this.#reserve, { force: true });
     }
   }
 
   close(): void {
-    this.#own.close(this.#sound);
+    this.#closed = true;
+    this.#own.close(this.#broken === null);
   }
 }
 
-function isFull(thrown: unknown): boolean {
-  return thrown instanceof Sqlite.SqliteError && thrown.code === "SQLITE_FULL";
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+/** The disk is full: SPL-003 of this file. */
+export function isNoRoom(thrown: unknown): boolean {
+  return thrown instanceof Problem && thrown.code === "SPL-003";
 }
 
 function isDiskFault(thrown: unknown): boolean {
   return thrown instanceof Sqlite.SqliteError && thrown.code.startsWith("SQLITE_IOERR");
 }
 
-type Salvage = {
-  /** Batches carried over, and points in them. */
-  readonly batches: number;
-  readonly points: number;
-  /** Batches whose pages or bodies could not be read. */
-  readonly lost: readonly number[];
-};
-
-/**
- * Carries over what can be read of a damaged spool: batches whose checksum holds, cursors, shelf, gaps, types. Tables
- * that cannot be read are left out; what is compared later anyway (windows) is not looked for.
- */
-function salvage(damaged: string, into: Sqlite.Database): Salvage {
-  let from: Sqlite.Database;
-  try {
-    from = new Sqlite(damaged, { readonly: true });
-  } catch {
-    return { batches: 0, points: 0, lost: [] };
-  }
-  try {
-    return into.transaction(() => {
-      for (const table of ["bucket", "cursor", "shelf", "gap", "field", "target"]) copyTable(from, into, table);
-      return copyBatches(from, into);
-    })();
-  } finally {
-    from.close();
-  }
+function lastSeqOf(database: Sqlite.Database): number {
+  const last = Number(database.prepare("select seq from sqlite_sequence where name = 'batch'").pluck().get() ?? 0);
+  const most = Number(database.prepare("select coalesce(max(seq), 0) from batch").pluck().get());
+  if (last < most || last > seqMax) throw new Damage(`its newest batch is ${most}, and not ${last}`);
+  return last;
 }
 
-type Row = Record<string, unknown>;
+/** What one damaged page of the log hides from SQLite: all that follows. */
+type Hidden = Pick<Mishap, "lost" | "traces"> & { readonly rows: readonly BatchRow[]; readonly damaged: boolean };
 
-function copyTable(from: Sqlite.Database, into: Sqlite.Database, table: string): void {
-  const rows = readable(() => from.prepare<[], Row>(`select * from ${table}`).all()) ?? [];
-  for (const row of rows) insert(into, table, row);
+function hiddenIn(file: string, database: Sqlite.Database): Hidden {
+  const lastSeq = lastSeqOf(database);
+  using pages = new SpoolPages(file, "log");
+  const seqs = pages.seqs.filter((seq) => seq > lastSeq);
+  const rows = seqs.flatMap((seq) => pages.read(seq).row ?? []);
+  // A transaction that a kill cut off has no end: that is no damage.
+  const [{ log }] = database.pragma("wal_checkpoint(NOOP)") as [{ log: number }];
+  const damaged = pages.committedPages > log || rows.length > 0;
+  if (!damaged) return { rows, lost: 0, traces: [], damaged };
+  const traces = seqs.flatMap((seq) => {
+    const found = pages.read(seq);
+    return found.row === null && found.trace !== null ? [found.trace] : [];
+  });
+  return { rows, lost: traces.length, traces, damaged };
 }
 
-/** Batches are forgotten from the oldest on, so one that is absent between two others was lost. */
-function copyBatches(from: Sqlite.Database, into: Sqlite.Database): Salvage {
-  const ends = readable(() => from.prepare<[], Row>("select min(seq) as first, max(seq) as last from batch").get());
-  const get = readable(() => from.prepare<[number], Row>("select * from batch where seq = ?"));
-  const lost: number[] = [];
-  let batches = 0;
-  let points = 0;
-  if (get === undefined || typeof ends?.first !== "number") return { batches, points, lost };
-  for (let seq = ends.first; seq <= (ends.last as number); seq += 1) {
-    const row = readable(() => get.get(seq));
-    if (row === undefined || readable(() => gunzipSync(row.body as Buffer)) === undefined) {
-      lost.push(seq);
-      continue;
-    }
-    insert(into, "batch", row);
-    batches += 1;
-    points += row.points as number;
-  }
-  return { batches, points, lost };
-}
-
-function insert(into: Sqlite.Database, table: string, row: Row): void {
-  const names = Object.keys(row);
-  const values = names.map((name) => `@${name}`).join(", ");
-  into.prepare(`insert or ignore into ${table} (${names.join(", ")}) values (${values})`).run(row);
-}
-
-/** What `read` gives; undefined where the file cannot give it. */
-function readable<T>(read: () => T): T | undefined {
-  try {
-    return read();
-  } catch {
-    return undefined;
-  }
+function pointsOf(rows: readonly BatchRow[]): number {
+  return rows.reduce((sum, { points }) => sum + points, 0);
 }

@@ -7,15 +7,21 @@
  *
  * It is one SQLite file; SQLite is the best-tested way to survive a crash. Calls are synchronous and short; appends of
  * one turn of the event loop share one wait for the disk.
- *
- * For each target and bucket, at all times, in points: spooled = acknowledged + pending + shelved + expired.
  */
 import { statfsSync } from "node:fs";
 import { dirname } from "node:path";
+import type { TimeWindow } from "../core/model.ts";
 import type { Clock, Log, Measure, Measured, Origin, PointAccount } from "../core/ports.ts";
-import { messageOf, Problem } from "../core/problem.ts";
+import { Problem, toProblem } from "../core/problem.ts";
 import { hourMs, stopwatch } from "../core/time.ts";
-import { SpoolFile } from "./spool-file.ts";
+import { Accounts, type Cursor } from "./accounts.ts";
+import { type Gap, Gaps } from "./gaps.ts";
+import { type Refused, Shelf, type ShelfEntry, shelfRowsMax } from "./shelf.ts";
+import { isNoRoom, type Mishap, SpoolFile } from "./spool-file.ts";
+import { type BatchRow, checksumOf, isSound } from "./spool-format.ts";
+
+export type { Gap } from "./gaps.ts";
+export type { Refused, ShelfEntry } from "./shelf.ts";
 
 /** A piece of five minutes of one measurement: what is compared, repaired and sealed at once. */
 export type WindowKey = { readonly measurement: string; readonly startMs: number };
@@ -30,31 +36,6 @@ export type NewBatch = {
 
 export type Batch = NewBatch & { readonly seq: number; readonly atMs: number };
 
-export type ShelfEntry = {
-  readonly id: number;
-  readonly target: string;
-  readonly bucket: string;
-  readonly line: string;
-  /** True: older than the server keeps points; it will not be taken whatever is mended. */
-  readonly expired: boolean;
-  readonly reason: string;
-  readonly firstMs: number;
-  readonly lastMs: number;
-  /** How often this very point was refused. */
-  readonly count: number;
-};
-
-export type Refused = Pick<ShelfEntry, "line" | "reason" | "expired">;
-
-/** Points that there was no room for. The slot can be run again. */
-export type Gap = {
-  readonly sampler: string;
-  readonly slotMs: number;
-  readonly points: number;
-  readonly reason: string;
-  readonly atMs: number;
-};
-
 /** What is remembered of a target. */
 export type TargetNote = {
   readonly startedMs: number | null;
@@ -64,6 +45,8 @@ export type TargetNote = {
   readonly verifySinceMs: number | null;
   /** All from here on was compared since. */
   readonly verifiedFromMs: number | null;
+  /** True: points may be missing from it that were acknowledged, or that it never got. */
+  readonly doubted: boolean;
   readonly repairedMs: number | null;
 };
 
@@ -78,50 +61,73 @@ export type SpoolOptions = {
   readonly cushionMs?: number | undefined;
   readonly clock: Clock;
   readonly log: Log;
-  /** See {@link SpoolFile}. */
+  /** The disk failed a second time within a minute: the process had better end and be started again. */
   readonly onBroken?: (problem: Problem) => void;
 };
 
-type Cursor = { target: string; bucket: string; seq: number; base: number } & Record<
-  "acknowledged" | "shelved" | "expired",
-  number
->;
+type Append = {
+  readonly batches: readonly NewBatch[];
+  readonly origin: Origin | undefined;
+  readonly done: () => void;
+  readonly failed: (why: unknown) => void;
+};
+type Refusal = { readonly append: Append; readonly problem: Problem };
 
 /** Share of the bound at which points of a priority are refused; low ones are held up before that. */
 const refusedAt = { low: 0.85, medium: 0.95, high: 1 } as const;
 const heldUpAt = 0.7;
-/** Points on the shelf of one target; beyond it the lane stops, for nothing is dropped. */
-const shelfRowsMax = 100_000;
-/** Batches that one statement of trimming may delete. */
-const trimRows = 500;
+/** What may go under pressure goes until so little is in use, lest writes be held up at the edge of it. */
+const relievedAt = 0.65;
+/** Batches that are handed over at once. */
+const groupMax = 1_000;
+/** How long batches are forgotten before others get their turn. */
+const turnMs = 10;
+/** Under pressure a log of more is brought into the file before anything is given up. */
+const logBytesMax = 1_048_576;
+/** What a batch takes besides its body, on a full disk: pages of the tables that it changes, in log and file. */
+const roomBytes = 262_144;
 
 export class Spool implements Measured {
   readonly #options: SpoolOptions;
   readonly #file: SpoolFile;
+  readonly #accounts: Accounts;
+  readonly #shelf: Shelf;
+  readonly #gaps: Gaps;
   readonly #bytesMax: number;
   readonly #cushionMs: number;
-  #spooled = new Map<string, number>();
-  #cursors = new Map<string, Cursor>();
-  #gaps = new Set<string>();
-  /** Gaps that could not even be written down yet. */
-  #unwritten: Gap[] = [];
-  #waiting: {
-    batches: readonly NewBatch[];
-    origin: Origin | undefined;
-    done: () => void;
-    failed: (why: unknown) => void;
-  }[] = [];
-  #counts = { commits: 0, commitSeconds: 0, commitSecondsMax: 0, refused: 0, heldUp: 0, trimmed: 0, sacrificed: 0 };
+  #waiting: Append[] = [];
+  #mishapsSeen = 0;
+  #counts = {
+    commits: 0,
+    commitSeconds: 0,
+    commitSecondsMax: 0,
+    refused: 0,
+    heldUp: 0,
+    trimmed: 0,
+    sacrificed: 0,
+    lost: 0,
+  };
 
-  /** @throws Problem SPL-001 if another process has it, SPL-002 if a newer build wrote it */
+  /** @throws Problem SPL-001 if another process has it, SPL-002 if a newer build wrote it, STR-002 */
   constructor(options: SpoolOptions) {
     this.#options = options;
     this.#cushionMs = options.cushionMs ?? 48 * hourMs;
     const { clock, log, readOnly = false, onBroken = () => {} } = options;
-    this.#file = new SpoolFile({ file: options.file, readOnly, clock, log, onBroken, onReplaced: () => this.#load() });
+    const file = new SpoolFile({ file: options.file, readOnly, clock, log, onBroken, onReplaced: () => this.#load() });
+    this.#file = file;
+    this.#accounts = new Accounts(file);
+    this.#shelf = new Shelf(file);
+    this.#gaps = new Gaps(file, log);
     const { bsize, blocks } = statfsSync(dirname(options.file));
     this.#bytesMax = Math.min(options.bytesMax, (bsize * blocks) / 5);
-    this.#load();
+    try {
+      this.#load();
+      if (!readOnly) this.#appendAgain(file.hidden);
+      file.keepReserve();
+    } catch (thrown) {
+      file.close();
+      throw thrown;
+    }
   }
 
   // ---- writing ------------------------------------------------------------------------------------------------
@@ -140,109 +146,182 @@ export class Spool implements Measured {
   #commit(): void {
     const all = this.#waiting;
     this.#waiting = [];
-    const share = this.#pressure();
-    const admitted = all.filter(({ batches, origin, failed }) => {
-      const why = share < refusedAt[origin?.priority ?? "medium"] ? null : this.#fullText(share);
-      if (why !== null) failed(this.#refuse(batches, origin, why));
-      return why === null;
-    });
-    if (admitted.length === 0) return;
-    const elapsedMs = stopwatch();
+    if (all.length === 0) return;
+    let admitted: readonly Append[] = all;
+    let refused: readonly Refusal[] = [];
     try {
-      this.#file.durable(() => {
-        for (const { batches, origin } of admitted) this.#insert(batches, origin);
-      });
+      ({ admitted, refused } = this.#admit(all));
+      if (admitted.length > 0) this.#write(admitted);
     } catch (thrown) {
-      for (const { batches, origin, failed } of admitted)
-        failed(this.#refuse(batches, origin, messageOf(thrown), thrown));
-      this.#load();
-      return;
+      const problem = toProblem(thrown, "points could not be spooled", { where: this.#options.file, retryable: true });
+      refused = [...refused, ...admitted.map((append) => ({ append, problem }))];
+      admitted = [];
+    }
+    this.#noteRefused(refused);
+    for (const { done } of admitted) done();
+    for (const { append, problem } of refused) append.failed(problem);
+  }
+
+  /** Those that there is room for, one after the other, as priorities will have it. */
+  #admit(all: readonly Append[]): { admitted: Append[]; refused: Refusal[] } {
+    const admitted: Append[] = [];
+    const refused: Refusal[] = [];
+    let usedBytes = this.#relieved();
+    for (const append of all) {
+      const bytes = bytesOf(append);
+      const share = (usedBytes + bytes) / this.#bytesMax;
+      if (share < refusedAt[append.origin?.priority ?? "medium"]) {
+        admitted.push(append);
+        usedBytes += bytes;
+      } else refused.push({ append, problem: this.#noRoom(usedBytes) });
+    }
+    return { admitted, refused };
+  }
+
+  #noRoom(usedBytes: number): Problem {
+    const percent = Math.round((usedBytes / this.#bytesMax) * 100);
+    return new Problem(`the spool has no room: ${percent} % of ${Math.round(this.#bytesMax / 1e6)} MB are in use`, {
+      code: "SPL-003",
+      where: this.#options.file,
+      fix: "bring back the InfluxDB that is behind, or give the spool more room (BELLWETHER_SPOOL_MAX)",
+      retryable: true,
+    });
+  }
+
+  #write(appends: readonly Append[]): void {
+    const elapsedMs = stopwatch();
+    const insert = (): void => {
+      const atMs = this.#options.clock.nowMs();
+      let seq = this.#file.lastSeq;
+      for (const { batches, origin } of appends) {
+        for (const batch of batches) {
+          seq += 1;
+          this.#insert(rowOf(batch, seq, atMs, origin));
+        }
+        if (origin !== undefined) this.#gaps.fill(origin);
+      }
+    };
+    try {
+      this.#file.bulk(insert);
+    } catch (thrown) {
+      if (!isNoRoom(thrown) || !this.#makeRoom(appends.reduce((sum, append) => sum + bytesOf(append), 0))) throw thrown;
+      this.#file.inReserve(insert);
+    }
+    for (const { batches, origin } of appends) {
+      for (const { bucket, points } of batches) this.#accounts.added(bucket, points);
+      if (origin !== undefined) this.#gaps.filled(origin);
     }
     const seconds = elapsedMs() / 1_000;
     this.#counts.commits += 1;
     this.#counts.commitSeconds += seconds;
     this.#counts.commitSecondsMax = Math.max(this.#counts.commitSecondsMax, seconds);
-    for (const { batches, origin, done } of admitted) {
-      for (const { bucket, points } of batches) this.#spooled.set(bucket, this.spooledIn(bucket) + points);
-      if (origin !== undefined) this.#gaps.delete(gapKey(origin));
-      done();
-    }
   }
 
-  #insert(batches: readonly NewBatch[], origin: Origin | undefined): void {
-    const nowMs = this.#options.clock.nowMs();
-    const batch = this.#file.sql<[string, Uint8Array, number, string, number], never>(
-      "insert into batch (bucket, body, points, windows, at_ms) values (?, ?, ?, ?, ?)",
-    );
-    const count = this.#file.sql<[string, number], never>(
-      "insert into bucket values (?, ?) on conflict do update set spooled = spooled + excluded.spooled",
-    );
+  /** In a transaction. */
+  #insert(row: BatchRow): void {
+    this.#file.put(row);
+    this.#accounts.writeAdded(row.bucket, row.points);
     const window = this.#file.sql<[string, number, number, number, number], never>(
       `insert into window values (?, ?, ?, ?, ?, 1, null) on conflict do update
        set last_seq = excluded.last_seq, changed_ms = excluded.changed_ms, writes = writes + 1, differs = null`,
     );
-    for (const { bucket, body, points, windows } of batches) {
-      const touched = windows.map(({ measurement, startMs }) => [measurement, startMs]);
-      const { lastInsertRowid } = batch.run(bucket, body, points, JSON.stringify(touched), nowMs);
-      count.run(bucket, points);
-      const seq = Number(lastInsertRowid);
-      for (const { measurement, startMs } of windows) window.run(measurement, startMs, seq, seq, nowMs);
+    for (const { measurement, startMs } of windowsIn(row)) {
+      window.run(measurement, startMs, row.seq, row.seq, row.at_ms);
     }
-    if (origin === undefined || !this.#gaps.has(gapKey(origin))) return;
-    this.#file
-      .sql<[string, number], never>("delete from gap where sampler = ? and slot_ms = ?")
-      .run(origin.sampler, origin.slotMs);
   }
 
-  /** Share of the bound that is in use, after what may go has gone. */
-  #pressure(): number {
-    if (this.usedBytes() < heldUpAt * this.#bytesMax) return this.usedBytes() / this.#bytesMax;
-    this.#trim("sealed");
-    if (this.usedBytes() >= refusedAt.low * this.#bytesMax) this.#trim("acknowledged");
-    return this.usedBytes() / this.#bytesMax;
+  /** What a damaged log hid from SQLite. */
+  #appendAgain(rows: readonly BatchRow[]): void {
+    if (rows.length === 0) return;
+    this.#file.bulk(() => {
+      for (const row of rows) this.#insert(row);
+    });
+    for (const { bucket, points } of rows) this.#accounts.added(bucket, points);
   }
 
-  #fullText(share: number): string {
-    return `the spool has no room: ${Math.round(share * 100)} % of ${Math.round(this.#bytesMax / 1e6)} MB are in use`;
+  #noteRefused(refused: readonly Refusal[]): void {
+    if (refused.length === 0) return;
+    const atMs = this.#options.clock.nowMs();
+    const gaps = refused.map(({ append: { batches, origin }, problem }) => {
+      const points = batches.reduce((sum, batch) => sum + batch.points, 0);
+      this.#counts.refused += points;
+      return { origin, points, reason: problem.message, atMs };
+    });
+    this.#gaps.note(gaps);
   }
 
-  #refuse(batches: readonly NewBatch[], origin: Origin | undefined, why: string, cause?: unknown): Problem {
-    const points = batches.reduce((sum, batch) => sum + batch.points, 0);
-    this.#counts.refused += points;
-    const { sampler = "(nobody)", slotMs = 0 } = origin ?? {};
-    this.#noteGap({ sampler, slotMs, points, reason: why, atMs: this.#options.clock.nowMs() });
-    return new Problem(why, {
-      code: "SPL-003",
-      where: this.#options.file,
-      fix: "bring back the InfluxDB that is behind, or give the spool more room (BELLWETHER_SPOOL_MAX)",
-      retryable: true,
-      cause,
+  // ---- room ---------------------------------------------------------------------------------------------------
+
+  /** Bytes in use, after what may go has gone: sealed batches first, then all that every target has. */
+  #relieved(): number {
+    if (!this.heldUp) return this.usedBytes();
+    if (this.#file.logBytes() > logBytesMax) this.#file.shortenLog();
+    const elapsedMs = stopwatch();
+    const more = () => this.usedBytes() >= relievedAt * this.#bytesMax && elapsedMs() < turnMs;
+    this.#forget("sealed", more);
+    if (this.usedBytes() >= refusedAt.low * this.#bytesMax) this.#forget("acknowledged", more);
+    return this.usedBytes();
+  }
+
+  /** On a full disk: makes room within the file. @returns whether there is enough for so many bytes */
+  #makeRoom(bytes: number): boolean {
+    const lacking = () => this.#file.spareBytes() < bytes + roomBytes;
+    this.#forget("sealed", lacking);
+    if (lacking()) this.#forget("acknowledged", lacking);
+    return !lacking();
+  }
+
+  /** Forgets batches that everybody has, whose windows are sealed, and that are older than the cushion. */
+  async trim(): Promise<void> {
+    const beforeMs = this.#options.clock.nowMs() - this.#cushionMs;
+    for (let whole = false; !whole; ) {
+      const elapsedMs = stopwatch();
+      whole = this.#forget("sealed", () => elapsedMs() < turnMs, beforeMs);
+      if (!whole) await new Promise((resolve) => setImmediate(resolve));
+    }
+    this.#gaps.writeDown();
+  }
+
+  /**
+   * The oldest batch first, while `more` says so. A batch is forgotten only when all before it are: a hole in the log is
+   * a damage.
+   * @param beforeMs only those spooled before; absent: it is for want of room
+   * @returns false if there may be more to forget
+   */
+  #forget(what: "sealed" | "acknowledged", more: () => boolean, beforeMs?: number): boolean {
+    const least = Math.min(...[...this.#accounts.cursors].map((cursor) => this.#accounts.reach(cursor)));
+    const untilSeq = what === "acknowledged" ? least : Math.min(least, this.#firstUnsealed() - 1);
+    const oldest = this.#file.sql<[], Pick<BatchRow, "seq" | "at_ms" | "windows">>(
+      "select seq, at_ms, windows from batch order by seq limit 1",
+    );
+    const goes = (row: ReturnType<typeof oldest.get>) =>
+      row !== undefined && row.seq <= untilSeq && row.at_ms < (beforeMs ?? Number.MAX_SAFE_INTEGER);
+    if (!goes(oldest.get())) return true;
+    return this.#file.relaxed(() => {
+      for (let row = oldest.get(); row !== undefined && goes(row); row = oldest.get()) {
+        if (!more()) return false;
+        this.#remove(row);
+        this.#counts[beforeMs === undefined ? "sacrificed" : "trimmed"] += 1;
+      }
+      return true;
     });
   }
 
-  #noteGap(gap: Gap): void {
-    const write = (each: Gap): void => {
-      this.#file
-        .sql<[string, number, number, string, number], never>(
-          `insert into gap values (?, ?, ?, ?, ?, 1) on conflict do update
-           set points = excluded.points, reason = excluded.reason, at_ms = excluded.at_ms, count = count + 1`,
-        )
-        .run(each.sampler, each.slotMs, each.points, each.reason, each.atMs);
-    };
-    this.#unwritten.push(gap);
-    this.#gaps.add(gapKey(gap));
-    const all = () => this.#unwritten.forEach(write);
-    try {
-      this.#file.durable(all);
-      this.#unwritten = [];
-    } catch {
-      try {
-        this.#file.inReserve(all);
-        this.#unwritten = [];
-      } catch (thrown) {
-        this.#options.log.error({ ...gap }, `a gap could not be written down yet: ${messageOf(thrown)}`);
-      }
-    }
+  /** First batch that a window needs which is yet to be compared. */
+  #firstUnsealed(): number {
+    const first = this.#file.sql<[], { seq: number | null }>(
+      "select min(first_seq) as seq from window where differs is null",
+    );
+    return first.get()?.seq ?? Number.MAX_SAFE_INTEGER;
+  }
+
+  /** In a transaction. */
+  #remove(row: Pick<BatchRow, "seq" | "windows">): void {
+    this.#file.sql<[number], never>("delete from batch where seq = ?").run(row.seq);
+    const touch = this.#file.sql<[string, number, number], never>(
+      "delete from touch where measurement = ? and start_ms = ? and seq = ?",
+    );
+    for (const { measurement, startMs } of windowsIn(row)) touch.run(measurement, startMs, row.seq);
   }
 
   /** True while points of low priority are to come slower. */
@@ -256,8 +335,7 @@ export class Spool implements Measured {
 
   /** Free on its disk. */
   freeBytes(): number {
-    const { bavail, bsize } = statfsSync(dirname(this.#options.file));
-    return bavail * bsize;
+    return this.#file.freeBytes();
   }
 
   get bytesMax(): number {
@@ -269,14 +347,49 @@ export class Spool implements Measured {
   /** The oldest batches that a target lacks, in order, together of about `pointsMax` points and `bytesMax` bytes. */
   next(target: string, bucket: string, pointsMax: number, bytesMax: number): Batch[] {
     const found: Batch[] = [];
+    const mishaps = this.#file.mishaps.length;
     let [points, bytes] = [0, 0];
-    for (const batch of this.#after(bucket, this.cursor(target, bucket).seq)) {
+    for (const batch of this.#after(bucket, this.#accounts.cursor(target, bucket).seq)) {
       points += batch.points;
       bytes += batch.body.length;
       if (found.length > 0 && (points > pointsMax || bytes > bytesMax)) break;
-      found.push(batch);
+      if (found.push(batch) === groupMax) break;
     }
+    const pending = this.#accounts.pending(target, bucket);
+    if (found.length === 0 && pending !== 0)
+      this.#file.distrust(`${pending} points are pending, and no batch has them`);
+    // In the file that replaces a damaged one, the cursor may be another.
+    if (this.#file.mishaps.length > mishaps) return this.next(target, bucket, pointsMax, bytesMax);
     return found;
+  }
+
+  /**
+   * Batches that a target lacks and that touch some windows of a measurement, in order, until they hold more than
+   * `pointsMax` points; `all` says whether that was all.
+   * @param starts where the windows of five minutes begin, as spans of time
+   */
+  lacking(
+    target: string,
+    measurement: string,
+    starts: readonly TimeWindow[],
+    pointsMax: number,
+  ): { batches: Batch[]; all: boolean } {
+    const { seq } = this.#readCursor(target, "");
+    const batches: Batch[] = [];
+    if (this.#options.readOnly !== true && this.#accounts.pending(target, "") === 0) return { batches, all: true };
+    const touching = this.#file.sql<[string, number, number, number], { seq: number }>(
+      "select seq from touch where measurement = ? and start_ms >= ? and start_ms < ? and seq > ?",
+    );
+    const seqs = starts.flatMap(({ fromMs, toMs }) => touching.all(measurement, fromMs, toMs, seq));
+    let points = 0;
+    for (const each of new Set(seqs.map((row) => row.seq).sort((a, b) => a - b))) {
+      const batch = this.#batch(each);
+      if (batch === null) continue;
+      points += batch.points;
+      if (points > pointsMax) return { batches, all: false };
+      batches.push(batch);
+    }
+    return { batches, all: true };
   }
 
   /** Batches that a target lacks, in order, until they hold more than `pointsMax` points; `all` says whether that was all. */
@@ -291,201 +404,129 @@ export class Spool implements Measured {
     return { batches, all: true };
   }
 
+  /** Points that a target lacks. */
+  pendingPoints(target: string, bucket: string): number {
+    return this.#accounts.pending(target, bucket);
+  }
+
   /** The newest batches first that touch a window, as long as they are kept. */
   touching({ measurement, startMs }: WindowKey): Batch[] {
-    const rows = this.#file.sql<[string], BatchRow>(
-      "select * from batch where bucket = '' and instr(windows, ?) order by seq desc",
+    const rows = this.#file.sql<[string, number], { seq: number }>(
+      "select seq from touch where measurement = ? and start_ms = ? order by seq desc",
     );
-    return rows.all(JSON.stringify([measurement, startMs])).map(toBatch);
+    return rows.all(measurement, startMs).flatMap(({ seq }) => this.#batch(seq) ?? []);
   }
 
   /** Number of the newest batch; 0: there never was one. */
   get lastSeq(): number {
-    return this.#number("select coalesce(max(seq), 0) from sqlite_sequence where name = 'batch'");
+    return this.#file.lastSeq;
   }
 
   /** Raw batches after `seq`; `whole` unless some of them were forgotten already. */
   since(seq: number): { whole: boolean; batches: Iterable<Batch> } {
-    const first = this.#number("select coalesce(min(seq), ? + 1) from batch", seq);
-    return { whole: first <= seq + 1 || this.lastSeq <= seq, batches: this.#after("", seq) };
+    const first = this.#file.sql<[], { seq: number | null }>("select min(seq) as seq from batch").get()?.seq;
+    return { whole: this.lastSeq <= seq || (first != null && first <= seq + 1), batches: this.#after("", seq) };
   }
 
   *#after(bucket: string, seq: number): Generator<Batch> {
-    const get = this.#file.sql<[string, number], BatchRow>(
+    const next = this.#file.sql<[string, number], BatchRow>(
       "select * from batch where bucket = ? and seq > ? order by seq limit 1",
     );
-    for (let row = get.get(bucket, seq); row !== undefined; row = get.get(bucket, row.seq)) yield toBatch(row);
+    for (let row = next.get(bucket, seq); row !== undefined; row = next.get(bucket, row.seq)) {
+      if (isSound(row)) yield toBatch(row);
+      else this.#lose(row);
+    }
   }
 
-  /** What became of all batches up to `seq`. Undone by a power cut, they are handed over again, which changes nothing. */
+  #batch(seq: number): Batch | null {
+    const row = this.#file.sql<[number], BatchRow>("select * from batch where seq = ?").get(seq);
+    if (row !== undefined && isSound(row)) return toBatch(row);
+    if (row !== undefined) this.#lose(row);
+    return null;
+  }
+
+  /**
+   * What became of all batches up to `seq`. Undone by a power cut, they are handed over again, which changes nothing.
+   * @throws Error if that is not what the spool has up to there: nothing is settled then
+   */
   settle(target: string, bucket: string, seq: number, acknowledged: number, refused: readonly Refused[]): void {
-    const cursor = this.cursor(target, bucket);
     const expired = refused.filter((each) => each.expired).length;
-    const next: Cursor = {
-      ...cursor,
-      seq,
-      acknowledged: cursor.acknowledged + acknowledged,
-      shelved: cursor.shelved + refused.length - expired,
-      expired: cursor.expired + expired,
-    };
-    const write = (): void => {
-      for (const each of refused) this.#shelve(target, bucket, each);
-      this.#writeCursor(next);
-    };
-    if (refused.length > 0) this.#file.durable(write);
-    else this.#file.relaxed(write);
-    this.#cursors.set(cursorKey(target, bucket), next);
-  }
-
-  #writeCursor(cursor: Cursor): void {
-    this.#file
-      .sql<Cursor, never>(
-        `insert or replace into cursor (target, bucket, seq, base, acknowledged, shelved, expired)
-         values (@target, @bucket, @seq, @base, @acknowledged, @shelved, @expired)`,
-      )
-      .run(cursor);
-  }
-
-  #shelve(target: string, bucket: string, { line, reason, expired }: Refused): void {
     const nowMs = this.#options.clock.nowMs();
-    this.#file
-      .sql<[string, string, string, number, string, number, number], never>(
-        `insert into shelf (target, bucket, line, expired, reason, first_ms, last_ms, count)
-         values (?, ?, ?, ?, ?, ?, ?, 1) on conflict do update
-         set reason = excluded.reason, last_ms = excluded.last_ms, count = count + 1`,
-      )
-      .run(target, bucket, line, Number(expired), reason, nowMs, nowMs);
+    const write = (): Cursor => {
+      const points = this.#accounts.upTo(target, bucket, seq);
+      // Not so if the file was replaced in between, and the cursor begins anew: what was sent will be sent again.
+      if (points !== acknowledged + refused.length) {
+        throw new Error(`${acknowledged + refused.length} points are settled, of ${points} in the spool`);
+      }
+      const cursor = this.#accounts.cursor(target, bucket);
+      const next: Cursor = {
+        ...cursor,
+        seq,
+        acknowledged: cursor.acknowledged + acknowledged,
+        shelved: cursor.shelved + refused.length - expired,
+        expired: cursor.expired + expired,
+      };
+      for (const each of refused) this.#shelf.add(target, bucket, each, nowMs);
+      this.#accounts.write(next);
+      return next;
+    };
+    this.#accounts.moved(refused.length > 0 ? this.#file.durable(write) : this.#file.relaxed(write));
   }
 
   /** Whether the shelf of a target takes so many more. */
   shelfTakes(target: string, more: number): boolean {
-    return this.shelfRows(target) + more <= shelfRowsMax;
+    return this.#shelf.takes(target, more);
   }
 
   shelfRows(target: string): number {
-    return this.#number("select count(*) from shelf where target = ?", target);
+    return this.#shelf.rows(target);
   }
 
   /** Oldest first. */
   shelf(filter: { target?: string | undefined; expired?: boolean | undefined; limit: number }): ShelfEntry[] {
-    const { target, expired, limit } = filter;
-    return this.#file
-      .sql<object, ShelfRow>(
-        `select * from shelf where (@target is null or target = @target) and (@expired is null or expired = @expired)
-         order by id limit @limit`,
-      )
-      .all({ target: target ?? null, expired: expired === undefined ? null : Number(expired), limit })
-      .map(({ first_ms: firstMs, last_ms: lastMs, ...row }) => ({
-        ...row,
-        firstMs,
-        lastMs,
-        expired: row.expired === 1,
-      }));
+    return this.#shelf.list(filter);
   }
 
   /** Points of the shelf that a target has taken after all. */
   unshelve(entries: readonly ShelfEntry[]): void {
-    const moved = new Map<string, Cursor>();
-    for (const { target, bucket, expired, count } of entries) {
-      const key = cursorKey(target, bucket);
-      const cursor = moved.get(key) ?? { ...this.cursor(target, bucket) };
-      cursor[expired ? "expired" : "shelved"] -= count;
-      cursor.acknowledged += count;
-      moved.set(key, cursor);
-    }
-    this.#file.durable(() => {
-      for (const { id } of entries) this.#file.sql<[number], never>("delete from shelf where id = ?").run(id);
-      for (const cursor of moved.values()) this.#writeCursor(cursor);
+    const moved = this.#file.durable(() => {
+      const cursors = new Map<string, Cursor>();
+      for (const entry of entries) {
+        const { target, bucket, expired } = entry;
+        const count = this.#shelf.remove(entry);
+        const cursor = cursors.get(`${target} ${bucket}`) ?? this.#accounts.cursor(target, bucket);
+        const from = expired ? "expired" : "shelved";
+        const acknowledged = cursor.acknowledged + count;
+        cursors.set(`${target} ${bucket}`, { ...cursor, acknowledged, [from]: cursor[from] - count });
+      }
+      for (const cursor of cursors.values()) this.#accounts.write(cursor);
+      return cursors;
     });
-    for (const [key, cursor] of moved) this.#cursors.set(key, cursor);
-  }
-
-  cursor(target: string, bucket: string): Cursor {
-    const key = cursorKey(target, bucket);
-    const known = this.#cursors.get(key);
-    if (known !== undefined) return known;
-    const base = this.spooledIn(bucket);
-    const made = { target, bucket, seq: this.lastSeq, base, acknowledged: 0, shelved: 0, expired: 0 };
-    this.#cursors.set(key, made);
-    return made;
+    for (const cursor of moved.values()) this.#accounts.moved(cursor);
   }
 
   /** For one who looks on: the cursor as it is by now. */
   #readCursor(target: string, bucket: string): Cursor {
     if (this.#options.readOnly) this.#load();
-    return this.cursor(target, bucket);
-  }
-
-  spooledIn(bucket: string): number {
-    return this.#spooled.get(bucket) ?? 0;
-  }
-
-  pendingPoints(target: string, bucket: string): number {
-    const { base, acknowledged, shelved, expired } = this.cursor(target, bucket);
-    return this.spooledIn(bucket) - base - acknowledged - shelved - expired;
+    return this.#accounts.cursor(target, bucket);
   }
 
   /** Where every point is. */
   accounts(): PointAccount[] {
     if (this.#options.readOnly) this.#load();
-    const behind = this.#file.sql<[string, number], { points: number; oldest: number | null }>(
-      "select coalesce(sum(points), 0) as points, min(at_ms) as oldest from batch where bucket = ? and seq > ?",
-    );
-    return [...this.#cursors.values()].map(({ target, bucket, seq, base, acknowledged, shelved, expired }) => {
-      const { points, oldest } = behind.get(bucket, seq) ?? { points: 0, oldest: null };
-      const pending = this.pendingPoints(target, bucket);
-      const spooled = this.spooledIn(bucket) - base;
-      return { target, bucket, spooled, acknowledged, pending, shelved, expired, inLog: points, oldestMs: oldest };
-    });
-  }
-
-  // ---- keeping house ------------------------------------------------------------------------------------------
-
-  /** Forgets batches that everybody has, whose windows are sealed, and that are older than the cushion. */
-  trim(): void {
-    this.#trim("cushion");
-    if (this.#unwritten.length > 0) this.#noteGap(this.#unwritten.pop() as Gap);
-  }
-
-  /** A batch is forgotten only when all before it are: so the log has no holes, and a hole in it is a damage. */
-  #trim(what: "cushion" | "sealed" | "acknowledged"): void {
-    const unsealed = this.#number("select coalesce(min(first_seq), 9e15) from window");
-    const least = Math.min(...[...this.#cursors.values()].map(({ seq, bucket }) => this.#reach(seq, bucket)));
-    const limit = what === "acknowledged" ? least : Math.min(least, unsealed - 1);
-    const beforeMs = what === "cushion" ? this.#options.clock.nowMs() - this.#cushionMs : Number.MAX_SAFE_INTEGER;
-    const remove = this.#file.sql<[number, number, number], never>(
-      "delete from batch where seq in (select seq from batch where seq <= ? and at_ms < ? order by seq limit ?)",
-    );
-    const enough = () => what !== "cushion" && this.usedBytes() < heldUpAt * this.#bytesMax;
-    for (let gone = trimRows; gone === trimRows && !enough(); ) {
-      gone = this.#file.relaxed(() => remove.run(limit, beforeMs, trimRows).changes);
-      this.#counts[what === "cushion" ? "trimmed" : "sacrificed"] += gone;
-    }
+    return this.#accounts.list();
   }
 
   /** Every raw batch up to this one is behind the cursors of all targets. */
   handedOver(): number {
-    return Math.min(...this.#options.targets.map((target) => this.#reach(this.cursor(target, "").seq, "")));
+    return Math.min(...this.#options.targets.map((target) => this.#accounts.reach(this.#accounts.cursor(target, ""))));
   }
 
-  /** A cursor whose bucket has nothing behind it holds nobody up. */
-  #reach(seq: number, bucket: string): number {
-    const next = this.#file.sql<[string, number], { seq: number }>(
-      "select seq from batch where bucket = ? and seq > ? order by seq limit 1",
-    );
-    const first = next.get(bucket, seq);
-    return first === undefined ? Number.MAX_SAFE_INTEGER : first.seq - 1;
-  }
+  // ---- gaps and targets ---------------------------------------------------------------------------------------
 
   /** Oldest first. */
   gaps(limit: number): Gap[] {
-    const rows = this.#file.sql<
-      [number],
-      { sampler: string; slot_ms: number; points: number; reason: string; at_ms: number }
-    >("select * from gap order by slot_ms, sampler limit ?");
-    return rows
-      .all(limit)
-      .map(({ slot_ms: slotMs, at_ms: atMs, sampler, points, reason }) => ({ sampler, slotMs, points, reason, atMs }));
+    return this.#gaps.list(limit);
   }
 
   get gapCount(): number {
@@ -493,11 +534,8 @@ export class Spool implements Measured {
   }
 
   /** For a slot that will never be sampled again. */
-  dropGap({ sampler, slotMs }: Pick<Gap, "sampler" | "slotMs">): void {
-    this.#file.durable(() =>
-      this.#file.sql<[string, number], never>("delete from gap where sampler = ? and slot_ms = ?").run(sampler, slotMs),
-    );
-    this.#gaps.delete(gapKey({ sampler, slotMs }));
+  dropGap(slot: Pick<Gap, "sampler" | "slotMs">): void {
+    this.#gaps.drop(slot);
   }
 
   /** The file under it, for {@link Windows} and {@link Catalogue}, which keep their tables in it. */
@@ -506,107 +544,149 @@ export class Spool implements Measured {
   }
 
   target(name: string): TargetNote {
-    const row = this.#file
-      .sql<[string], Record<string, number | string | null>>("select * from target where name = ?")
-      .get(name);
-    const number = (column: string) => (row?.[column] ?? null) as number | null;
+    const row = this.#file.sql<[string], TargetRow>("select * from target where name = ?").get(name);
     return {
-      startedMs: number("started_ms"),
-      canaryMs: number("canary_ms"),
-      verifyReason: (row?.verify_reason ?? null) as string | null,
-      verifySinceMs: number("verify_since_ms"),
-      verifiedFromMs: number("verified_from_ms"),
-      repairedMs: number("repaired_ms"),
+      startedMs: row?.started_ms ?? null,
+      canaryMs: row?.canary_ms ?? null,
+      verifyReason: row?.verify_reason ?? null,
+      verifySinceMs: row?.verify_since_ms ?? null,
+      verifiedFromMs: row?.verified_from_ms ?? null,
+      doubted: row?.doubted === 1,
+      repairedMs: row?.repaired_ms ?? null,
     };
   }
 
   noteTarget(name: string, changes: Partial<TargetNote>): void {
-    const note = { name, ...this.target(name), ...changes };
+    const note = { ...this.target(name), ...changes };
+    type Value = number | string | null;
     this.#file.durable(() =>
       this.#file
-        .sql<typeof note, never>(
-          `insert or replace into target (name, started_ms, canary_ms, verify_reason, verify_since_ms, verified_from_ms,
-             repaired_ms)
-           values (@name, @startedMs, @canaryMs, @verifyReason, @verifySinceMs, @verifiedFromMs, @repairedMs)`,
+        .sql<[string, Value, Value, Value, Value, Value, number, Value], never>(
+          "insert or replace into target values (?, ?, ?, ?, ?, ?, ?, ?)",
         )
-        .run(note),
+        .run(
+          name,
+          note.startedMs,
+          note.canaryMs,
+          note.verifyReason,
+          note.verifySinceMs,
+          note.verifiedFromMs,
+          Number(note.doubted),
+          note.repairedMs,
+        ),
     );
   }
 
+  /** Has everything that a target stores compared. */
+  #verify(target: string, verifyReason: string, doubted: boolean): void {
+    const verifySinceMs = this.#options.clock.nowMs();
+    this.noteTarget(target, { verifyReason, verifySinceMs, verifiedFromMs: null, doubted });
+  }
+
+  // ---- starting, and damage -----------------------------------------------------------------------------------
+
+  /** Reads what is kept in memory, and puts in order what a damage has left. */
   #load(): void {
     const { targets, buckets, readOnly } = this.#options;
-    const spooled = this.#file.sql<[], { name: string; spooled: number }>("select * from bucket").all();
-    this.#spooled = new Map(spooled.map((row) => [row.name, row.spooled]));
-    const cursors = this.#file.sql<[], Cursor>("select * from cursor").all();
-    this.#cursors = new Map(
-      cursors
-        .filter(({ target }) => targets.includes(target))
-        .map((each) => [cursorKey(each.target, each.bucket), each]),
-    );
-    const gaps = this.#file.sql<[], { sampler: string; slot_ms: number }>("select sampler, slot_ms from gap").all();
-    this.#gaps = new Set(gaps.map(({ sampler, slot_ms: slotMs }) => gapKey({ sampler, slotMs })));
+    const gone = this.#accounts.load(targets, buckets);
+    this.#gaps.load();
+    this.#shelf.load();
     if (readOnly) return;
-    this.#begin(targets, buckets, cursors);
+    this.#dismiss(gone);
+    const alone = !targets.some((target) => this.#accounts.has(target, ""));
+    for (const target of targets) this.#begin(target, alone);
+    this.#reconcile(true);
+    const mishaps = this.#file.mishaps.slice(this.#mishapsSeen);
+    this.#mishapsSeen = this.#file.mishaps.length;
+    for (const mishap of mishaps) this.#answerFor(mishap);
   }
 
-  /** Cursors of new targets begin at the end of the log: what was before is compared. Those of targets that are gone go. */
-  #begin(targets: readonly string[], buckets: readonly string[], cursors: readonly Cursor[]): void {
-    const { log, clock } = this.#options;
-    const gone = [...new Set(cursors.map(({ target }) => target))].filter((name) => !targets.includes(name));
-    const fresh = targets.filter((name) => !this.#cursors.has(cursorKey(name, "")));
-    this.#file.durable(() => {
-      for (const name of gone) {
-        log.warn({ target: name }, "a target is no longer in the settings: what it lacks is not kept for it");
-        for (const table of ["cursor", "shelf", "dirty"])
-          this.#file.sql<[string], never>(`delete from ${table} where target = ?`).run(name);
-        this.#file.sql<[string], never>("delete from target where name = ?").run(name);
-      }
-      for (const target of targets) {
-        for (const bucket of buckets) this.#writeCursor(this.cursor(target, bucket));
-      }
-    });
-    for (const name of fresh) {
-      this.noteTarget(name, { verifyReason: "it is new here", verifySinceMs: clock.nowMs(), verifiedFromMs: null });
-    }
-    this.#reconcile();
-  }
-
-  /** After a damage, points may be in no account: those of batches that were lost. They are named as gaps. */
-  #reconcile(): void {
-    for (const account of this.accounts()) {
-      const missing = account.pending - account.inLog;
-      if (missing === 0) continue;
-      const cursor = this.cursor(account.target, account.bucket);
-      const mended = { ...cursor, base: cursor.base + missing };
-      this.#file.durable(() => this.#writeCursor(mended));
-      this.#cursors.set(cursorKey(account.target, account.bucket), mended);
-      const reason = "it was damaged";
-      this.noteTarget(account.target, {
-        verifyReason: `the spool before it: ${reason}`,
-        verifySinceMs: this.#options.clock.nowMs(),
-        verifiedFromMs: null,
-      });
-      this.#options.log.error(
-        { ...account, missing },
-        `${Math.abs(missing)} points of a damaged spool are in no account: both copies are compared`,
+  #dismiss(gone: readonly string[]): void {
+    for (const name of gone) {
+      this.#options.log.warn(
+        { target: name },
+        "a target is no longer in the settings: what it lacks is not kept for it",
       );
+      this.#file.durable(() => {
+        for (const table of ["cursor", "shelf", "dirty"]) {
+          this.#file.sql<[string], never>(`delete from ${table} where target = ?`).run(name);
+        }
+        this.#file.sql<[string], never>("delete from target where name = ?").run(name);
+      });
     }
   }
 
-  #number(text: string, ...bind: (string | number)[]): number {
-    const row = this.#file.sql<(string | number)[], Record<string, number>>(text).get(...bind);
-    return Number(Object.values(row ?? { none: 0 })[0]);
+  /**
+   * A new target begins at the end of the log: what was before is compared. One that lost its cursor, at the start.
+   * @param alone no other target was here before it, from which it could differ
+   */
+  #begin(target: string, alone: boolean): void {
+    const lacking = this.#options.buckets.filter((bucket) => !this.#accounts.has(target, bucket));
+    if (lacking.length === 0) return;
+    const known = this.#file.sql<[string], object>("select 1 from target where name = ?").get(target) !== undefined;
+    const damaged = known || this.#file.mishaps.length > this.#mishapsSeen;
+    for (const bucket of lacking) this.#accounts.begin(target, bucket, damaged ? "start" : "end");
+    if (!known) this.#verify(target, "it is new here", !alone);
+  }
+
+  /** After a damage, points may be in no account: those of batches that were lost, or that a damaged cursor passed over. */
+  #reconcile(rewind: boolean): void {
+    for (const { pending, inLog, ...account } of this.#accounts.reconcile(rewind)) {
+      this.#options.log.error(
+        { ...account, pending, inLog },
+        `the spool held ${inLog} points that ${account.target} lacks, and not ${pending}: all that it stores is compared`,
+      );
+      this.#verify(account.target, "the spool lost points that it lacked", true);
+    }
+  }
+
+  #answerFor({ lost, traces, incomplete }: Mishap): void {
+    this.#counts.lost += lost;
+    this.#noteLost(traces);
+    if (lost === 0 && incomplete.length === 0) return;
+    for (const target of this.#options.targets) this.#verify(target, "the spool was damaged", true);
+  }
+
+  /** Gives up a batch whose bytes are not those that were written; its slot, if one can tell, is a gap. */
+  #lose(row: BatchRow): void {
+    const { readOnly, targets, log } = this.#options;
+    if (readOnly) return;
+    const { seq, bucket, sampler, slot_ms: slotMs, points } = row;
+    const lackedBy = targets.filter((target) => this.#accounts.cursor(target, bucket).seq < seq);
+    this.#file.durable(() => {
+      this.#file.sql<[number], never>("delete from batch where seq = ?").run(seq);
+      this.#file.sql<[number], never>("delete from touch where seq = ?").run(seq);
+    });
+    log.error(
+      { seq, bucket, sampler, slotMs, points, lackedBy },
+      `batch ${seq} of the spool is damaged: it is given up`,
+    );
+    if (lackedBy.length === 0) return;
+    this.#counts.lost += 1;
+    this.#noteLost([row]);
+    this.#reconcile(false);
+  }
+
+  #noteLost(traces: Mishap["traces"]): void {
+    const atMs = this.#options.clock.nowMs();
+    const reason = "the spool lost it to a damage";
+    const known = traces.flatMap(({ sampler, slot_ms: slotMs, points }) =>
+      typeof sampler === "string" && Number.isSafeInteger(slotMs) && Number.isSafeInteger(points)
+        ? { origin: { sampler, slotMs: slotMs as number }, points, reason, atMs }
+        : [],
+    );
+    if (known.length > 0) this.#gaps.note(known);
   }
 
   measures(): Measure[] {
-    const { commits, commitSeconds, commitSecondsMax, refused, heldUp, trimmed, sacrificed } = this.#counts;
+    const { commits, commitSeconds, commitSecondsMax, refused, heldUp, trimmed, sacrificed, lost } = this.#counts;
     return [
       ...this.accounts().flatMap(accountMeasures),
       gauge("spool_bytes", "Bytes of the spool in use.", this.usedBytes()),
       gauge("spool_bytes_limit", "Bytes that the spool may use.", this.#bytesMax),
       gauge("spool_gaps", "Slots that there was no room for, and that have not been sampled again.", this.#gaps.size),
-      gauge("spool_gaps_unwritten", "Gaps that the disk has no room to write down.", this.#unwritten.length),
-      gauge("spool_salvages", "Damaged spools that this process carried over.", this.#file.salvages.length),
+      gauge("spool_gaps_unwritten", "Gaps that the disk has no room to write down.", this.#gaps.unwritten),
+      gauge("spool_mishaps", "Damages of the spool that this process met.", this.#file.mishaps.length),
       gauge("shelf_rows_limit", "Points that the shelf of a target may hold.", shelfRowsMax),
       gauge("spool_commit_seconds_max", "Longest wait for the disk of one append.", commitSecondsMax),
       counter("spool_commits", "Appends that were written to the disk.", commits),
@@ -614,11 +694,8 @@ export class Spool implements Measured {
       counter("spool_points_refused", "Points that there was no room for.", refused),
       counter("spool_points_held_up", "Writes of low priority that were made to wait.", heldUp),
       counter("spool_batches_trimmed", "Batches forgotten because all have had them for long enough.", trimmed),
-      counter(
-        "spool_batches_sacrificed",
-        "Batches that could have served repair, forgotten for lack of room.",
-        sacrificed,
-      ),
+      counter("spool_batches_sacrificed", "Batches forgotten for want of room, that repair could use.", sacrificed),
+      counter("spool_batches_lost", "Batches that a damage took before all targets had them.", lost),
     ];
   }
 
@@ -627,36 +704,34 @@ export class Spool implements Measured {
   }
 
   close(): void {
-    if (this.#waiting.length > 0) this.#commit();
+    this.#commit();
     this.#file.close();
   }
 }
 
-type BatchRow = { seq: number; bucket: string; body: Buffer; points: number; windows: string; at_ms: number };
-type ShelfRow = Omit<ShelfEntry, "firstMs" | "lastMs" | "expired"> & {
-  expired: number;
-  first_ms: number;
-  last_ms: number;
-};
+type TargetRow = Record<
+  "started_ms" | "canary_ms" | "verify_since_ms" | "verified_from_ms" | "repaired_ms",
+  number | null
+> & { verify_reason: string | null; doubted: number | null };
 
-function toBatch({ seq, bucket, body, points, windows, at_ms: atMs }: BatchRow): Batch {
-  const touched = JSON.parse(windows) as [string, number][];
-  return {
-    seq,
-    bucket,
-    body,
-    points,
-    atMs,
-    windows: touched.map(([measurement, startMs]) => ({ measurement, startMs })),
-  };
+function rowOf({ bucket, points, windows, body }: NewBatch, seq: number, atMs: number, origin?: Origin): BatchRow {
+  const touched = JSON.stringify(windows.map(({ measurement, startMs }) => [measurement, startMs]));
+  const { sampler = null, slotMs = null } = origin ?? {};
+  const row = { seq, bucket, points, windows: touched, at_ms: atMs, sampler, slot_ms: slotMs, body };
+  return { ...row, crc: checksumOf(row) };
 }
 
-function cursorKey(target: string, bucket: string): string {
-  return `${target} ${bucket}`;
+function windowsIn({ windows }: Pick<BatchRow, "windows">): WindowKey[] {
+  return (JSON.parse(windows) as [string, number][]).map(([measurement, startMs]) => ({ measurement, startMs }));
 }
 
-function gapKey({ sampler, slotMs }: Pick<Gap, "sampler" | "slotMs">): string {
-  return `${slotMs} ${sampler}`;
+function toBatch(row: BatchRow): Batch {
+  const { seq, bucket, body, points, at_ms: atMs } = row;
+  return { seq, bucket, body, points, atMs, windows: windowsIn(row) };
+}
+
+function bytesOf({ batches }: Append): number {
+  return batches.reduce((sum, { body }) => sum + body.length, 0);
 }
 
 function accountMeasures({ target, bucket, ...account }: PointAccount): Measure[] {

@@ -32,16 +32,19 @@ export class Windows {
   }
 
   /**
-   * Windows that every target has whole and that nobody wrote to since `beforeMs`, oldest first.
+   * Windows that every target has whole and that nobody wrote to since `beforeMs`, those written to longest ago first;
+   * after them those that differ for good, in case a copy was mended.
    * @param seq every batch up to it is behind all cursors
    */
   closed(seq: number, beforeMs: number, limit: number): Window[] {
-    return this.#spool.file
-      .sql<[number, number, number], WindowRow>(
-        `select * from window where last_seq <= ? and changed_ms <= ? order by start_ms, measurement limit ?`,
-      )
-      .all(seq, beforeMs, limit)
-      .map(toWindow);
+    const rows = (which: string, most: number): WindowRow[] =>
+      this.#spool.file
+        .sql<[number, number, number], WindowRow>(
+          `select * from window where ${which} and last_seq <= ? and changed_ms <= ? order by last_seq limit ?`,
+        )
+        .all(seq, beforeMs, most);
+    const equal = rows("differs is null", limit);
+    return [...equal, ...rows("differs is not null", limit - equal.length)].map(toWindow);
   }
 
   get(key: WindowKey): Window | null {
@@ -61,7 +64,7 @@ export class Windows {
     );
     this.#spool.file.relaxed(() => {
       for (const { measurement, startMs, writes } of windows) {
-        if (remove.run(measurement, startMs, writes).changes > 0) clean.run(measurement, startMs);
+        if (remove.run(measurement, startMs, writes) > 0) clean.run(measurement, startMs);
       }
     });
   }
@@ -122,15 +125,17 @@ export class Windows {
 
   /** How many are open or yet to be compared, how many differ for good, and how many are dirty by target. */
   counts(): { unsealed: number; differing: number; dirty: ReadonlyMap<string, number> } {
-    const one = this.#spool.file
-      .sql<[], { unsealed: number; differing: number }>(
-        "select count(*) as unsealed, count(differs) as differing from window",
-      )
-      .get() ?? { unsealed: 0, differing: 0 };
+    const count = (which: string): number =>
+      this.#spool.file.sql<[], { n: number }>(`select count(*) as n from window where ${which}`).get()?.n ?? 0;
+    const differing = count("differs is not null");
     const dirty = this.#spool.file
       .sql<[], { target: string; n: number }>("select target, count(*) as n from dirty group by target")
       .all();
-    return { ...one, dirty: new Map(dirty.map(({ target, n }) => [target, n])) };
+    return {
+      unsealed: count("differs is null") + differing,
+      differing,
+      dirty: new Map(dirty.map(({ target, n }) => [target, n])),
+    };
   }
 }
 

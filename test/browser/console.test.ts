@@ -6,10 +6,12 @@ import { gzipSync } from "node:zlib";
 import axe from "axe-core";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Alerting } from "../../src/alerting.ts";
 import { buildConsole } from "../../src/show/console/server.ts";
 import { startChromium } from "../support/chromium.ts";
 import { openShop, quiet, type Shop } from "../support/console.ts";
 import { chromium, whyMissing } from "../support/debian.ts";
+import { ShakyStore } from "../support/shaky.ts";
 
 /**
  * The console in a real browser, over real facts. Each page is also photographed into var/screenshots, for a person
@@ -24,6 +26,7 @@ const phone = { viewport: { width: 360, height: 740 }, hasTouch: true };
 const germany = 'orders{country="Germany"}.orders';
 
 let shop: Shop;
+let store: ShakyStore;
 let app: Awaited<ReturnType<typeof buildConsole>>;
 let url: string;
 const webDir = mkdtempSync(join(tmpdir(), "bellwether-web-"));
@@ -34,7 +37,8 @@ describe.skipIf(missing !== null)(`the console${missing === null ? "" : ` (${mis
     mkdirSync(pictures, { recursive: true });
     buildWeb(webDir);
     shop = await openShop();
-    app = await buildConsole({ facts: shop.facts, log: quiet, webDir });
+    store = new ShakyStore(shop.store);
+    app = await buildConsole({ facts: { ...shop.facts, store }, log: quiet, webDir });
     url = await app.listen({ host: "127.0.0.1", port: 0 });
     browser = await startChromium(chromium.find() as string);
   }, 120_000);
@@ -54,6 +58,7 @@ describe.skipIf(missing !== null)(`the console${missing === null ? "" : ` (${mis
     ["incident-open", "/incidents/0198-de", ".event"],
     ["samplers", "/samplers", "li.sampler"],
     ["silences", "/silences", ".matchers"],
+    ["copies", "/copies", ".shelf td"],
     ["mailbox", "/mailbox", ".mails a"],
     ["nowhere", "/no/such/page", ".empty"],
   ];
@@ -82,6 +87,20 @@ describe.skipIf(missing !== null)(`the console${missing === null ? "" : ` (${mis
     },
     60_000,
   );
+
+  test("a reader hears that a copy is behind, and no longer once it is not", async () => {
+    await withPage({}, async (page) => {
+      const note = page.getByText("One copy is behind: what you see may lack the newest points.");
+      for (const path of ["/", `/series?s=${encodeURIComponent(germany)}&range=6h`]) {
+        store.reads = "behind";
+        await page.goto(url + path);
+        await note.waitFor();
+        expect(await violations(page)).toEqual([]);
+        store.reads = "sound";
+        await note.waitFor({ state: "detached", timeout: 15_000 });
+      }
+    });
+  }, 60_000);
 
   test("search and levels narrow the overview, and the address remembers them", async () => {
     await withPage({}, async (page) => {
@@ -177,6 +196,24 @@ describe.skipIf(missing !== null)(`the console${missing === null ? "" : ` (${mis
     });
   });
 
+  test("what is wrong with Bellwether itself has a name and a reason, no figures and no link to a series", async () => {
+    const { state, clock, facts } = shop;
+    const alerting = new Alerting({ clock, state, definitions: () => facts.definitions().definitions });
+    const reason = "restart influxd b: it goes on refusing writes although its disk has room again";
+    const sinceMs = clock.nowMs() - 60_000;
+    await alerting.tellConditions([{ kind: "replica-stuck", subject: "b", severity: "critical", reason, sinceMs }]);
+    await withPage({ viewport: { width: 1280, height: 860 } }, async (page, complaints) => {
+      await page.goto(`${url}/incidents`);
+      await page.locator("a.incident", { hasText: "Bellwether: replica stuck (b)" }).click();
+      const card = page.locator("li.alert", { hasText: "replica stuck (b)" });
+      await card.getByText(reason).waitFor();
+      expect(await card.locator("a, dl").count()).toBe(0);
+      await page.locator(".event", { hasText: "replica stuck (b) firing" }).waitFor();
+      await page.screenshot({ path: join(pictures, "incident-own.png") });
+      expect([...(await violations(page)), ...complaints]).toEqual([]);
+    });
+  });
+
   test("a silence is added, refused with its fault, and ended", async () => {
     await withPage({}, async (page) => {
       await page.goto(`${url}/silences`);
@@ -192,6 +229,59 @@ describe.skipIf(missing !== null)(`the console${missing === null ? "" : ` (${mis
       await card.getByRole("button", { name: "End now" }).click();
       await card.getByText("ended", { exact: true }).waitFor();
     });
+  });
+
+  test("copies are compared, repaired and rid of their shelf, and each answer is a sentence", async () => {
+    await withPage({ viewport: { width: 1280, height: 860 } }, async (page, complaints) => {
+      await page.goto(url);
+      await page.getByRole("link", { name: "Copies" }).click();
+      await page.getByRole("heading", { name: "Copy b" }).waitFor();
+      const [left, right] = await Promise.all(
+        ["Copy a", "Copy b"].map((name) => page.getByRole("listitem").filter({ hasText: name }).boundingBox()),
+      );
+      expect(right?.y).toBe(left?.y);
+      await page.getByLabel("Which time").selectOption("The last 7 days");
+      await page.getByRole("button", { name: "Compare" }).focus();
+      await page.keyboard.press("Enter");
+      // Six measurements of 288 windows a day for seven days, less the latest ten minutes.
+      await page.getByText("12,084 windows from Fri 13 Nov, 14:30 to Fri 20 Nov, 14:20 compared: 2 differ.").waitFor();
+      await page.getByText("orders differs in 2 windows: Fri 20 Nov, 13:55; Fri 20 Nov, 14:15.").waitFor();
+      expect(await page.evaluate(() => document.activeElement?.textContent)).toBe("Compare");
+      await page.getByRole("button", { name: "Repair" }).click();
+      await page.getByText("2 differed. 274 points were written to copies that lacked them.").waitFor();
+      await page.getByText("Of 2 values nothing tells which copy is right.").waitFor();
+      await page.screenshot({ path: join(pictures, "copies-repaired.png"), fullPage: true });
+      await page.getByRole("button", { name: "Compare" }).click();
+      await page.getByText("compared: all are equal.").waitFor();
+      await page.getByLabel("Of which copy").selectOption("Copy a");
+      await expect.poll(() => page.locator(".shelf tbody tr").count()).toBe(1);
+      await page.getByRole("button", { name: "Requeue" }).click();
+      await page.getByText("1 point was taken; none was refused again.").waitFor();
+      await page.getByText("Nothing of copy a is on the shelf").waitFor();
+      // A question that a newer one replaces is broken off.
+      const others = complaints.filter((complaint) => !complaint.endsWith("ERR_ABORTED"));
+      expect([...(await violations(page)), ...others]).toEqual([]);
+    });
+  });
+
+  test("a run that is refused says why; without copies there is no such page in the menu", async () => {
+    await withPage({}, async (page) => {
+      await page.route("**/replicas/repair", (route) =>
+        route.fulfill({ status: 409, json: { detail: "a compare is running", fix: "ask again when it has ended" } }),
+      );
+      await page.goto(`${url}/copies`);
+      await page.getByRole("button", { name: "Repair" }).click();
+      await page.getByText("Fix: ask again when it has ended.").waitFor();
+    });
+    const bare = await buildConsole({ facts: { ...shop.facts, replicas: null }, log: quiet, webDir });
+    const bareUrl = await bare.listen({ host: "127.0.0.1", port: 0 });
+    await withPage({}, async (page) => {
+      await page.goto(`${bareUrl}/copies`);
+      await page.getByText("Fix: set INFLUX_URLS to the addresses of two InfluxDBs.").waitFor();
+      await page.getByRole("link", { name: "Silences" }).waitFor();
+      expect(await page.getByRole("link", { name: "Copies" }).count()).toBe(0);
+    });
+    await bare.close();
   });
 
   test("a message is shown as its reader sees it, with its chart", async () => {
@@ -254,7 +344,7 @@ describe.skipIf(missing !== null)(`the console${missing === null ? "" : ` (${mis
     const scripts = [...names.matchAll(/src="\/(assets\/[^"]+\.js)"/g)].map(([, name]) => name as string);
     expect(scripts).toHaveLength(1);
     expect(names).not.toMatch(/<script(?![^>]*src=)/);
-    expect(gzipSync(readFileSync(join(webDir, scripts[0] as string))).length).toBeLessThan(44_000);
+    expect(gzipSync(readFileSync(join(webDir, scripts[0] as string))).length).toBeLessThan(46_000);
   });
 });
 

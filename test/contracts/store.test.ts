@@ -1,9 +1,14 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll } from "vitest";
-import { stores } from "../../src/store/stores/index.ts";
+import { afterAll, beforeAll, describe } from "vitest";
+import { systemClock } from "../../src/core/time.ts";
+import { readSettings } from "../../src/settings.ts";
+import { Mirror } from "../../src/store/mirror.ts";
+import { replicas, stores } from "../../src/store/stores/index.ts";
 import { SimulatedClock } from "../support/clock.ts";
+import { endCopies, freshCopies } from "../support/copies.ts";
+import { influxd, whyMissing } from "../support/debian.ts";
 import { silent } from "../unit/store/support.ts";
 import { storeContract } from "./store.ts";
 
@@ -22,3 +27,32 @@ storeContract("SQLite, in a file", async () => {
 });
 
 storeContract("SQLite, in memory", async () => stores.sqlite.create({ file: ":memory:" }, deps));
+
+const missing = whyMissing(influxd);
+describe.skipIf(missing !== null)(`InfluxDB${missing === null ? "" : ` (${missing})`}`, () => {
+  endCopies();
+  storeContract("two InfluxDBs", async () => openMirror(await freshCopies()));
+  storeContract("one InfluxDB", async () => openMirror((await freshCopies()).replace(/ .*/, "")));
+});
+
+/** Servers elsewhere, as `INFLUX_URLS` names them; their databases are not emptied, so each test wants one of its own. */
+const elsewhere = process.env.BELLWETHER_TEST_INFLUX_URLS;
+if (elsewhere !== undefined) {
+  storeContract("the InfluxDBs of BELLWETHER_TEST_INFLUX_URLS", async () =>
+    openMirror(elsewhere.replace(/(?<=\/)[\w.-]+(?= |$)/g, (database) => `${database}_${process.pid}_${++count}`)),
+  );
+}
+
+function openMirror(INFLUX_URLS: string): Promise<Mirror> {
+  count += 1;
+  const { influx } = readSettings({ ...process.env, INFLUX_URLS });
+  const options = {
+    file: join(folder, `spool-${count}.db`),
+    replicas: influx.map((target) => replicas.influx.create(target, { clock: systemClock, log: silent })),
+    keepRawMs: null,
+    keepMs: 400 * 86_400_000,
+    spoolBytesMax: 1e9,
+    repairPointsPerSecond: 20_000,
+  };
+  return Mirror.open(options, { clock: deps.clock, timer: systemClock, log: silent });
+}

@@ -32,6 +32,7 @@ import type { Facts } from "../../src/show/console/facts.ts";
 import { openState, type State } from "../../src/state/database.ts";
 import { stores } from "../../src/store/stores/index.ts";
 import { SimulatedClock } from "./clock.ts";
+import { SeededReplicas } from "./replicas.ts";
 
 const shopNowMs = Date.parse("2026-11-20T14:30:00Z");
 const zone = "Europe/London";
@@ -46,6 +47,7 @@ export type Shop = AsyncDisposable & {
   readonly clock: SimulatedClock;
   readonly store: TimeSeriesStore & Measured;
   readonly state: State;
+  readonly replicas: SeededReplicas;
   readonly openIncident: string;
   readonly oldIncident: string;
   /** Set to answer `/readyz` and the head of the console with a reason. */
@@ -65,10 +67,12 @@ export async function openShop(past = 26 * hourMs): Promise<Shop> {
   await fillSilences(state);
   const mailboxDir = join(dir, "mailbox");
   await fillMailbox({ mailboxDir, state, store, definitions, clock });
+  const replicas = new SeededReplicas(clock);
   const shop: Shop = {
     clock,
     store,
     state,
+    replicas,
     ...ids,
     unready: null,
     facts: {
@@ -81,6 +85,7 @@ export async function openShop(past = 26 * hourMs): Promise<Shop> {
       next: (name) => nextOf(definitions.samplers.get(name), clock.nowMs()),
       explain: (series, timeMs) => explain({ definitions, store, state }, series, timeMs),
       mailbox: new Mailbox(mailboxDir),
+      replicas,
       ready: async () => ({ ready: shop.unready === null, reasons: shop.unready === null ? [] : [shop.unready] }),
       measured: [store, state],
       act: actsOn(state, clock),

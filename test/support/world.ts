@@ -3,14 +3,14 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import Database from "better-sqlite3";
-import { App } from "../../src/app.ts";
+import { App, Desk } from "../../src/app.ts";
 import type { Point } from "../../src/core/model.ts";
 import type { Log } from "../../src/core/ports.ts";
 import { dayMs, minuteMs } from "../../src/core/time.ts";
 import { Mailbox } from "../../src/notify/mailbox.ts";
 import { readSettings } from "../../src/settings.ts";
-import { stores } from "../../src/store/stores/index.ts";
 import { idle, SimulatedClock } from "./clock.ts";
+import { freshCopies } from "./copies.ts";
 
 const people = `
 people:
@@ -47,6 +47,9 @@ const files: Readonly<Record<string, string>> = {
 /** Lines of the log at warn and above, for scenarios that must see them, or must see none. */
 type Line = { readonly level: string; readonly text: string };
 
+/** `BELLWETHER_TEST_STORE=influx`: scenarios run on two InfluxDBs, and not on the embedded store. */
+const storedTwice = process.env.BELLWETHER_TEST_STORE === "influx";
+
 export class World implements AsyncDisposable {
   readonly dir = mkdtempSync(join(tmpdir(), "bellwether-world-"));
   readonly clock: SimulatedClock;
@@ -61,7 +64,9 @@ export class World implements AsyncDisposable {
     perMinute: Readonly<Record<string, number>>,
     settings: Readonly<Record<string, string>> = {},
   ): Promise<World> {
-    const world = new World(start, settings);
+    // Points lie in the past of the simulated clock, which a server would not keep otherwise.
+    const copies = storedTwice ? { INFLUX_URLS: await freshCopies(), BELLWETHER_KEEP_RAW: "forever" } : {};
+    const world = new World(start, { ...copies, ...settings });
     await world.#growPast(perMinute);
     await world.start();
     return world;
@@ -89,6 +94,12 @@ export class World implements AsyncDisposable {
 
   /** Starts the application, again if it was stopped. */
   async start(): Promise<void> {
+    this.#app = await App.open(this.#options());
+    this.#app.run();
+    await this.settle();
+  }
+
+  #options() {
     const settings = readSettings({
       BELLWETHER_CONFIG: this.dir,
       BELLWETHER_DATA: this.dataDir,
@@ -96,10 +107,7 @@ export class World implements AsyncDisposable {
       BELLWETHER_LOG: "silent",
       ...this.#settings,
     });
-    const log = this.#log();
-    this.#app = await App.open({ settings, clock: this.clock, log, env: {}, tempo: 25 });
-    this.#app.run();
-    await this.settle();
+    return { settings, clock: this.clock, log: this.#log(), env: {}, tempo: 25 };
   }
 
   async stop(): Promise<void> {
@@ -182,8 +190,7 @@ export class World implements AsyncDisposable {
   }
 
   async #growPast(perMinute: Readonly<Record<string, number>>): Promise<void> {
-    const log = this.#log();
-    await using store = stores.sqlite.create({ file: join(this.dataDir, "series.db") }, { clock: this.clock, log });
+    await using desk = await Desk.open(this.#options(), false);
     const untilMs = this.clock.nowMs();
     const points: Point[] = [];
     for (let timeMs = untilMs - 8 * dayMs; timeMs < untilMs; timeMs += minuteMs) {
@@ -191,7 +198,7 @@ export class World implements AsyncDisposable {
         points.push({ measurement: "orders", tags: { country }, fields: { orders: count }, timeMs });
       }
     }
-    await store.write(points);
+    await desk.store.write(points);
   }
 
   #log(): Log {

@@ -68,10 +68,12 @@ const overviewItem = z.object({
     .object({ observed: z.array(number), expected: z.array(number), levels: z.array(shownLevel) })
     .describe("The latest points, oldest first, 60 at most"),
 });
+const stale = z.boolean().describe("True: a copy that is behind was read, so the newest points may be missing");
 export const overview = pageOf(overviewItem).extend({
   counts: z.record(shownLevel, z.int()).describe("Series that match the search, by level"),
   total: z.int().describe("Series that match the search and the levels"),
   samplers: z.array(z.object({ name: text, title: text })),
+  stale,
 });
 
 const mark = z.object({
@@ -85,6 +87,7 @@ const mark = z.object({
 export const points = z.object({
   ...seriesParts,
   judged: z.boolean(),
+  stale,
   from: moment,
   to: moment,
   slotsPerPoint: z.int().describe("1: every slot; n: of every n slots the lowest, the highest and the worst are kept"),
@@ -121,6 +124,7 @@ const alert = z.object({
   rule: text,
   sampler: text,
   series: text,
+  condition: text.nullable().describe("What is wrong with Bellwether itself; null: a series is"),
   severity,
   state: alertState,
   since: moment,
@@ -263,6 +267,7 @@ const sampler = z.object({
   tags: z.array(text),
   fields: z.array(text),
   judged: z.array(text),
+  priority: z.enum(["low", "medium", "high"]),
   alerts: z.boolean(),
   next: z.object({ start: moment, end: moment, due: moment }).nullable(),
   lateMs: z.number().describe("How long its oldest waiting slot is overdue; 0 = on time"),
@@ -271,6 +276,101 @@ const sampler = z.object({
 });
 export const samplerPage = pageOf(sampler);
 export const slotPage = pageOf(slot);
+
+// ---- copies ---------------------------------------------------------------------------------------------------
+
+const bucket = text.describe("Retention policy; empty: the one of raw points");
+const bytes = z.number().describe("Bytes");
+
+const lane = z.object({
+  bucket,
+  state: z.enum(["idle", "sending", "failing", "stuck", "parked"]),
+  reason: text.nullable(),
+  since: moment.nullable(),
+  requests: z.int(),
+  points: z.int(),
+  failures: z.int(),
+  requestMs: z.number().describe("Spent on all of its requests"),
+});
+const pointAccount = z
+  .object({
+    bucket,
+    spooled: z.int(),
+    acknowledged: z.int(),
+    pending: z.int(),
+    shelved: z.int(),
+    expired: z.int(),
+    oldest: moment.nullable().describe("When the oldest pending point was spooled"),
+  })
+  .describe("spooled = acknowledged + pending + shelved + expired");
+const replicaFacts = z.object({
+  version: text,
+  started: moment.nullable(),
+  clockAheadMs: number,
+  databaseExists: z.boolean(),
+  rights: z.enum(["admin", "all", "write", "read", "none", "unknown"]),
+  diskBytes: number.describe("What its data take on its disk"),
+});
+const replica = z.object({
+  name: text,
+  place: text.describe("Address, without user and password"),
+  well: z.boolean().nullable().describe("Whether a canary went in and came out again; null: nobody has asked yet"),
+  reason: text.nullable(),
+  faults: z.array(text).describe("What is wrong with its set-up"),
+  facts: replicaFacts.nullable(),
+  lanes: z.array(lane),
+  accounts: z.array(pointAccount),
+  lagPoints: z.int().describe("Points that it is yet to be sent, of all buckets"),
+  lagMs: z.number().describe("Age of the oldest of them"),
+  dirtyWindows: z.int().describe("Windows of five minutes in which its answers were unclear"),
+  shelf: z.int().describe("Different points that it refused"),
+  doubt: z
+    .object({ reason: text, comparedBackTo: moment.nullable() })
+    .nullable()
+    .describe("Why all that it stores is being compared; null: it is not"),
+  repaired: moment.nullable().describe("When points were last written to it by repair"),
+});
+export const replicas = z.object({
+  spool: z.object({
+    bytes,
+    bytesMax: bytes,
+    freeBytes: bytes.describe("Free on the disk that it lies on"),
+    gaps: z.int().describe("Slots that there was no room for, and that have not been sampled again"),
+    unsealedWindows: z.int().describe("Windows of five minutes yet to be compared"),
+    differingWindows: z.int().describe("Windows that differ, and nothing tells which copy is right"),
+    undecided: z.array(text).describe("How, of some of them"),
+    repairFault: text.nullable().describe("Why the latest comparison was not made; null if it was"),
+  }),
+  replicas: z.array(replica),
+});
+export const shelf = z.object({
+  items: z.array(
+    z.object({
+      id: z.int(),
+      target: text,
+      bucket,
+      line: text.describe("Line protocol, times in ms; long texts among the values are cut short"),
+      expired: z.boolean().describe("True: older than the server keeps points"),
+      reason: text,
+      first: moment,
+      last: moment,
+      count: z.int().describe("How often it was refused"),
+    }),
+  ),
+  total: z.int(),
+});
+export const comparison = z.object({
+  from: moment,
+  to: moment,
+  deep: z.boolean(),
+  windows: z.int().describe("Windows of five minutes that were looked at, of all measurements together"),
+  differingWindows: z.int(),
+  differing: z.array(z.object({ measurement: text, start: moment })).describe("The first 500 of them"),
+  repaired: z.int().describe("Points written to copies that lacked them or had another value"),
+  undecidedValues: z.int(),
+  undecided: z.array(text).describe("The first 500 of them, as sentences"),
+});
+export const requeued = z.object({ taken: z.int(), left: z.int().describe("Points that were refused again") });
 
 // ---- mailbox, health ------------------------------------------------------------------------------------------
 
@@ -284,6 +384,7 @@ export const health = z.object({
   zone: text,
   demo: z.boolean(),
   mailbox: z.boolean().describe("Whether messages go to a folder that /mailbox shows"),
+  replicas: z.boolean().describe("Whether series are kept on several servers, which /replicas shows"),
   ready: z.boolean(),
   reasons: z.array(text),
   samplers: z.int(),
@@ -314,6 +415,11 @@ export type Api = {
   Sampler: z.infer<typeof sampler>;
   SamplerPage: z.infer<typeof samplerPage>;
   SlotPage: z.infer<typeof slotPage>;
+  Replica: z.infer<typeof replica>;
+  Replicas: z.infer<typeof replicas>;
+  Shelf: z.infer<typeof shelf>;
+  Comparison: z.infer<typeof comparison>;
+  Requeued: z.infer<typeof requeued>;
   Mail: z.infer<typeof mail>;
   MailPage: z.infer<typeof mailPage>;
   Health: z.infer<typeof health>;

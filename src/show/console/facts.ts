@@ -1,10 +1,17 @@
 /**
  * Everything that the console knows, as the composition root hands it in. The console reads these facts and asks
- * for the three acts that people may do; it holds no state of its own.
+ * for the acts that people may do; it holds no state of its own.
  */
 import type { Definitions } from "../../core/definitions.ts";
-import type { Explanation, Incident, Mail, MailSummary, Silence, SlotRecord } from "../../core/model.ts";
-import type { Clock, Measured, TimeSeriesStore } from "../../core/ports.ts";
+import type { Explanation, Incident, Mail, MailSummary, Silence, SlotRecord, TimeWindow } from "../../core/model.ts";
+import type {
+  Clock,
+  ComparisonFound,
+  Measured,
+  ReplicasStatus,
+  ShelfEntry,
+  TimeSeriesStore,
+} from "../../core/ports.ts";
 import type { Problem } from "../../core/problem.ts";
 import type { State } from "../../state/database.ts";
 
@@ -23,6 +30,8 @@ export type Facts = {
   readonly explain: (series: string, timeMs: number) => Promise<Explanation | null>;
   /** The folder where messages go when no mail server is set; null when one is. */
   readonly mailbox: Mailbox | null;
+  /** The servers that hold the same series; null where the series lie in a file of our own. */
+  readonly replicas: Replicas | null;
   /** Whether work is being done; each reason is one sentence about what is not (yet) well. */
   readonly ready: () => Promise<{ readonly ready: boolean; readonly reasons: readonly string[] }>;
   /** Whatever counts or bounds something; read at each scrape of `/metrics`. */
@@ -38,6 +47,19 @@ type Mailbox = {
   /** Newest first, at most `limit`. */
   readonly list: (limit: number) => Promise<readonly MailSummary[]>;
   readonly read: (id: string) => Promise<Mail | null>;
+};
+
+/** What aborts breaks a run off; what it has written until then stays, and is right. */
+type Replicas = {
+  status(): ReplicasStatus;
+  /** Changes nothing. `deep`: point by point. @throws Problem, retryable, where a copy does not answer */
+  compare(window: TimeWindow, deep: boolean, signal: AbortSignal): Promise<ComparisonFound>;
+  /** As `compare`, and writes what copies lack. */
+  repair(window: TimeWindow, deep: boolean, signal: AbortSignal): Promise<ComparisonFound>;
+  /** Oldest first; `target` absent: of every copy. */
+  shelf(filter: { target?: string | undefined; limit: number }): readonly ShelfEntry[];
+  /** Sends what was refused once more. @throws Problem, retryable, where a copy takes nothing at all */
+  requeue(target: string | undefined, signal: AbortSignal): Promise<{ readonly taken: number; readonly left: number }>;
 };
 
 /** What people do. Each is one transaction with its audit entry; who was faster wins, the other hears about it. */

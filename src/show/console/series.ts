@@ -84,19 +84,24 @@ async function spacingMs(facts: Facts, sampler: Sampler): Promise<number> {
   return gaps[Math.floor(gaps.length / 2)] ?? dayMs;
 }
 
-/** The latest verdict of each judged series, by text. A series is absent if its latest slots have none. */
-export async function latestLevels(facts: Facts, shown: readonly ShownSeries[]): Promise<Map<string, Judged>> {
-  const latest = new Map<string, Judged>();
+/** By the text of the series. `stale`: a copy that is behind was read, so the newest may be missing. */
+export type BySeries<T> = { readonly found: ReadonlyMap<string, T>; readonly stale: boolean };
+
+/** The latest verdict of each judged series. A series is absent if its latest slots have none. */
+export async function latestLevels(facts: Facts, shown: readonly ShownSeries[]): Promise<BySeries<Judged>> {
+  const found = new Map<string, Judged>();
+  let stale = false;
   const judged = shown.filter((series) => series.judged);
   for (const [measurement, ofMeasurement] of Map.groupBy(judged, (series) => series.id.measurement)) {
     const windows = await latestWindows(facts, ofMeasurement);
     const read = await facts.store.read({ measurement: `${measurement}_verdict`, fields: ["level"], windows });
-    for (const verdicts of read) {
+    stale ||= read.stale;
+    for (const verdicts of read.series) {
       const atMs = verdicts.timesMs.at(-1);
-      if (atMs !== undefined) latest.set(textOfVerdict(verdicts), { level: levelOf(verdicts.values.at(-1)), atMs });
+      if (atMs !== undefined) found.set(textOfVerdict(verdicts), { level: levelOf(verdicts.values.at(-1)), atMs });
     }
   }
-  return latest;
+  return { found, stale };
 }
 
 /** The last few slots of the measurement, and the last slot of each series that ended before them. */
@@ -114,17 +119,18 @@ async function latestWindows(facts: Facts, shown: readonly ShownSeries[]): Promi
 /** Columns of one series by slot: each field's value at a time, `null` where there is none. */
 export type Columns = ReadonlyMap<string, ReadonlyMap<number, FieldValue>>;
 
-/** Verdict fields of judged series, and plain values (as `observed`) of the others, by the text of the series. */
+/** Verdict fields of judged series, and plain values (as `observed`) of the others. */
 export async function readColumns(
   facts: Facts,
   shown: readonly ShownSeries[],
   window: TimeWindow,
   fields: readonly string[],
-): Promise<Map<string, Columns>> {
-  const columns = new Map<string, Map<string, ReadonlyMap<number, FieldValue>>>();
+): Promise<BySeries<Columns>> {
+  const found = new Map<string, Map<string, ReadonlyMap<number, FieldValue>>>();
+  let stale = false;
   const keep = (text: string, field: string, { timesMs, values }: Series) => {
-    const found = columns.get(text) ?? new Map();
-    columns.set(text, found.set(field, new Map(timesMs.map((atMs, index) => [atMs, values[index] as FieldValue]))));
+    const columns = found.get(text) ?? new Map();
+    found.set(text, columns.set(field, new Map(timesMs.map((atMs, index) => [atMs, values[index] as FieldValue]))));
   };
   const groups = Map.groupBy(shown, ({ id, judged }) => `${judged}:${id.measurement}`);
   for (const group of groups.values()) {
@@ -134,12 +140,14 @@ export async function readColumns(
     const tags = matchersOf(
       group.map((series) => (judged ? { ...series.id.tags, field: series.id.field } : series.id.tags)),
     );
-    for (const series of await facts.store.read({ measurement, fields: wanted, tags, windows: [window] })) {
+    const read = await facts.store.read({ measurement, fields: wanted, tags, windows: [window] });
+    stale ||= read.stale;
+    for (const series of read.series) {
       if (judged) keep(textOfVerdict(series), series.field, series);
       else keep(formatSeries(series), "observed", series);
     }
   }
-  return columns;
+  return { found, stale };
 }
 
 /** Matchers that hold for all of these tags, and for few others: one alternative per value of each tag. */

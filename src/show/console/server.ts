@@ -35,6 +35,7 @@ import { healthRoutes } from "./resources/health.ts";
 import { incidentRoutes } from "./resources/incidents.ts";
 import { mailboxRoutes } from "./resources/mailbox.ts";
 import { overviewRoutes } from "./resources/overview.ts";
+import { replicaRoutes } from "./resources/replicas.ts";
 import { samplerRoutes } from "./resources/samplers.ts";
 import { seriesRoutes } from "./resources/series.ts";
 import { silenceRoutes } from "./resources/silences.ts";
@@ -57,6 +58,7 @@ export type ConsoleOptions = {
 };
 
 const bodyBytesMax = 1_048_576;
+/** For a request to arrive. Answering may take as long as it needs, as a comparison of a month does. */
 const requestTimeoutMs = 30_000;
 /** Above this delay of the event loop the API says 503, so that sampling and judging catch up first. */
 const eventLoopDelayMsMax = 2_000;
@@ -103,6 +105,7 @@ async function serveApi(api: Api, facts: Facts): Promise<void> {
   incidentRoutes(api, facts);
   silenceRoutes(api, facts);
   samplerRoutes(api, facts);
+  replicaRoutes(api, facts);
   mailboxRoutes(api, facts);
   healthRoutes(api, facts);
   api.get("/openapi.json", { schema: { hide: true } }, () => api.swagger());

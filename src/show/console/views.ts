@@ -1,10 +1,27 @@
 /** Our words as the API says them: moments as ISO 8601, addresses masked, nothing that is only ours to know. */
 import type { ActiveHours, Sampler, Schedule } from "../../core/definitions.ts";
-import type { Alert, Explanation, Incident, OutboxItem, Silence, SlotRecord, Transition } from "../../core/model.ts";
+import {
+  type Alert,
+  type Explanation,
+  type Incident,
+  isOwn,
+  type OutboxItem,
+  ownName,
+  type Silence,
+  type SlotRecord,
+  type TimeWindow,
+  type Transition,
+} from "../../core/model.ts";
+import type { ComparisonFound, LaneStatus, ReplicaStatus, ReplicasStatus, ShelfEntry } from "../../core/ports.ts";
 import type { Problem } from "../../core/problem.ts";
-import { formatDuration, formatTimeUtc } from "../../core/time.ts";
+import { formatDuration, formatTimeUtc, secondMs } from "../../core/time.ts";
 import type { Api } from "./api.ts";
 import type { ShownSeries } from "./series.ts";
+
+/** Letters of a stored text that are shown. */
+const textShownMax = 40;
+/** Windows, and sentences, that one comparison lists; it counts all of them. */
+const foundShownMax = 500;
 
 export const moment = formatTimeUtc;
 
@@ -35,6 +52,7 @@ export function alertView(alert: Alert): Api["Alert"] {
   return {
     ...{ id, rule, sampler, series, severity, state, reason },
     ...{ observed, expected, worstObserved, worstExpected, lossSoFar },
+    condition: isOwn(alert) ? ownName(alert) : null,
     since: moment(alert.sinceMs),
     firedAt: momentOrNull(alert.firedMs),
     resolvedAt: momentOrNull(alert.resolvedMs),
@@ -116,12 +134,90 @@ export function definitionProblemView(problem: Problem): Api["DefinitionProblem"
   return { severity, code, where, path, what, fix };
 }
 
+export function replicasView({ spool, replicas }: ReplicasStatus): Api["Replicas"] {
+  return { spool: { ...spool, undecided: spool.undecided.map(shortTexts) }, replicas: replicas.map(replicaView) };
+}
+
+function replicaView(replica: ReplicaStatus): Api["Replica"] {
+  const { name, place, well, reason, faults, facts, lanes, accounts, lagMs, dirtyWindows, shelf } = replica;
+  const { verifyReason, verifiedFromMs, repairedMs } = replica;
+  return {
+    ...{ name, place, well, reason, faults: [...faults], lagMs, dirtyWindows, shelf },
+    facts: facts && {
+      version: facts.version,
+      started: momentOrNull(facts.startedMs),
+      clockAheadMs: facts.clockAheadMs,
+      databaseExists: facts.databaseExists,
+      rights: facts.rights,
+      diskBytes: facts.diskBytes,
+    },
+    lanes: lanes.map(laneView),
+    accounts: accounts.map(({ bucket, spooled, acknowledged, pending, shelved, expired, oldestMs }) => ({
+      ...{ bucket, spooled, acknowledged, pending, shelved, expired },
+      oldest: momentOrNull(oldestMs),
+    })),
+    lagPoints: accounts.reduce((sum, { pending }) => sum + pending, 0),
+    doubt: verifyReason === null ? null : { reason: verifyReason, comparedBackTo: momentOrNull(verifiedFromMs) },
+    repaired: momentOrNull(repairedMs),
+  };
+}
+
+function laneView({ sinceMs, requestSeconds, reason, ...lane }: LaneStatus): Api["Replica"]["lanes"][number] {
+  return {
+    ...lane,
+    reason: reason === null ? null : shortTexts(reason),
+    since: momentOrNull(sinceMs),
+    requestMs: Math.round(requestSeconds * secondMs),
+  };
+}
+
+export function shelfEntryView(entry: ShelfEntry): Api["Shelf"]["items"][number] {
+  const { id, target, bucket, line, expired, reason, firstMs, lastMs, count } = entry;
+  return {
+    ...{ id, target, bucket, expired, count },
+    line: shortLine(line),
+    reason: shortTexts(reason),
+    first: moment(firstMs),
+    last: moment(lastMs),
+  };
+}
+
+export function comparisonView(
+  window: TimeWindow,
+  deep: boolean,
+  { windows, differing, repaired, undecided }: ComparisonFound,
+): Api["Comparison"] {
+  return {
+    ...{ from: moment(window.fromMs), to: moment(window.toMs), deep, windows, repaired },
+    differingWindows: differing.length,
+    differing: differing
+      .slice(0, foundShownMax)
+      .map(({ measurement, startMs }) => ({ measurement, start: moment(startMs) })),
+    undecidedValues: undecided.length,
+    undecided: undecided.slice(0, foundShownMax).map(shortTexts),
+  };
+}
+
+/** Measurement and tags as they are, texts among the values cut short: they may be about people. */
+function shortLine(line: string): string {
+  const [, series = "", values = line] = /^((?:\\.|[^\\ ])* )(.*)$/s.exec(line) ?? [];
+  return series + shortTexts(values);
+}
+
+/** A sentence, or values of a line, with what stands between quotation marks cut short. */
+function shortTexts(text: string): string {
+  return text.replace(/"((?:\\.|[^"\\])*)"/gs, (whole, inner: string) => {
+    const letters = [...inner];
+    return letters.length <= textShownMax ? whole : `"${letters.slice(0, textShownMax).join("")}\u2026"`;
+  });
+}
+
 /** What a definition says of its sampler; what is going on is added by the caller. */
 export function samplerFacts(sampler: Sampler) {
-  const { name, title, owner, group, purpose, runbook, place, zone, alerts } = sampler;
+  const { name, title, owner, group, purpose, runbook, place, zone, priority, alerts } = sampler;
   const { measurement, tags, fields } = sampler.point;
   return {
-    ...{ name, title, owner, group, purpose, runbook, place, zone, alerts, measurement },
+    ...{ name, title, owner, group, purpose, runbook, place, zone, priority, alerts, measurement },
     tags: [...tags],
     fields: [...fields],
     judged: Object.keys(sampler.judge),

@@ -7,6 +7,7 @@ import { IncidentPage } from "./pages/incident.tsx";
 import { IncidentsPage } from "./pages/incidents.tsx";
 import { MailboxPage } from "./pages/mailbox.tsx";
 import { OverviewPage } from "./pages/overview.tsx";
+import { ReplicasPage } from "./pages/replicas.tsx";
 import { SamplersPage } from "./pages/samplers.tsx";
 import { SeriesPage } from "./pages/series.tsx";
 import { SilencesPage } from "./pages/silences.tsx";
@@ -50,6 +51,8 @@ function Page({ place: { path, query } }: { place: Place }) {
       return <SamplersPage />;
     case "silences":
       return <SilencesPage query={query} />;
+    case "copies":
+      return <ReplicasPage />;
     case "mailbox":
       return <MailboxPage id={id} />;
     default:
@@ -67,6 +70,7 @@ const icons: Readonly<Record<string, string>> = {
   "/incidents": "M12 3 2 20h20ZM12 10v4M12 17v.5",
   "/samplers": "M12 3a9 9 0 1 0 0 18a9 9 0 1 0 0-18ZM12 7v5l3 3",
   "/silences": "M6 9v6h3l5 4V5L9 9ZM17.5 9.500l4 5M21.5 9.500l-4 5",
+  "/copies": "M8 8h12v12H8ZM16 4H4v12",
   "/mailbox": "M3 6h18v12H3ZM3 7l9 6 9-6",
 };
 
@@ -103,6 +107,7 @@ function Head({ health, path }: { health: Polled<Api["Health"]>; path: string })
           {item("/incidents", "Incidents", open)}
           {item("/samplers", "Samplers")}
           {item("/silences", "Silences")}
+          {health.data?.replicas && item("/copies", "Copies")}
           {health.data?.mailbox !== false && item("/mailbox", "Mailbox")}
         </ul>
       </nav>

@@ -17,10 +17,15 @@ export class ApiError extends Error {
   }
 }
 
-async function ask(path: string, signal: AbortSignal | undefined, init: RequestInit = {}): Promise<Response> {
+async function ask(
+  path: string,
+  signal: AbortSignal | undefined,
+  init: RequestInit = {},
+  timeoutMs = answerMsMax,
+): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch(`/api/v1${path}`, { ...init, signal: deadline(answerMsMax, signal) });
+    response = await fetch(`/api/v1${path}`, { ...init, signal: deadline(timeoutMs, signal) });
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new ApiError(0, "The server does not answer");
@@ -30,9 +35,11 @@ async function ask(path: string, signal: AbortSignal | undefined, init: RequestI
   throw new ApiError(response.status, details?.detail ?? `The server answered ${response.status}`, details);
 }
 
-export async function post<Answer>(path: string, body: object): Promise<Answer> {
+/** @param timeoutMs how long the answer may take, ms; default 15 s */
+export async function post<Answer>(path: string, body: object, timeoutMs = answerMsMax): Promise<Answer> {
   const headers = { "content-type": "application/json" };
-  const response = await ask(path, undefined, { method: "POST", headers, body: JSON.stringify(body) });
+  const init = { method: "POST", headers, body: JSON.stringify(body) };
+  const response = await ask(path, undefined, init, timeoutMs);
   return response.status === 204 ? (undefined as Answer) : response.json();
 }
 

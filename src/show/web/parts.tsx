@@ -47,6 +47,15 @@ export function Empty({ title, children }: { title: string; children?: Component
   );
 }
 
+/** What is shown may not be the newest there is; nobody may take it for that. */
+export function StaleNote() {
+  return (
+    <div class="banner banner-bad" role="status">
+      One copy is behind: what you see may lack the newest points.
+    </div>
+  );
+}
+
 /** Grey lines in the shape of what is coming. */
 function Loading({ rows = 5 }: { rows?: number }) {
   return (

@@ -1,5 +1,5 @@
 /** A SQLite file that belongs to one process: who may have it open, its format, and what happens to a damaged one. */
-import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import Sqlite from "better-sqlite3";
 import type { Clock, Log } from "../../core/ports.ts";
@@ -22,6 +22,8 @@ export type OwnFile<T> = {
   readonly loaded: T;
   /** Path that a damaged file was moved to at this opening; null if there was none. */
   readonly damaged: string | null;
+  /** The last process that had it did not end in order, or met damage. */
+  readonly leftOpen: boolean;
   /**
    * Moves the file aside and begins an empty one in its place, whose `database` it returns; nobody else can come
    * between. Not for a file that is read only, or in memory.
@@ -45,7 +47,14 @@ export function openOwnFile<T>(options: OwnFileOptions, load: (database: Sqlite.
       const beginAnew = (): never => {
         throw new Error(`${file} is not this process's own`);
       };
-      return { ...prepared(database, options, false, load), damaged: null, beginAnew, close: () => database.close() };
+      const close = () => database.close();
+      try {
+        const loaded = prepared(database, options, false, load);
+        return { database, loaded, damaged: null, leftOpen: false, beginAnew, close };
+      } catch (thrown) {
+        close();
+        throw thrown;
+      }
     }
     mkdirSync(dirname(file), { recursive: true });
     const lock = new FileLock(`${file}.lock`, file);
@@ -66,52 +75,86 @@ export function openOwnFile<T>(options: OwnFileOptions, load: (database: Sqlite.
 
 function ownFile<T>(options: OwnFileOptions, lock: FileLock, load: (database: Sqlite.Database) => T): OwnFile<T> {
   const { file, clock, log } = options;
-  const open = (check: boolean, damaged: string | null): OwnFile<T> => {
-    const found = prepared(new Sqlite(file), options, check, load);
-    let { database } = found;
-    const beginAnew = (why: string) => {
-      database.close();
-      const aside = setAside(file, why, clock.nowMs());
-      database = prepared(new Sqlite(file), options, false, () => null).database;
+  const { what } = options.format;
+  const opened = openSound(options, lock.leftOpen, load);
+  if ("aside" in opened) {
+    const { aside: damaged, cause } = opened;
+    log.error({ file, damaged, cause }, `the ${what} is damaged: set aside, an empty one begun`);
+  }
+  let { database, loaded } = "aside" in opened ? openEmpty(options, load) : opened;
+  return {
+    database,
+    loaded,
+    damaged: "aside" in opened ? opened.aside : null,
+    leftOpen: lock.leftOpen,
+    beginAnew: (why) => {
+      const aside = withdraw(database, file, why, clock.nowMs());
+      ({ database, loaded } = openEmpty(options, load));
       return { database, aside };
-    };
-    const close = (sound: boolean): void => {
+    },
+    close: (sound) => {
       database.close();
       lock.release(sound);
-    };
-    return { ...found, damaged, beginAnew, close };
+    },
   };
-  try {
-    return open(lock.leftOpen, null);
-  } catch (thrown) {
-    if (!isDamage(thrown)) throw thrown;
-    const damaged = setAside(file, "damaged", clock.nowMs());
-    const what = options.format.what;
-    log.error({ file, damaged, cause: messageOf(thrown) }, `the ${what} is damaged: set aside, an empty one begun`);
-    return open(false, damaged);
-  }
 }
 
-/** Checked, given its tables, and read as far as the start needs it; closed again if any of that throws. */
-function prepared<T>(
-  database: Sqlite.Database,
-  { file, format, readOnly }: OwnFileOptions,
+type Opened<T> = { readonly database: Sqlite.Database; readonly loaded: T };
+
+/** A damaged file is moved aside. */
+function openSound<T>(
+  options: OwnFileOptions,
   check: boolean,
   load: (database: Sqlite.Database) => T,
-): Pick<OwnFile<T>, "database" | "loaded"> {
+): Opened<T> | { readonly aside: string; readonly cause: string } {
+  const { file, clock } = options;
+  // SQLite would take an empty file for a new one, and remove the log.
+  if (sizeOf(file) === 0 && sizeOf(`${file}-wal`) > 0) {
+    return { aside: setAside(file, "damaged", clock.nowMs()), cause: "its log is there, and the file itself is not" };
+  }
+  const database = new Sqlite(file);
   try {
-    const version = checkVersion(database, file, format);
-    if (!readOnly) setUp(database, format, version, check);
-    else if (version < format.versions.length) throw new Error(version === 0 ? "it is empty yet" : "it is of an older version");
-    return { database, loaded: load(database) };
+    return { database, loaded: prepared(database, options, check, load) };
   } catch (thrown) {
+    if (isDamage(thrown)) {
+      return { aside: withdraw(database, file, "damaged", clock.nowMs()), cause: messageOf(thrown) };
+    }
     database.close();
     throw thrown;
   }
 }
 
+function openEmpty<T>(options: OwnFileOptions, load: (database: Sqlite.Database) => T): Opened<T> {
+  const database = new Sqlite(options.file);
+  return { database, loaded: prepared(database, options, false, load) };
+}
+
+/** Moves a file aside, and closes it only then: closed under its own name, its log would go, with what SQLite cannot read of it. */
+function withdraw(database: Sqlite.Database, file: string, why: string, nowMs: number): string {
+  const aside = setAside(file, why, nowMs);
+  database.close();
+  return aside;
+}
+
+/** Checked, given its tables, and read as far as the start needs it. */
+function prepared<T>(
+  database: Sqlite.Database,
+  { file, format, readOnly }: OwnFileOptions,
+  check: boolean,
+  load: (database: Sqlite.Database) => T,
+): T {
+  const version = checkVersion(database, file, format);
+  if (!readOnly) setUp(database, format, version, check);
+  else if (version < format.versions.length) {
+    throw new Error(version === 0 ? "it is empty yet" : "it is of an older version");
+  }
+  return load(database);
+}
+
 /** SQLite's own default. */
 const pageBytes = 4_096;
+/** No build will ever count so far: a number beyond it is damage. */
+const versionMax = 1_000;
 
 /** Journal in a log of its own (readers never wait for the writer), and on the disk at each commit. */
 function setUp(database: Sqlite.Database, format: FileFormat, version: number, check: boolean): void {
@@ -126,12 +169,16 @@ function setUp(database: Sqlite.Database, format: FileFormat, version: number, c
     if (answer !== "ok") throw new Damage(String(answer));
   }
   if (version === versions.length) return;
+  if (version === 0 && database.prepare("select 1 from sqlite_master").get() !== undefined) {
+    throw new Damage("it has tables, but no version");
+  }
   const upgrade = `${versions.slice(version).join("")}pragma user_version = ${versions.length};`;
   database.transaction(() => database.exec(upgrade)).immediate();
 }
 
 function checkVersion(database: Sqlite.Database, file: string, { versions }: FileFormat): number {
   const version = Number(database.pragma("user_version", { simple: true }));
+  if (version < 0 || version > versionMax) throw new Damage(`there is no version ${version}`);
   if (version > versions.length) {
     throw new Problem(`written by a newer build: version ${version}, this build reads up to ${versions.length}`, {
       code: "SPL-002",
@@ -142,19 +189,27 @@ function checkVersion(database: Sqlite.Database, file: string, { versions }: Fil
   return version;
 }
 
-class Damage extends Error {}
+/** For what a `load` finds. */
+export class Damage extends Error {}
 
-/** The file is no database, or its pages contradict each other. */
+/** The file is no database, its pages contradict each other, or its tables are not those of its version. */
 export function isDamage(thrown: unknown): boolean {
   if (thrown instanceof Damage) return true;
-  return thrown instanceof Sqlite.SqliteError && /^SQLITE_(CORRUPT|NOTADB)/.test(thrown.code);
+  if (!(thrown instanceof Sqlite.SqliteError)) return false;
+  if (thrown.code === "SQLITE_ERROR")
+    return /no such (table|column|index)|already exists|no column|unsupported file/.test(thrown.message);
+  return /^SQLITE_(CORRUPT|NOTADB)/.test(thrown.code);
+}
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }
 
 /** Moves the file and its log to a name that tells why and when, so that it can be looked into. */
 export function setAside(file: string, why: string, nowMs: number): string {
   const stem = `${file}.${why}-${formatTimeUtc(nowMs).replace(/[-:]/g, "")}`;
   let name = stem;
-  for (let copy = 2; existsSync(name); copy += 1) name = `${stem}-${copy}`;
+  for (let copy = 2; existsSync(name) || existsSync(`${name}-wal`); copy += 1) name = `${stem}-${copy}`;
   for (const suffix of ["", "-wal"]) if (existsSync(file + suffix)) renameSync(file + suffix, name + suffix);
   rmSync(`${file}-shm`, { force: true });
   return name;

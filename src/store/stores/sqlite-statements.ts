@@ -6,7 +6,7 @@ import type Sqlite from "better-sqlite3";
  * be ten thousand places to write to. `value` has no type of its own, so that a text of digits stays a text.
  */
 export const seriesVersions: readonly string[] = [
-    `create table series (
+  `create table series (
       id integer primary key,
       measurement text not null,
       tags text not null,

@@ -22,6 +22,7 @@ export const sampler = (changes: Partial<Sampler> = {}): Sampler => ({
   point: { measurement: "orders", tags: ["country"], fields: ["orders", "amount"] },
   empty: "missing",
   judge: {},
+  priority: "medium",
   alerts: true,
   alerting: { pendingCount: 2, pendingOf: 3, recoverCount: 3 },
   labels: {},

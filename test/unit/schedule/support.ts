@@ -43,6 +43,7 @@ export const sampler = (name: string, schedule: Schedule, changes: Partial<Sampl
   point: { measurement: name, tags: [], fields: ["n"] },
   empty: "missing",
   judge: {},
+  priority: "medium",
   alerts: true,
   alerting: { pendingCount: 2, pendingOf: 3, recoverCount: 3 },
   labels: {},

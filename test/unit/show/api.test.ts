@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildConsole } from "../../../src/show/console/server.ts";
 import { openShop, quiet, type Shop } from "../../support/console.ts";
+import { ShakyStore } from "../../support/shaky.ts";
 
 /** The API over a real series store, a real state database and a real mailbox folder. */
 
@@ -107,6 +108,18 @@ describe("overview", () => {
     }
     expect(paged).toEqual(all);
   });
+});
+
+test("what was read from a copy that is behind is marked as such", async () => {
+  const shaky = new ShakyStore(shop.store);
+  const other = await buildConsole({ facts: { ...shop.facts, store: shaky }, log: quiet, webDir: "/nowhere" });
+  const stale = async (url: string) => (await other.inject({ method: "GET", url: `/api/v1${url}` })).json().stale;
+  const amount = encodeURIComponent('orders{country="France"}.amount');
+  const urls = ["/overview", `/series/points?series=${encoded}`, `/series/points?series=${amount}`];
+  expect(await Promise.all(urls.map(stale))).toEqual([false, false, false]);
+  shaky.reads = "behind";
+  expect(await Promise.all(urls.map(stale))).toEqual([true, true, true]);
+  await other.close();
 });
 
 describe("one series", () => {
@@ -245,6 +258,7 @@ describe("samplers, slots, definitions, mailbox, health", () => {
       schedule: "every 1m, 5s after its end",
       lateMs: 0,
       lastError: null,
+      priority: "medium",
     });
     expect(orders.next).toMatchObject({ start: "2026-11-20T14:30:00Z", end: "2026-11-20T14:31:00Z" });
     expect(orders.slots).toHaveLength(20);

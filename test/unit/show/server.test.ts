@@ -71,7 +71,16 @@ describe("errors are problem documents", () => {
 });
 
 test("what is polled carries an ETag; unchanged, the answer is 304 without a body", async () => {
-  for (const url of ["/overview", "/incidents", "/samplers", "/silences", "/mailbox", "/slots", "/health"]) {
+  for (const url of [
+    "/overview",
+    "/incidents",
+    "/samplers",
+    "/silences",
+    "/mailbox",
+    "/slots",
+    "/replicas",
+    "/health",
+  ]) {
     const first = await app.inject(`/api/v1${url}`);
     const tag = first.headers.etag as string;
     expect(first.headers["cache-control"]).toBe("no-cache");
@@ -98,6 +107,11 @@ test("the OpenAPI document describes every path, its parameters and answers", as
     "/api/v1/mailbox/{id}",
     "/api/v1/mailbox/{id}/html",
     "/api/v1/overview",
+    "/api/v1/replicas",
+    "/api/v1/replicas/compare",
+    "/api/v1/replicas/repair",
+    "/api/v1/replicas/requeue",
+    "/api/v1/replicas/shelf",
     "/api/v1/samplers",
     "/api/v1/series/explain",
     "/api/v1/series/points",

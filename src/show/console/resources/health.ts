@@ -23,6 +23,7 @@ export function healthRoutes(api: Api, facts: Facts): void {
         zone: facts.zone,
         demo: facts.demo,
         mailbox: facts.mailbox !== null,
+        replicas: facts.replicas !== null,
         ready,
         reasons: [...reasons],
         samplers: definitions.samplers.size,

@@ -49,7 +49,7 @@ export function overviewRoutes(api: Api, facts: Facts): void {
       response: { 200: overview },
     },
     handler: async ({ query }) => {
-      const found = await searched(facts, query.q, query.sampler);
+      const { rows: found, stale } = await searched(facts, query.q, query.sampler);
       const counts = Object.fromEntries(order.map((level) => [level, 0])) as Record<ShownLevel, number>;
       for (const { level } of found) counts[level] += 1;
       const wanted = found.filter(({ level }) => query.level.length === 0 || query.level.includes(level));
@@ -57,31 +57,38 @@ export function overviewRoutes(api: Api, facts: Facts): void {
       const rest = after === null ? wanted : wanted.filter((row) => isAfter(row, after));
       const rows = rest.slice(0, query.limit);
       const last = rows.at(-1);
+      const shown = await itemsOf(facts, rows);
       const more = rest.length > rows.length && last !== undefined;
       return {
-        items: await itemsOf(facts, rows),
+        items: shown.items,
         next: more ? writeCursor([order.indexOf(last.level), last.text]) : null,
         counts,
         total: wanted.length,
         samplers: [...facts.definitions().definitions.samplers.values()].map(({ name, title }) => ({ name, title })),
+        stale: stale || shown.stale,
       };
     },
   });
 }
 
-async function searched(facts: Facts, q: string, sampler: string | undefined): Promise<Row[]> {
+async function searched(
+  facts: Facts,
+  q: string,
+  sampler: string | undefined,
+): Promise<{ rows: Row[]; stale: boolean }> {
   const words = q.toLowerCase().split(/\s+/).filter(Boolean);
   const shown = (await allSeries(facts)).filter((series) => {
     if (sampler !== undefined && series.sampler.name !== sampler) return false;
     const text = `${series.text} ${series.sampler.name} ${series.sampler.title}`.toLowerCase();
     return words.every((word) => text.includes(word));
   });
-  const levels = await latestLevels(facts, shown);
+  const { found: levels, stale } = await latestLevels(facts, shown);
   const rows = shown.map((series): Row => {
     const latest = levels.get(series.text);
     return { ...series, latest, level: series.judged ? (latest?.level ?? "unknown") : "unjudged" };
   });
-  return rows.sort((a, b) => order.indexOf(a.level) - order.indexOf(b.level) || (a.text < b.text ? -1 : 1));
+  rows.sort((a, b) => order.indexOf(a.level) - order.indexOf(b.level) || (a.text < b.text ? -1 : 1));
+  return { rows, stale };
 }
 
 function isAfter(row: Row, [rank, text]: readonly [number, string]): boolean {
@@ -89,20 +96,27 @@ function isAfter(row: Row, [rank, text]: readonly [number, string]): boolean {
   return own > rank || (own === rank && row.text > text);
 }
 
-async function itemsOf(facts: Facts, rows: readonly Row[]): Promise<Shapes["OverviewItem"][]> {
+async function itemsOf(
+  facts: Facts,
+  rows: readonly Row[],
+): Promise<{ items: Shapes["OverviewItem"][]; stale: boolean }> {
   const alerts = new Map((await facts.state.alerts.standing()).map((alert) => [alert.series, alert]));
   const columns = new Map<string, Columns>();
+  let stale = false;
   // Series of one sampler share their times; those that ended early are read on their own.
   for (const group of Map.groupBy(rows, (row) => `${row.sampler.name} ${atMsOf(row)}`).values()) {
     const [first] = group as [Row];
     const atMs = atMsOf(first);
     const window = { fromMs: atMs - (sparkPoints - 1) * first.spacingMs, toMs: atMs + 1 };
     const fields = ["observed", "expected", "level"];
-    for (const [text, found] of await readColumns(facts, group, window, fields)) columns.set(text, found);
+    const spark = await readColumns(facts, group, window, fields);
+    for (const [text, found] of spark.found) columns.set(text, found);
     const latest = await readColumns(facts, group, { fromMs: atMs, toMs: atMs + 1 }, ["lower", "upper", "reason"]);
-    for (const [text, found] of latest) columns.set(text, new Map([...found, ...(columns.get(text) ?? [])]));
+    for (const [text, found] of latest.found) columns.set(text, new Map([...found, ...(columns.get(text) ?? [])]));
+    stale ||= spark.stale || latest.stale;
   }
-  return rows.map((row) => itemOf(row, columns.get(row.text) ?? new Map(), alerts.get(row.text)));
+  const items = rows.map((row) => itemOf(row, columns.get(row.text) ?? new Map(), alerts.get(row.text)));
+  return { items, stale };
 }
 
 function atMsOf(row: Row): number {

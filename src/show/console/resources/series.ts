@@ -47,9 +47,9 @@ export function seriesRoutes(api: Api, facts: Facts): void {
           fix: "ask for a shorter window",
         });
       }
-      const columns = (await readColumns(facts, [series], window, verdictFields)).get(series.text) ?? new Map();
+      const { found, stale } = await readColumns(facts, [series], window, verdictFields);
       const marks = await marksOf(facts, series.text, window);
-      return pointsView(series, window, columns, query.points_max, marks);
+      return { ...pointsView(series, window, found.get(series.text) ?? new Map(), query.points_max, marks), stale };
     },
   });
 
@@ -88,7 +88,7 @@ function pointsView(
   columns: Columns,
   pointsMax: number,
   marks: Shapes["Mark"][],
-): Shapes["Points"] {
+): Omit<Shapes["Points"], "stale"> {
   const timesMs = [...(columns.get(series.judged ? "level" : "observed")?.keys() ?? [])];
   const cell = (field: string, timeMs: number) => numberOf(columns.get(field)?.get(timeMs));
   const worth = timesMs.map(

@@ -44,7 +44,7 @@ function Top({ story, asked, reload }: { story: Story; asked: boolean; reload: (
       <dl class="facts">
         <Field label="Opened">{wall(story.opened, zone)}</Field>
         <Field label={story.resolved ? "Lasted" : "Stands for"}>{lasted(story.opened, story.resolved, nowMs)}</Field>
-        <Field label="Who hears it">{story.group}</Field>
+        <Field label="Who hears it">{story.group || "nobody"}</Field>
         <Field label="Messages">{story.notices}</Field>
         {Object.entries(story.labels).map(([name, value]) => (
           <Field key={name} label={name}>
@@ -115,26 +115,36 @@ function Alerts({ alerts }: { alerts: Story["alerts"] }) {
           <li key={alert.id} class="card alert">
             <div class="title-row">
               <LevelMark level={alert.severity} />
-              <Link href={seriesUrl(alert.series, around(alert))}>{alert.series}</Link>
+              {alert.condition === null ? (
+                <Link href={seriesUrl(alert.series, around(alert))}>{alert.series}</Link>
+              ) : (
+                <b>{alert.condition}</b>
+              )}
               <Chip tone={alert.state === "firing" ? alert.severity : alert.state === "resolved" ? "good" : "plain"}>
                 {alert.state}
               </Chip>
             </div>
             <p>{alert.reason}</p>
-            <dl class="facts">
-              <Field label="Now">
-                {number(alert.observed)} of {number(alert.expected)}
-              </Field>
-              <Field label="Worst">
-                {number(alert.worstObserved)} of {number(alert.worstExpected)}
-              </Field>
-              <Loss loss={alert.lossSoFar} />
-              <Field label="Rule">{alert.rule || none}</Field>
-            </dl>
+            {alert.condition === null && <Figures alert={alert} />}
           </li>
         ))}
       </ul>
     </section>
+  );
+}
+
+function Figures({ alert }: { alert: Api["Alert"] }) {
+  return (
+    <dl class="facts">
+      <Field label="Now">
+        {number(alert.observed)} of {number(alert.expected)}
+      </Field>
+      <Field label="Worst">
+        {number(alert.worstObserved)} of {number(alert.worstExpected)}
+      </Field>
+      <Loss loss={alert.lossSoFar} />
+      <Field label="Rule">{alert.rule || none}</Field>
+    </dl>
   );
 }
 
@@ -156,11 +166,11 @@ type Event_ = { at: string; tone: string; what: string; detail: string };
 
 /** What happened and who was told, in one line of time. */
 function eventsOf(story: Story): Event_[] {
-  const series = new Map(story.alerts.map(({ id, series: text }) => [id, text]));
+  const names = new Map(story.alerts.map(({ id, series, condition }) => [id, condition ?? series]));
   const changes = story.transitions.map(({ at, subject, subjectId, to, reason }) => ({
     at,
     tone: to === "resolved" ? "good" : to === "firing" || to === "open" ? story.severity : "plain",
-    what: subject === "incident" ? `Incident ${to}` : `${series.get(subjectId) ?? "Alert"} ${to}`,
+    what: subject === "incident" ? `Incident ${to}` : `${names.get(subjectId) ?? "Alert"} ${to}`,
     detail: reason,
   }));
   const deliveries = story.deliveries.map((item) => ({

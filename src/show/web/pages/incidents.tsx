@@ -62,7 +62,7 @@ function Item({ incident }: { incident: Api["Incident"] }) {
           <b>{incident.title}</b>
           <span class="dim">
             {wall(incident.opened, zone)} · {incident.state === "resolved" ? "lasted" : "for"}{" "}
-            {lasted(incident.opened, incident.resolved, nowMs)} · {incident.group}
+            {lasted(incident.opened, incident.resolved, nowMs)} · {incident.group || "told to nobody"}
             {incident.acknowledgedBy && ` · ${incident.acknowledgedBy} took it on`}
             {incident.mutedReason && ` · muted: ${incident.mutedReason}`}
           </span>

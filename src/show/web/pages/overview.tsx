@@ -4,7 +4,7 @@ import type { Api } from "../../console/api.ts";
 import { usePolled } from "../client.ts";
 import { deviation, number, relative, wall } from "../format.ts";
 import { useNowMs } from "../health.ts";
-import { Answer, Chip, Empty, LevelMark, levelNames, levels, SeriesName, Spark } from "../parts.tsx";
+import { Answer, Chip, Empty, LevelMark, levelNames, levels, SeriesName, Spark, StaleNote } from "../parts.tsx";
 import { go, Link, seriesUrl } from "../router.tsx";
 
 const pageSize = 60;
@@ -31,6 +31,7 @@ export function OverviewPage({ query }: { query: URLSearchParams }) {
       <Answer polled={polled}>
         {(data) => (
           <>
+            {data.stale && <StaleNote />}
             {data.items.length === 0 ? <NoSeries query={query} /> : <Rows items={data.items} />}
             {data.next !== null && (
               <button

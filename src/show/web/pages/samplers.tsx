@@ -114,6 +114,7 @@ function Item({ sampler }: { sampler: Api["Sampler"] }) {
           <Field label="Judged">{sampler.judged.join(", ") || none}</Field>
           <Field label="Active">{sampler.active ?? "always"}</Field>
           <Field label="Zone">{sampler.zone}</Field>
+          <Field label="Priority">{sampler.priority}</Field>
           <Field label="Alerts">{sampler.alerts ? `to ${sampler.group}` : "nobody is told"}</Field>
           {sampler.runbook && <Field label="Runbook">{sampler.runbook}</Field>}
         </dl>

@@ -6,7 +6,7 @@ import { usePolled } from "../client.ts";
 import { ExplainPanel } from "../explain.tsx";
 import { deviation, none, number, wall } from "../format.ts";
 import { useNowMs } from "../health.ts";
-import { Answer, Empty, LevelMark, SeriesName } from "../parts.tsx";
+import { Answer, Empty, LevelMark, SeriesName, StaleNote } from "../parts.tsx";
 import { go, Link } from "../router.tsx";
 import { onThemeChange } from "../theme.ts";
 
@@ -41,6 +41,7 @@ export function SeriesPage({ query }: { query: URLSearchParams }) {
         {(points) => (
           <>
             <Title points={points} />
+            {points.stale && <StaleNote />}
             <Ranges chosen={from === null ? range : null} show={show} />
             <Body points={points} show={show} />
           </>
