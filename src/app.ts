@@ -20,7 +20,7 @@ import { Alerting } from "./alerting.ts";
 import type { Definitions } from "./core/definitions.ts";
 import type { Clock, Log, Measured, Notifier, Queue, TimeSeriesStore } from "./core/ports.ts";
 import { formatProblem, messageOf, Problem } from "./core/problem.ts";
-import { minuteMs, secondMs, systemClock } from "./core/time.ts";
+import { formatTimeUtc, minuteMs, secondMs, systemClock } from "./core/time.ts";
 import type { Loaded, LoadOptions } from "./define/load.ts";
 import { resolveSecret } from "./define/secret.ts";
 import { DefinitionWatcher } from "./define/watch.ts";
@@ -440,7 +440,7 @@ export class App implements AsyncDisposable {
         endSilence: (id, by) => alerting.endSilence(id, by),
       },
       demo: this.#options.demo ?? false,
-      replicas: desk.mirror,
+      replicas: this.#replicas(),
     };
     this.#console = await buildConsole({ facts, log, host: settings.host });
     try {
@@ -453,6 +453,30 @@ export class App implements AsyncDisposable {
         cause: thrown,
       });
     }
+  }
+
+  /** The copies, for the console: what changes them is written down. */
+  #replicas(): Facts["replicas"] {
+    const { mirror, state, clock } = this.desk;
+    if (mirror === null) return null;
+    const note = (action: string, subject: string, detail: string) =>
+      state.audit.add([{ id: randomUUID(), atMs: clock.nowMs(), actor: "console", action, subject, detail }]);
+    return {
+      status: () => mirror.status(),
+      compare: (window, deep, signal) => mirror.compare(window, deep, signal),
+      shelf: (filter) => mirror.shelf(filter),
+      repair: async (window, deep, signal) => {
+        const found = await mirror.repair(window, deep, signal);
+        const span = `${formatTimeUtc(window.fromMs)} to ${formatTimeUtc(window.toMs)}`;
+        await note("replicas.repair", span, `${found.repaired} points written`);
+        return found;
+      },
+      requeue: async (target, signal) => {
+        const done = await mirror.requeue(target, signal);
+        await note("replicas.requeue", target ?? "all", `${done.taken} points taken, ${done.left} left`);
+        return done;
+      },
+    };
   }
 
   #baseUrl(): string {

@@ -6,7 +6,7 @@ import { dayMs, deadline, minuteMs } from "./core/time.ts";
 import type { Mirror } from "./store/mirror.ts";
 
 /** What one question spans: halved where that is too much, or takes too long, down to the least. */
-const spanMs = { most: 28 * dayMs, least: minuteMs };
+const spanMs = { most: dayMs, least: minuteMs };
 const askTimeoutMs = 2 * minuteMs;
 
 type Counted = {

@@ -43,6 +43,8 @@ function nameFault(what: string, name: string): string | null {
   const fault = textFault(`the ${what} name`, name);
   if (fault !== null) return fault;
   if (name === "") return `PNT-011 the ${what} name is empty`;
+  // Servers take the backslash away in these two, and keep it in tags.
+  if (what !== "tag" && name.includes('\\"')) return `PNT-002 backslash before a quote in the ${what} name`;
   if (what === "measurement") return name.startsWith("#") ? `PNT-011 the measurement name begins with "#"` : null;
   return name === "time" || name.startsWith("_") ? `PNT-007 the ${what} name "${name}" is reserved` : null;
 }

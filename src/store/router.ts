@@ -22,11 +22,12 @@ const timesKept = 100;
 /** A copy that failed is asked last for so long. */
 const distrustMs = 5 * secondMs;
 
-/** How one copy could answer one question. */
+/** How one copy stands to one question. */
 type Choice = {
   readonly replica: Replica;
-  readonly clean: boolean;
-  readonly overlay: readonly Batch[];
+  /** Whether all that is asked for was compared since the copy was last in doubt. */
+  readonly verified: boolean;
+  /** Raw points that it lacks, of whatever they are. */
   readonly pending: number;
 };
 
@@ -59,34 +60,27 @@ export class Router {
   async read(query: ReadQuery): Promise<Reading> {
     if (query.windows.length === 0 || query.fields.length === 0) return { series: [], stale: false };
     const elapsedMs = stopwatch();
-    const choices = this.choices(query);
-    const { choice, series } = await this.#race(choices, query);
-    const stale = !choice.clean || this.#differs(query);
+    const { series, stale } = await this.#race(this.choices(query), query);
     this.#counts.reads += 1;
     this.#counts.seconds += elapsedMs() / secondMs;
     if (stale) this.#counts.stale += 1;
-    return { series: overlaid(series, choice.overlay, query), stale };
+    return { series, stale };
   }
 
-  /** Clean ones first, then those that work, then those that lack least. */
+  /** Those that are in no doubt first, then those that work, then those that lack least. */
   choices(query: ReadQuery): Choice[] {
     const nowMs = this.#timer.nowMs();
-    const rank = ({ replica, clean }: Choice): number => {
-      const distrusted = nowMs - (this.#failedMs.get(replica.name) ?? 0) < distrustMs;
-      return (clean ? 0 : 4) + (distrusted ? 2 : 0) + (this.#isWell(replica.name) ? 0 : 1);
+    const rank = ({ replica: { name }, verified }: Choice): number => {
+      const distrusted = nowMs - (this.#failedMs.get(name) ?? 0) < distrustMs;
+      return (verified ? 0 : 4) + (distrusted ? 2 : 0) + (this.#isWell(name) ? 0 : 1);
     };
-    const all = this.#replicas.map((replica) => this.#choice(replica, query));
+    const all = this.#replicas.map((replica): Choice => {
+      const pending = this.#spool.pendingPoints(replica.name, "");
+      return { replica, verified: this.#isVerified(replica.name, query), pending };
+    });
     return all.sort((a, b) => rank(a) - rank(b) || a.pending - b.pending);
   }
 
-  #choice(replica: Replica, query: ReadQuery): Choice {
-    const { batches, all } = this.#spool.pending(replica.name, "", overlayPointsMax);
-    const pending = batches.reduce((sum, { points }) => sum + points, 0);
-    const overlay = batches.filter(({ windows }) => windows.some((window) => touches(query, window)));
-    return { replica, clean: all && this.#isVerified(replica.name, query), overlay, pending };
-  }
-
-  /** Whether all that is asked for was compared since the copy was last in doubt. */
   #isVerified(target: string, { windows }: ReadQuery): boolean {
     const { doubted, verifiedFromMs } = this.#spool.target(target);
     if (!doubted) return true;
@@ -97,54 +91,51 @@ export class Router {
     return this.#windows.differing(1_000).some((window) => touches(query, window));
   }
 
-  /** Asks one after the other: the next one when the one before failed, or has not answered for long. */
-  async #race(choices: readonly Choice[], query: ReadQuery): Promise<{ choice: Choice; series: readonly Series[] }> {
+  /**
+   * Asks one after the other: the next one when the one before failed, has not answered for long, or could not say
+   * enough. The first answer that is not stale counts.
+   */
+  async #race(choices: readonly Choice[], query: ReadQuery): Promise<Reading> {
     const ended = new AbortController();
+    const asked: Promise<Reading | null>[] = [];
     const faults: unknown[] = [];
     try {
-      return await new Promise((resolve, reject) => {
-        let left = choices.length;
-        let next = 0;
-        const askNext = (): void => {
-          const choice = choices[next];
-          if (choice === undefined) return;
-          next += 1;
-          const hedge = new AbortController();
-          this.#ask(choice, query, ended.signal)
-            .then((series) => resolve({ choice, series }))
-            .catch((thrown: unknown) => {
-              faults.push(thrown);
-              left -= 1;
-              if (left === 0) reject(this.#nobody(faults));
-              else if (!ended.signal.aborted && next < choices.length) {
-                this.#counts.failedOver += 1;
-                askNext();
-              }
-            })
-            .finally(() => hedge.abort());
-          const patience = AbortSignal.any([hedge.signal, ended.signal]);
-          this.#timer
-            .sleep(this.#hedgeMs(choice.replica.name), patience)
-            .then(() => {
-              if (next >= choices.length) return;
-              this.#counts.hedged += 1;
-              askNext();
-            })
-            .catch(() => {});
-        };
-        askNext();
-      });
+      for (const [index, choice] of choices.entries()) {
+        const answer = this.#ask(choice, query, ended.signal).catch((thrown: unknown) => {
+          faults.push(thrown);
+          return null;
+        });
+        asked.push(answer);
+        if (index === choices.length - 1) break;
+        const news = await Promise.race([firstSound(asked), this.#late(choice.replica.name, ended.signal)]);
+        if (news !== null && news !== "late") return news;
+        this.#counts[news === "late" ? "hedged" : "failedOver"] += 1;
+      }
+      const sound = await firstSound(asked);
+      if (sound !== null) return sound;
+      const stale = (await Promise.all(asked)).find((reading) => reading !== null);
+      if (stale == null) throw this.#nobody(faults);
+      return stale;
     } finally {
       ended.abort();
     }
   }
 
-  async #ask({ replica }: Choice, query: ReadQuery, ended: AbortSignal): Promise<readonly Series[]> {
+  /** Comes when an answer had better have come; never, once all is over. */
+  async #late(target: string, ended: AbortSignal): Promise<"late"> {
+    await this.#timer.sleep(this.#hedgeMs(target), ended).catch(() => new Promise(() => {}));
+    return "late";
+  }
+
+  async #ask({ replica, verified }: Choice, query: ReadQuery, ended: AbortSignal): Promise<Reading> {
     const elapsedMs = stopwatch();
+    // Before the question: what the copy gets while it answers may be in both.
+    const spans = query.windows.map(({ fromMs, toMs }) => ({ fromMs: floorToStep(fromMs, windowMs), toMs }));
+    const { batches, all } = this.#spool.lacking(replica.name, query.measurement, spans, overlayPointsMax);
     try {
       const series = await replica.read(query, deadline(readTimeoutMs, ended));
       this.#times.set(replica.name, [...(this.#times.get(replica.name) ?? []), elapsedMs()].slice(-timesKept));
-      return series;
+      return { series: overlaid(series, batches, query), stale: !all || !verified || this.#differs(query) };
     } catch (thrown) {
       if (!ended.aborted) this.#failedMs.set(replica.name, this.#timer.nowMs());
       throw thrown;
@@ -179,6 +170,16 @@ export class Router {
       counter("reads_failed", "Reads that nobody answered.", failed),
     ];
   }
+}
+
+/** The first of the answers that is not stale; null if none is. */
+function firstSound(asked: readonly Promise<Reading | null>[]): Promise<Reading | null> {
+  const sound = asked.map(async (answer) => {
+    const reading = await answer;
+    if (reading === null || reading.stale) throw new Error("not this one");
+    return reading;
+  });
+  return Promise.any(sound).catch(() => null);
 }
 
 function touches(query: ReadQuery, { measurement, startMs }: { measurement: string; startMs: number }): boolean {

@@ -1,5 +1,5 @@
 /** The spool's file: how it is written, and what becomes of one whose disk fails. */
-import { closeSync, existsSync, fsyncSync, openSync, rmSync, statfsSync, statSync, writeSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, openSync, rmSync, statfsSync, statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import Sqlite from "better-sqlite3";
 import type { Clock, Log } from "../core/ports.ts";
@@ -280,7 +280,7 @@ export class SpoolFile {
   }
 
   #count(name: string): number {
-    return Number(this.#database.pragma(name, { simple: true }));
+    return this.#guarded(() => Number(this.#database.pragma(name, { simple: true })));
   }
 
   /** Brings the log into the file and gives its room back, if that can be done at once. */
@@ -348,7 +348,7 @@ export class SpoolFile {
     try {
       const handle = openSync(this.#reserve, "w", 0o600);
       try {
-        writeSync(handle, Buffer.alloc(reserveBytes, 0x2e));
+        writeFileSync(handle, Buffer.alloc(reserveBytes, 0x2e));
         fsyncSync(handle);
       } finally {
         closeSync(handle);

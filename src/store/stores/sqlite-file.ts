@@ -246,7 +246,11 @@ class FileLock {
   }
 
   release(sound: boolean): void {
-    if (sound) this.#database.exec("pragma user_version = 0; commit");
+    try {
+      if (sound) this.#database.exec("pragma user_version = 0; commit");
+    } catch {
+      // On a full disk, say. The next holder then looks into the file, which does no harm.
+    }
     this.#database.close();
   }
 
