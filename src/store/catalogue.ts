@@ -5,7 +5,7 @@
 import { promisify } from "node:util";
 import { gunzipSync, gzip } from "node:zlib";
 import type { FieldValue, Point, Tags } from "../core/model.ts";
-import type { FieldKind, FieldType, KnownSeries, Origin } from "../core/ports.ts";
+import type { FieldType, KnownSeries, Origin } from "../core/ports.ts";
 import { formatTimeUtc, secondMs, stopwatch } from "../core/time.ts";
 import { kindOf, parseLines, seriesKey } from "./line.ts";
 import type { Spool } from "./spool.ts";
@@ -22,8 +22,8 @@ type FieldRow = {
 };
 
 const kinds: readonly FieldType["kind"][] = ["number", "text", "boolean", "other"];
-/** Series that are put into words before others get their turn: some five milliseconds. */
-const pieceSeries = 5_000;
+/** Of the snapshot that are written before others get their turn: some two thousand series, a few milliseconds. */
+const pieceChars = 262_144;
 /** How long a start reads batches that no snapshot holds; the servers are asked for what it did not come to. */
 const readMsMax = secondMs;
 
@@ -31,7 +31,8 @@ const pack = promisify(gzip);
 
 export class Catalogue {
   readonly #spool: Spool;
-  readonly #kinds = new Map<string, Kind>();
+  /** By measurement, then by field. */
+  readonly #kinds = new Map<string, Map<string, Kind>>();
   /** By measurement, then by what a line of the series begins with. */
   readonly #series = new Map<string, Map<string, SeriesOfTags>>();
   /** False: the servers have not been asked, and what is known was only learnt from this process's own writes. */
@@ -43,7 +44,7 @@ export class Catalogue {
     for (const row of spool.file.sql<[], FieldRow>("select * from field").all()) {
       const { measurement, field, kind, sampler, since_ms: sinceMs } = row;
       // A damaged one is learnt anew.
-      if (kinds.includes(kind)) this.#kinds.set(fieldKey(measurement, field), { kind, sampler, sinceMs });
+      if (kinds.includes(kind)) this.#learnKind(measurement, field, { kind, sampler, sinceMs });
     }
     this.complete = this.#load();
   }
@@ -54,8 +55,9 @@ export class Catalogue {
 
   /** `PNT-008 ...` with field, both kinds and whose it is, if a point's field is of another kind than it has been. */
   conflict(point: Point): string | null {
+    const kinds = this.#kinds.get(point.measurement);
     for (const name in point.fields) {
-      const known = this.#kinds.get(fieldKey(point.measurement, name));
+      const known = kinds?.get(name);
       const kind = kindOf(point.fields[name] as FieldValue);
       if (known === undefined || known.kind === kind) continue;
       const whose = known.sampler === null ? "" : ` (sampler ${known.sampler})`;
@@ -66,15 +68,17 @@ export class Catalogue {
 
   /** Takes up fields that are new, durably: from now on they have that kind. */
   claim({ measurement, fields }: Point, origin: Origin | undefined, nowMs: number): void {
-    const fresh = Object.keys(fields).filter((field) => !this.#kinds.has(fieldKey(measurement, field)));
-    if (fresh.length === 0) return;
-    const types = fresh.map((field) => ({ measurement, field, kind: kindOf(fields[field] as FieldValue) }));
-    this.#keep(types, origin?.sampler ?? null, nowMs);
+    const kinds = this.#kinds.get(measurement);
+    for (const field in fields) {
+      if (kinds?.has(field) === true) continue;
+      const type = { measurement, field, kind: kindOf(fields[field] as FieldValue) };
+      this.#keep([type], origin?.sampler ?? null, nowMs);
+    }
   }
 
   /** Takes up what a server has already; returns the fields whose kind is another there. */
   learn(fields: readonly FieldType[], nowMs: number): { field: FieldType; known: FieldType["kind"] }[] {
-    const known = (each: FieldType) => this.#kinds.get(fieldKey(each.measurement, each.field))?.kind;
+    const known = (each: FieldType) => this.#kinds.get(each.measurement)?.get(each.field)?.kind;
     this.#keep(
       fields.filter((each) => known(each) === undefined),
       null,
@@ -97,63 +101,77 @@ export class Catalogue {
       }
     });
     for (const { measurement, field, kind } of fields) {
-      this.#kinds.set(fieldKey(measurement, field), { kind, sampler, sinceMs: nowMs });
+      this.#learnKind(measurement, field, { kind, sampler, sinceMs: nowMs });
     }
   }
 
-  kindOf(measurement: string, field: string): FieldKind | null {
-    const kind = this.#kinds.get(fieldKey(measurement, field))?.kind;
-    return kind === undefined || kind === "other" ? null : kind;
+  #learnKind(measurement: string, field: string, kind: Kind): void {
+    const kinds = this.#kinds.get(measurement) ?? new Map<string, Kind>();
+    kinds.set(field, kind);
+    this.#kinds.set(measurement, kinds);
   }
 
   /** Those whose fields are known, sorted. */
   measurements(): string[] {
-    return [...new Set([...this.#kinds.keys()].map((key) => key.slice(0, key.indexOf("\n"))))].sort();
+    return [...this.#kinds.keys()].sort();
   }
 
   /** @param key of the point, as {@link seriesKey} says it */
   note(key: string, { measurement, tags, fields, timeMs }: Point): void {
+    const series = this.#seriesOf(measurement, key, tags);
     for (const field in fields) {
       const value = fields[field];
-      const nonzero = typeof value === "number" && value !== 0;
-      this.#note(measurement, key, tags, field, timeMs, nonzero ? timeMs : null);
+      this.#note(series, field, timeMs, typeof value === "number" && value !== 0 ? timeMs : null);
     }
   }
 
   merge(known: readonly KnownSeries[]): void {
     for (const { measurement, tags, field, lastMs, lastNonzeroMs } of known) {
-      this.#note(measurement, seriesKey({ measurement, tags }), tags, field, lastMs, lastNonzeroMs);
+      this.#note(this.#seriesOf(measurement, seriesKey({ measurement, tags }), tags), field, lastMs, lastNonzeroMs);
     }
   }
 
-  #note(measurement: string, key: string, tags: Tags, field: string, lastMs: number, nonzeroMs: number | null): void {
-    const bySeries = this.#series.get(measurement) ?? new Map<string, SeriesOfTags>();
-    if (bySeries.size === 0) this.#series.set(measurement, bySeries);
-    const series = bySeries.get(key) ?? { tags: { ...tags }, fields: new Map<string, Latest>() };
-    if (series.fields.size === 0) bySeries.set(key, series);
-    const known = series.fields.get(field);
+  #seriesOf(measurement: string, key: string, tags: Tags): SeriesOfTags {
+    let bySeries = this.#series.get(measurement);
+    if (bySeries === undefined) {
+      bySeries = new Map();
+      this.#series.set(measurement, bySeries);
+    }
+    let series = bySeries.get(key);
+    if (series === undefined) {
+      series = { tags: { ...tags }, fields: new Map() };
+      bySeries.set(key, series);
+    }
+    return series;
+  }
+
+  #note({ fields }: SeriesOfTags, field: string, lastMs: number, nonzeroMs: number | null): void {
+    const known = fields.get(field);
     if (known === undefined) {
-      series.fields.set(field, { lastMs, lastNonzeroMs: nonzeroMs });
+      fields.set(field, { lastMs, lastNonzeroMs: nonzeroMs });
       this.#count += 1;
       return;
     }
     if (known.lastMs < lastMs) known.lastMs = lastMs;
-    if (nonzeroMs !== null && (known.lastNonzeroMs === null || known.lastNonzeroMs < nonzeroMs))
+    if (nonzeroMs !== null && (known.lastNonzeroMs === null || known.lastNonzeroMs < nonzeroMs)) {
       known.lastNonzeroMs = nonzeroMs;
+    }
   }
 
   list(query: { measurement?: string | undefined; sinceMs?: number | undefined }): KnownSeries[] {
     const { measurement: only, sinceMs = Number.NEGATIVE_INFINITY } = query;
     const found: KnownSeries[] = [];
+    for (const series of this.#each(only)) if (series.lastMs >= sinceMs) found.push(series);
+    return found;
+  }
+
+  *#each(only?: string): Generator<KnownSeries> {
     for (const [measurement, bySeries] of this.#series) {
       if (only !== undefined && only !== measurement) continue;
       for (const { tags, fields } of bySeries.values()) {
-        for (const [field, latest] of fields) {
-          if (latest.lastMs >= sinceMs) found.push({ measurement, tags, field, ...latest });
-        }
+        for (const [field, latest] of fields) yield { measurement, tags, field, ...latest };
       }
     }
-    return found;
   }
 
   /** Forgets series whose latest point is older, and of the others nonzero numbers that are. */
@@ -175,14 +193,17 @@ export class Catalogue {
   async save(): Promise<void> {
     if (!this.complete) return;
     const seq = this.#spool.lastSeq;
-    const known = this.list({});
-    const lines: string[] = [];
-    for (let start = 0; start < known.length; start += pieceSeries) {
-      const piece = known.slice(start, start + pieceSeries);
-      lines.push(piece.map((series) => JSON.stringify(series)).join("\n"));
+    const pieces: Buffer[] = [];
+    let text = "";
+    for (const series of this.#each()) {
+      text += `${JSON.stringify(series)}\n`;
+      if (text.length < pieceChars) continue;
+      pieces.push(Buffer.from(text));
+      text = "";
       await new Promise((resolve) => setImmediate(resolve));
     }
-    const body = await pack(lines.join("\n"), { level: 1 });
+    pieces.push(Buffer.from(text));
+    const body = await pack(Buffer.concat(pieces), { level: 1 });
     this.#spool.file.relaxed(() =>
       this.#spool.file
         .sql<[number, Uint8Array], never>("insert or replace into catalogue values (1, ?, ?)")
@@ -208,15 +229,11 @@ export class Catalogue {
     if (row === undefined || row.body.length === 0) return null;
     try {
       const text = gunzipSync(row.body).toString();
-      const known = text === "" ? [] : text.split("\n").map((line) => JSON.parse(line) as KnownSeries);
-      this.merge(known);
+      const lines = text.split("\n").slice(0, -1);
+      this.merge(lines.map((line) => JSON.parse(line) as KnownSeries));
       return row.seq;
     } catch {
       return null;
     }
   }
-}
-
-function fieldKey(measurement: string, field: string): string {
-  return `${measurement}\n${field}`;
 }

@@ -87,9 +87,18 @@ export function kindOf(value: FieldValue): FieldKind {
 
 /** Measurement and tags as a line begins: equal series, equal text, whatever the order of their tags. */
 export function seriesKey({ measurement, tags }: Pick<Point, "measurement" | "tags">): string {
-  let key = escaped.measurement(measurement);
-  for (const name of Object.keys(tags).sort()) key += `,${escaped.tag(name)}=${escaped.tag(tags[name] as string)}`;
+  const names = Object.keys(tags);
+  if (names.length > 1) names.sort();
+  let key = bare.test(measurement) ? measurement : escaped.measurement(measurement);
+  for (const name of names) key += `,${tagText(name)}=${tagText(tags[name] as string)}`;
   return key;
+}
+
+/** What needs no escaping, as nearly everything does; the library's own functions look at each letter. */
+const bare = /^[\w.:/@+-]*$/;
+
+function tagText(text: string): string {
+  return bare.test(text) ? text : escaped.tag(text);
 }
 
 /**
@@ -101,7 +110,7 @@ export function lineOf(key: string, { fields, timeMs }: Pick<Point, "fields" | "
   let separator = " ";
   for (const name in fields) {
     const value = fields[name] as FieldValue;
-    line += `${separator}${escaped.tag(name)}=${typeof value === "string" ? escaped.quoted(value) : String(value)}`;
+    line += `${separator}${tagText(name)}=${typeof value === "string" ? escaped.quoted(value) : String(value)}`;
     separator = ",";
   }
   return `${line} ${timeMs}`;

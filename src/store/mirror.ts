@@ -197,8 +197,10 @@ export class Mirror implements TimeSeriesStore, Measured {
       if (conflict === null) this.#catalogue.claim(point, origin, nowMs);
       return conflict;
     });
-    await this.#spool.append(await batchesOf("", taken), origin);
+    const packing = batchesOf("", taken);
+    // While other threads pack. A series is known a moment before it is stored, which its own slot alone could notice.
     for (const { key, point } of taken) this.#catalogue.note(key, point);
+    await this.#spool.append(await packing, origin);
     this.#counts.points += taken.length;
     this.#counts.rejected += rejected.length;
     for (const lane of this.#lanes) if (lane.bucket === "") lane.nudge();

@@ -1,7 +1,6 @@
 /** What is carried over from a spool's file that was damaged, or whose disk failed, into a new one. */
-import { statSync } from "node:fs";
 import Sqlite from "better-sqlite3";
-import { type BatchRow, carriedTables, checkBytesMax } from "./spool-format.ts";
+import { batchPutter, carriedTables, checkBytesMax } from "./spool-format.ts";
 import { SpoolPages, type Trace } from "./spool-pages.ts";
 
 export type Salvage = {
@@ -31,13 +30,18 @@ export type Rescued = {
 /** A number that nobody reaches: batches come some hundred a second. */
 export const seqMax = 2 ** 48;
 
-/** Reads what this process's own connection still gives; of each table up to where it breaks off. */
-export function rescue(from: Sqlite.Database): Rescued {
+/**
+ * Reads what a connection still gives; of each table up to where it breaks off.
+ * @param own true: the connection wrote the file, so what it does not see was never committed; false: it may see less
+ * than there is
+ */
+export function rescue(from: Sqlite.Database | null, own: boolean): Rescued {
+  if (from === null) return { tables: new Map(), incomplete: carriedTables, firstSeq: null, lastSeq: null, seqMax };
   const rescued = rescueFrom(from);
-  return { ...rescued, seqMax: rescued.lastSeq ?? seqMax };
+  return { ...rescued, seqMax: own ? (rescued.lastSeq ?? seqMax) : seqMax };
 }
 
-function rescueFrom(from: Sqlite.Database): Rescued {
+function rescueFrom(from: Sqlite.Database): Omit<Rescued, "seqMax"> {
   const tables = new Map<string, Row[]>();
   const incomplete: string[] = [];
   for (const table of carriedTables) {
@@ -59,47 +63,25 @@ function rescueFrom(from: Sqlite.Database): Rescued {
   };
   const firstSeq = seqOf("select min(seq) from batch");
   const lastSeq = seqOf("select seq from sqlite_sequence where name = 'batch'");
-  return { tables, incomplete, firstSeq, lastSeq, seqMax };
-}
-
-/** The same of a file that nobody has open: SQLite may see less of it than there is. */
-export function rescueFile(file: string): Rescued {
-  const nothing = { tables: new Map(), incomplete: carriedTables, firstSeq: null, lastSeq: null, seqMax };
-  // SQLite would remove the log of an empty file, whatever it is opened for.
-  if ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) === 0) return nothing;
-  try {
-    const from = new Sqlite(file, { readonly: true });
-    try {
-      return rescueFrom(from);
-    } finally {
-      from.close();
-    }
-  } catch {
-    return nothing;
-  }
+  return { tables, incomplete, firstSeq, lastSeq };
 }
 
 /** Of one transaction: where the disk is full, what was carried over before stays. */
 const pieceBytes = 8_388_608;
 
 /**
- * Writes what was rescued, and every batch that the pages of the file still hold, into a new file.
- * @param aside the file, which nobody has open
- * @param put writes one batch
+ * Writes what was rescued, and every batch that the pages of the damaged file still hold, into a new one. Where that has
+ * no room for all, it has the first of them.
  */
-export function carryOver(
-  aside: string,
-  rescued: Rescued,
-  into: Sqlite.Database,
-  put: (row: BatchRow) => void,
-): Salvage {
+export function carryOver(damaged: string, rescued: Rescued, into: Sqlite.Database): Salvage {
   const incomplete = new Set(rescued.incomplete);
   into.transaction(() => {
     for (const [table, rows] of rescued.tables) if (!putRows(into, table, rows, rescued.lastSeq)) incomplete.add(table);
   })();
-  using pages = new SpoolPages(aside);
+  using pages = new SpoolPages(damaged);
   const seqs = pages.seqs.filter((seq) => seq >= (rescued.firstSeq ?? 1) && seq <= rescued.seqMax);
   const acknowledged = leastCursors(into);
+  const put = batchPutter((text) => into.prepare(text));
   const lackedFrom = (acknowledged.get("") ?? 0) + 1;
   const traces: Trace[] = [];
   let [batches, points, readable] = [0, 0, 0];

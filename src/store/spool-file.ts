@@ -5,10 +5,10 @@ import Sqlite from "better-sqlite3";
 import type { Clock, Log } from "../core/ports.ts";
 import { messageOf, Problem } from "../core/problem.ts";
 import { minuteMs, stopwatch } from "../core/time.ts";
-import { carryOver, isFull, type Rescued, rescue, rescueFile, type Salvage, seqMax } from "./salvage.ts";
+import { carryOver, isFull, rescue, type Salvage, seqMax } from "./salvage.ts";
 import { type BatchRow, spoolFormat } from "./spool-format.ts";
 import { SpoolPages } from "./spool-pages.ts";
-import { Damage, isDamage, type OwnFile, openOwnFile } from "./stores/index.ts";
+import { Damage, type Heir, isDamage, type OwnFile, openOwnFile } from "./stores/index.ts";
 
 export type SpoolFileOptions = {
   readonly file: string;
@@ -42,8 +42,9 @@ const reserveBytes = 4_194_304;
 const scarceBytes = 1_048_576;
 /** A second failure of the disk within so long is one too many. */
 const brokenMs = minuteMs;
-/** Pages of the log from which on it is brought into the file: SQLite's own figure. */
-const logPagesMax = 1_000;
+/** Pages of the log from which on it is brought into the file: half of SQLite's own figure, some five milliseconds. */
+const logPagesMax = 500;
+/** SQLite is not to do that itself: it would, within a commit, and not say if the disk failed it. */
 const ownCheckpoints = "wal_autocheckpoint = 0";
 
 /**
@@ -74,14 +75,19 @@ export class SpoolFile {
     const { file, readOnly } = options;
     const before = { file: sizeOf(file), log: existsSync(`${file}-wal`), reserve: existsSync(this.#reserve) };
     if (!readOnly && before.reserve && this.freeBytes() < scarceBytes) rmSync(this.#reserve);
-    this.#own = openOwnFile({ ...options, format: spoolFormat }, (database) =>
+    let salvage: Salvage | null = null;
+    const heir: Heir = (into, from) => {
+      rmSync(this.#reserve, { force: true });
+      salvage = carryOver(file, rescue(from, false), into);
+    };
+    this.#own = openOwnFile({ ...options, format: spoolFormat, heir }, (database) =>
       readOnly ? { rows: [], lost: 0, traces: [], damaged: false } : hiddenIn(file, database),
     );
     this.#database = this.#own.database;
     const { damaged, leftOpen, loaded } = this.#own;
     const { lost, traces } = loaded;
     const found = { aside: null, batches: loaded.rows.length, points: pointsOf(loaded.rows), lost, traces };
-    if (damaged !== null) this.#carryOver(damaged, rescueFile(damaged));
+    if (salvage !== null) this.#report({ ...(salvage as Salvage), aside: damaged });
     else if (before.file === 0 && before.reserve) this.#report({ ...found, incomplete: ["the whole file"] });
     else if (before.file > 0 && leftOpen && !before.log) this.#report({ ...found, incomplete: ["the log beside it"] });
     else if (loaded.damaged) this.#report({ ...found, incomplete: ["the log beside it"] });
@@ -182,20 +188,22 @@ export class SpoolFile {
     const { file, log } = this.#options;
     if (this.#sinceFailure !== null && this.#sinceFailure() < brokenMs) throw this.#break(thrown);
     this.#sinceFailure = stopwatch();
-    // As this connection sees it: the file may already hold what could not be committed.
-    const rescued = rescue(this.#database);
     try {
-      const { database, aside } = this.#own.beginAnew("suspect");
+      rmSync(this.#reserve, { force: true });
+      let salvage: Salvage | null = null;
+      const { database, aside } = this.#own.replace("suspect", (into, from) => {
+        salvage = carryOver(file, rescue(from, true), into);
+      });
       this.#database = database;
+      this.#database.pragma(ownCheckpoints);
       this.#statements = new Map();
       this.#relaxed = false;
+      this.keepReserve();
       log.error(
         { file, aside, cause: messageOf(thrown) },
         "the spool's file or its disk failed: a new file replaces it",
       );
-      this.#carryOver(aside, rescued);
-      this.#database.pragma(ownCheckpoints);
-      this.keepReserve();
+      this.#report({ ...(salvage as unknown as Salvage), aside });
     } catch (cause) {
       throw this.#break(cause);
     }
@@ -214,18 +222,6 @@ export class SpoolFile {
     return this.#broken;
   }
 
-  #carryOver(aside: string, rescued: Rescued): void {
-    rmSync(this.#reserve, { force: true });
-    this.#inside = true;
-    try {
-      this.#report({ ...carryOver(aside, rescued, this.#database, (row) => this.put(row)), aside });
-    } finally {
-      this.#inside = false;
-      // Reading it has made SQLite's index of its log anew.
-      rmSync(`${aside}-shm`, { force: true });
-    }
-  }
-
   #report(mishap: Mishap): void {
     this.mishaps.push(mishap);
     const { aside, batches, points, lost, traces, incomplete } = mishap;
@@ -235,18 +231,6 @@ export class SpoolFile {
       fields,
       `of a damaged spool ${points} points were carried over, and ${lost} batches were lost${what}`,
     );
-  }
-
-  /** Writes one batch, with what it is looked up by. */
-  put({ seq, bucket, points, windows, at_ms, sampler, slot_ms, crc, body }: BatchRow): void {
-    this.sql<[number, string, number, string, number, string | null, number | null, number, Uint8Array], never>(
-      `insert into batch (seq, bucket, points, windows, at_ms, sampler, slot_ms, crc, body)
-       values (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    ).run(seq, bucket, points, windows, at_ms, sampler, slot_ms, crc, body);
-    const touch = this.sql<[string, number, number], never>("insert or ignore into touch values (?, ?, ?)");
-    for (const [measurement, startMs] of JSON.parse(windows) as [string, number][]) {
-      touch.run(measurement, startMs, seq);
-    }
   }
 
   #full(cause: unknown): Problem {
@@ -288,10 +272,7 @@ export class SpoolFile {
     this.#checkpoint("TRUNCATE");
   }
 
-  /**
-   * SQLite would do it within a commit, and would not say if the disk failed it. Here nobody waits for it but the event
-   * loop, and a failure is met as any other.
-   */
+  /** When those who waited for the commit have gone on; a failure is met as any other. */
   #tidySoon(): void {
     if (this.#tidying) return;
     this.#tidying = true;

@@ -129,3 +129,21 @@ export function checksumOf(row: Omit<BatchRow, "crc">): number {
 export function isSound(row: BatchRow): boolean {
   return row.body instanceof Uint8Array && checksumOf(row) === row.crc;
 }
+
+/**
+ * Writes batches, each with what it is looked up by.
+ * @param prepare makes a statement of its text
+ */
+export function batchPutter(prepare: (text: string) => { run(...bind: unknown[]): unknown }): (row: BatchRow) => void {
+  const batch = prepare(
+    `insert into batch (seq, bucket, points, windows, at_ms, sampler, slot_ms, crc, body)
+     values (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  );
+  const touch = prepare("insert or ignore into touch values (?, ?, ?)");
+  return ({ seq, bucket, points, windows, at_ms, sampler, slot_ms, crc, body }) => {
+    batch.run(seq, bucket, points, windows, at_ms, sampler, slot_ms, crc, body);
+    for (const [measurement, startMs] of JSON.parse(windows) as [string, number][]) {
+      touch.run(measurement, startMs, seq);
+    }
+  };
+}

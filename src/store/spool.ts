@@ -18,7 +18,7 @@ import { Accounts, type Cursor } from "./accounts.ts";
 import { type Gap, Gaps } from "./gaps.ts";
 import { type Refused, Shelf, type ShelfEntry, shelfRowsMax } from "./shelf.ts";
 import { isNoRoom, type Mishap, SpoolFile } from "./spool-file.ts";
-import { type BatchRow, checksumOf, isSound } from "./spool-format.ts";
+import { type BatchRow, batchPutter, checksumOf, isSound } from "./spool-format.ts";
 
 export type { Gap } from "./gaps.ts";
 export type { Refused, ShelfEntry } from "./shelf.ts";
@@ -80,8 +80,8 @@ const heldUpAt = 0.7;
 const relievedAt = 0.65;
 /** Batches that are handed over at once. */
 const groupMax = 1_000;
-/** How long batches are forgotten before others get their turn. */
-const turnMs = 10;
+/** How long batches are forgotten before others get their turn; the disk takes as long again. */
+const turnMs = 5;
 /** Under pressure a log of more is brought into the file before anything is given up. */
 const logBytesMax = 1_048_576;
 /** What a batch takes besides its body, on a full disk: pages of the tables that it changes, in log and file. */
@@ -93,6 +93,7 @@ export class Spool implements Measured {
   readonly #accounts: Accounts;
   readonly #shelf: Shelf;
   readonly #gaps: Gaps;
+  readonly #put: (row: BatchRow) => void;
   readonly #bytesMax: number;
   readonly #cushionMs: number;
   #waiting: Append[] = [];
@@ -118,6 +119,7 @@ export class Spool implements Measured {
     this.#accounts = new Accounts(file);
     this.#shelf = new Shelf(file);
     this.#gaps = new Gaps(file, log);
+    this.#put = batchPutter((text) => file.sql<unknown[], never>(text));
     const { bsize, blocks } = statfsSync(dirname(options.file));
     this.#bytesMax = Math.min(options.bytesMax, (bsize * blocks) / 5);
     try {
@@ -219,7 +221,7 @@ export class Spool implements Measured {
 
   /** In a transaction. */
   #insert(row: BatchRow): void {
-    this.#file.put(row);
+    this.#put(row);
     this.#accounts.writeAdded(row.bucket, row.points);
     const window = this.#file.sql<[string, number, number, number, number], never>(
       `insert into window values (?, ?, ?, ?, ?, 1, null) on conflict do update

@@ -125,27 +125,26 @@ export class Windows {
 
   /** How many are open or yet to be compared, how many differ for good, and how many are dirty by target. */
   counts(): { unsealed: number; differing: number; dirty: ReadonlyMap<string, number> } {
-    const count = (which: string): number =>
-      this.#spool.file.sql<[], { n: number }>(`select count(*) as n from window where ${which}`).get()?.n ?? 0;
-    const differing = count("differs is not null");
+    const count = (text: string): number => this.#spool.file.sql<[], { n: number }>(text).get()?.n ?? 0;
+    const unsealed = count("select count(*) as n from window");
+    const differing = count("select count(*) as n from window where differs is not null");
     const dirty = this.#spool.file
       .sql<[], { target: string; n: number }>("select target, count(*) as n from dirty group by target")
       .all();
-    return {
-      unsealed: count("differs is null") + differing,
-      differing,
-      dirty: new Map(dirty.map(({ target, n }) => [target, n])),
-    };
+    return { unsealed, differing, dirty: new Map(dirty.map(({ target, n }) => [target, n])) };
   }
 }
 
-/** The windows that points lie in, each once. */
+/** The windows that points lie in, each once. Neighbours mostly lie in the same. */
 export function windowsOf(points: readonly { readonly measurement: string; readonly timeMs: number }[]): WindowKey[] {
   const found = new Map<string, WindowKey>();
+  let last: WindowKey | null = null;
   for (const { measurement, timeMs } of points) {
     const startMs = floorToStep(timeMs, windowMs);
+    if (last !== null && last.startMs === startMs && last.measurement === measurement) continue;
+    last = { measurement, startMs };
     const key = `${startMs} ${measurement}`;
-    if (!found.has(key)) found.set(key, { measurement, startMs });
+    if (!found.has(key)) found.set(key, last);
   }
   return [...found.values()];
 }

@@ -34,11 +34,13 @@ export async function startLocalInfluxes(dataDir: string): Promise<LocalInfluxes
   return { urls, [Symbol.asyncDispose]: end };
 }
 
+function findProgram(name: string): string | undefined {
+  const folders = (process.env.PATH ?? "").split(delimiter);
+  return folders.map((folder) => join(folder, name)).find(existsSync);
+}
+
 function findInfluxd(): string {
-  const found = (process.env.PATH ?? "")
-    .split(delimiter)
-    .map((folder) => join(folder, "influxd"))
-    .find(existsSync);
+  const found = findProgram("influxd");
   if (found !== undefined) return found;
   throw new Problem("there is no influxd on this machine", {
     where: "--influx",
@@ -64,7 +66,15 @@ class LocalInflux {
     const [port, rpcPort] = [await freePort(), await freePort()];
     writeFileSync(config, configOf(dir, port, rpcPort));
     const log = openSync(join(dir, "influxd.log"), "a");
-    const child = spawn(program, ["-config", config], { stdio: ["ignore", log, log] });
+    // A demo that is killed takes its servers along, where the system can do that; else the next one ends them.
+    const setpriv = process.platform === "linux" ? findProgram("setpriv") : undefined;
+    const [command, ...args] = [
+      ...(setpriv === undefined ? [] : [setpriv, "--pdeathsig", "TERM"]),
+      program,
+      "-config",
+      config,
+    ];
+    const child = spawn(command as string, args, { stdio: ["ignore", log, log] });
     writeFileSync(join(dir, "pid"), String(child.pid ?? ""));
     const server = new LocalInflux(name, port, child);
     try {

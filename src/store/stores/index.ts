@@ -6,4 +6,4 @@ export const stores = { sqlite } as const;
 /** Every kind of server that can be one of several to hold the same series. */
 export const replicas = { influx } as const;
 /** A SQLite file of one process; the spool's file is one too. */
-export { Damage, type FileFormat, isDamage, type OwnFile, openOwnFile } from "./sqlite-file.ts";
+export { Damage, type FileFormat, type Heir, isDamage, type OwnFile, openOwnFile } from "./sqlite-file.ts";

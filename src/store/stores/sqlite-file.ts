@@ -1,5 +1,5 @@
 /** A SQLite file that belongs to one process: who may have it open, its format, and what happens to a damaged one. */
-import { existsSync, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import Sqlite from "better-sqlite3";
 import type { Clock, Log } from "../../core/ports.ts";
@@ -25,15 +25,30 @@ export type OwnFile<T> = {
   /** The last process that had it did not end in order, or met damage. */
   readonly leftOpen: boolean;
   /**
-   * Moves the file aside and begins an empty one in its place, whose `database` it returns; nobody else can come
-   * between. Not for a file that is read only, or in memory.
+   * Puts a new file in the place of this one, which is kept under a name that begins with `why`. Not for a file that is
+   * read only, or in memory.
+   * @throws whatever `fill` or the disk does; the file is then where it was
    */
-  beginAnew(why: string): { readonly database: Sqlite.Database; readonly aside: string };
+  replace(why: string, fill: Heir): { readonly database: Sqlite.Database; readonly aside: string };
   /** `sound`: nothing met that the next opening ought to look into. */
   close(sound: boolean): void;
 };
 
-export type OwnFileOptions = { file: string; format: FileFormat; readOnly: boolean; clock: Clock; log: Log };
+/**
+ * Fills the file that follows a damaged one, which is still in its place.
+ * @param from the connection that met the damage, for what it still gives; null: there is no file, only its log
+ */
+export type Heir = (into: Sqlite.Database, from: Sqlite.Database | null) => void;
+
+export type OwnFileOptions = {
+  file: string;
+  format: FileFormat;
+  readOnly: boolean;
+  clock: Clock;
+  log: Log;
+  /** What a damaged file leaves to the new one. Default: nothing. */
+  heir?: Heir;
+};
 
 /**
  * @param load reads what is needed of the file at the start; damage that it meets is met in time to be set aside
@@ -44,13 +59,13 @@ export function openOwnFile<T>(options: OwnFileOptions, load: (database: Sqlite.
   try {
     if (file === ":memory:" || readOnly) {
       const database = new Sqlite(file, { readonly: readOnly, fileMustExist: readOnly });
-      const beginAnew = (): never => {
+      const replace = (): never => {
         throw new Error(`${file} is not this process's own`);
       };
       const close = () => database.close();
       try {
         const loaded = prepared(database, options, false, load);
-        return { database, loaded, damaged: null, leftOpen: false, beginAnew, close };
+        return { database, loaded, damaged: null, leftOpen: false, replace, close };
       } catch (thrown) {
         close();
         throw thrown;
@@ -74,22 +89,25 @@ export function openOwnFile<T>(options: OwnFileOptions, load: (database: Sqlite.
 }
 
 function ownFile<T>(options: OwnFileOptions, lock: FileLock, load: (database: Sqlite.Database) => T): OwnFile<T> {
-  const { file, clock, log } = options;
-  const { what } = options.format;
-  const opened = openSound(options, lock.leftOpen, load);
-  if ("aside" in opened) {
-    const { aside: damaged, cause } = opened;
-    log.error({ file, damaged, cause }, `the ${what} is damaged: set aside, an empty one begun`);
+  const { file, log, format, heir = () => {} } = options;
+  finishReplacement(options);
+  let damaged: string | null = null;
+  const met = openSound(options, lock.leftOpen, load);
+  if ("cause" in met) {
+    damaged = replaceFile(options, "damaged", met.database, heir);
+    const fields = { file, damaged, cause: met.cause };
+    log.error(fields, `the ${format.what} is damaged: set aside, a new one begun`);
   }
-  let { database, loaded } = "aside" in opened ? openEmpty(options, load) : opened;
+  const opened = "cause" in met ? openNew(options, load) : met;
+  let { database } = opened;
   return {
     database,
-    loaded,
-    damaged: "aside" in opened ? opened.aside : null,
+    loaded: opened.loaded,
+    damaged,
     leftOpen: lock.leftOpen,
-    beginAnew: (why) => {
-      const aside = withdraw(database, file, why, clock.nowMs());
-      ({ database, loaded } = openEmpty(options, load));
+    replace: (why, fill) => {
+      const aside = replaceFile(options, why, database, fill);
+      database = openNew(options, () => null).database;
       return { database, aside };
     },
     close: (sound) => {
@@ -101,39 +119,80 @@ function ownFile<T>(options: OwnFileOptions, lock: FileLock, load: (database: Sq
 
 type Opened<T> = { readonly database: Sqlite.Database; readonly loaded: T };
 
-/** A damaged file is moved aside. */
 function openSound<T>(
   options: OwnFileOptions,
   check: boolean,
   load: (database: Sqlite.Database) => T,
-): Opened<T> | { readonly aside: string; readonly cause: string } {
-  const { file, clock } = options;
+): Opened<T> | { readonly database: Sqlite.Database | null; readonly cause: string } {
+  const { file } = options;
   // SQLite would take an empty file for a new one, and remove the log.
   if (sizeOf(file) === 0 && sizeOf(`${file}-wal`) > 0) {
-    return { aside: setAside(file, "damaged", clock.nowMs()), cause: "its log is there, and the file itself is not" };
+    return { database: null, cause: "its log is there, and the file itself is not" };
   }
   const database = new Sqlite(file);
   try {
     return { database, loaded: prepared(database, options, check, load) };
   } catch (thrown) {
-    if (isDamage(thrown)) {
-      return { aside: withdraw(database, file, "damaged", clock.nowMs()), cause: messageOf(thrown) };
-    }
+    if (isDamage(thrown)) return { database, cause: messageOf(thrown) };
     database.close();
     throw thrown;
   }
 }
 
-function openEmpty<T>(options: OwnFileOptions, load: (database: Sqlite.Database) => T): Opened<T> {
+function openNew<T>(options: OwnFileOptions, load: (database: Sqlite.Database) => T): Opened<T> {
   const database = new Sqlite(options.file);
   return { database, loaded: prepared(database, options, false, load) };
 }
 
-/** Moves a file aside, and closes it only then: closed under its own name, its log would go, with what SQLite cannot read of it. */
-function withdraw(database: Sqlite.Database, file: string, why: string, nowMs: number): string {
-  const aside = setAside(file, why, nowMs);
-  database.close();
+/**
+ * The new file is made beside the old one, and takes its place when it is whole: whenever the process or the disk fails
+ * in between, one of them is there.
+ * @param database the connection to the old one, which is closed
+ * @returns the path that the old one has now
+ */
+function replaceFile(options: OwnFileOptions, why: string, database: Sqlite.Database | null, fill: Heir): string {
+  const { file, format, clock } = options;
+  const [unfinished, finished] = [`${file}.new`, `${file}.next`];
+  removeFile(unfinished);
+  const into = new Sqlite(unfinished);
+  try {
+    into.pragma("synchronous = FULL");
+    makeTables(into, format, 0);
+    fill(into, database);
+  } finally {
+    into.close();
+  }
+  renameSync(unfinished, finished);
+  const aside = setAside(file, why, clock.nowMs());
+  // Closed under its own name, its log would go, and with it what SQLite could not read of it.
+  database?.close();
+  renameSync(finished, file);
+  syncFolder(dirname(file));
   return aside;
+}
+
+/** Where the process ended while it replaced a file: a new one that is whole takes its place, another one goes. */
+function finishReplacement({ file, format, clock, log }: OwnFileOptions): void {
+  removeFile(`${file}.new`);
+  const finished = `${file}.next`;
+  if (!existsSync(finished)) return;
+  const aside = setAside(file, "suspect", clock.nowMs());
+  renameSync(finished, file);
+  syncFolder(dirname(file));
+  log.error({ file, aside }, `the ${format.what} was being replaced when the process ended: done now`);
+}
+
+function removeFile(file: string): void {
+  for (const suffix of ["", "-journal"]) rmSync(file + suffix, { force: true });
+}
+
+function syncFolder(folder: string): void {
+  const handle = openSync(folder, "r");
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
 }
 
 /** Checked, given its tables, and read as far as the start needs it. */
@@ -158,7 +217,7 @@ const versionMax = 1_000;
 
 /** Journal in a log of its own (readers never wait for the writer), and on the disk at each commit. */
 function setUp(database: Sqlite.Database, format: FileFormat, version: number, check: boolean): void {
-  const { versions, checkBytesMax = Number.POSITIVE_INFINITY } = format;
+  const { checkBytesMax = Number.POSITIVE_INFINITY } = format;
   database.pragma("journal_mode = WAL");
   database.pragma("synchronous = FULL");
   database.pragma("cache_size = -32768");
@@ -168,6 +227,11 @@ function setUp(database: Sqlite.Database, format: FileFormat, version: number, c
     const answer = database.pragma("quick_check(1)", { simple: true });
     if (answer !== "ok") throw new Damage(String(answer));
   }
+  makeTables(database, format, version);
+}
+
+/** Brings a file of a version, 0 for an empty one, up to date. */
+function makeTables(database: Sqlite.Database, { versions }: FileFormat, version: number): void {
   if (version === versions.length) return;
   if (version === 0 && database.prepare("select 1 from sqlite_master").get() !== undefined) {
     throw new Damage("it has tables, but no version");
