@@ -1,0 +1,58 @@
+import { describe, expect, test } from "vitest";
+import type { Point } from "../../src/core/model.ts";
+import { floorToStep, hourMs, minuteMs } from "../../src/core/time.ts";
+import { influxd, whyMissing } from "../support/debian.ts";
+import type { Influx } from "../support/servers/influx.ts";
+import { Rig } from "./rig.ts";
+
+/**
+ * Coarser buckets of what came too late for the servers to sum it by themselves, and of what comes to servers that sum
+ * nothing by themselves. Expected are sums and means reckoned from what was written.
+ */
+const missing = whyMissing(influxd);
+const database = "faults";
+
+describe.skipIf(missing !== null)(`coarser buckets${missing === null ? "" : ` (${missing})`}`, () => {
+  test.each([
+    ["servers with continuous queries", {}],
+    ["servers without", { "continuous_queries.enabled": false }],
+  ])("%s: sums and means of ten minutes and of an hour, on both", { timeout: 60_000 }, async (_, overrides) => {
+    await using rig = await Rig.open({ a: { overrides }, b: { overrides } });
+    const fromMs = floorToStep(Date.now() - 5 * hourMs, hourMs);
+    const points: Point[] = Array.from({ length: 180 }, (_, minute) =>
+      ["x", "y"].map((s, series) => ({
+        measurement: "orders",
+        tags: { s },
+        fields: { n: minute * (series + 1), text: `${minute}` },
+        timeMs: fromMs + minute * minuteMs,
+      })),
+    ).flat();
+    await rig.mirror.write(points);
+    await rig.mirror.drain(10_000);
+    await rig.tend();
+    await rig.mirror.drain(10_000);
+    for (const server of [rig.a, rig.b]) {
+      expect(await sums(server, "bellwether_10m")).toEqual(expected(points, 10 * minuteMs));
+      expect(await sums(server, "bellwether_1h")).toEqual(expected(points, hourMs));
+    }
+  });
+});
+
+async function sums(server: Influx, bucket: string): Promise<Record<string, [number, number]>> {
+  const { results } = await server.query(`select sum_n, mean_n from "${bucket}"."orders" group by s`, database);
+  return Object.fromEntries(
+    (results[0]?.series ?? []).flatMap(({ tags, values }) =>
+      values.map(([timeMs, sum, mean]) => [`${tags?.s} ${timeMs}`, [sum, mean] as [number, number]]),
+    ),
+  );
+}
+
+function expected(points: readonly Point[], everyMs: number): Record<string, [number, number]> {
+  const groups = Map.groupBy(points, ({ tags, timeMs }) => `${tags.s} ${floorToStep(timeMs, everyMs)}`);
+  return Object.fromEntries(
+    [...groups].map(([key, group]) => {
+      const sum = group.reduce((all, { fields }) => all + (fields.n as number), 0);
+      return [key, [sum, sum / group.length]];
+    }),
+  );
+}
