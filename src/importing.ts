@@ -74,7 +74,7 @@ export type ImportDeps = {
 };
 
 /** What became of one measurement's values, and how many there are now, as they were sampled, on either side. */
-export type Imported = ImportCounts & {
+type Imported = ImportCounts & {
   readonly measurement: string;
   readonly file: number;
   readonly copies: Readonly<Record<string, number>>;

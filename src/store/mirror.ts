@@ -47,6 +47,8 @@ const drainLookMs = 20;
 /** How long a start waits for servers to say how they are. */
 const firstLookMs = 8 * secondMs;
 const requeueTimeoutMs = 10 * secondMs;
+/** Points of the shelf that are sent together; of those that are refused together fewer, and in the end one. */
+const requeuePoints = [5_000, 100, 1] as const;
 
 export type MirrorOptions = {
   /** Path of the spool. */
@@ -276,7 +278,7 @@ export class Mirror implements TimeSeriesStore, Measured {
       await timer.sleep(upkeepMs, signal).catch(() => {});
       if (signal.aborted) return;
       try {
-        this.#spool.trim();
+        await this.#spool.trim();
         await this.#complete(deadline(firstLookMs, signal));
         await this.#catalogue.save();
       } catch (thrown) {
@@ -353,14 +355,11 @@ export class Mirror implements TimeSeriesStore, Measured {
     const counts = { taken: 0, left: 0 };
     const silent = new Map<string, string>();
     for (const replica of this.#options.replicas.filter(({ name }) => target === undefined || name === target)) {
-      for (const entry of this.#spool.shelf({ target: replica.name, expired: false, limit: Number.MAX_SAFE_INTEGER })) {
-        const soon = deadline(requeueTimeoutMs, signal);
-        const answer = await replica.send(entry.bucket, await pack(`${entry.line}\n`), soon);
-        signal.throwIfAborted();
-        if (answer.kind === "stored") this.#spool.unshelve([entry]);
-        counts[answer.kind === "stored" ? "taken" : "left"] += 1;
-        if (answer.kind !== "unknown" && answer.kind !== "stuck" && answer.kind !== "operator") continue;
-        silent.set(replica.name, answer.reason);
+      const entries = this.#spool.shelf({ target: replica.name, expired: false, limit: Number.MAX_SAFE_INTEGER });
+      for (const [, own] of Map.groupBy(entries, ({ bucket }) => bucket)) {
+        const reason = await this.#offer(replica, own, counts, signal);
+        if (reason === null) continue;
+        silent.set(replica.name, reason);
         break;
       }
     }
@@ -368,6 +367,39 @@ export class Mirror implements TimeSeriesStore, Measured {
     const reasons = [...silent].map(([name, reason]) => `${name} takes nothing: ${reason}`);
     const done = counts.taken === 0 ? "" : ` (${counts.taken} points were taken)`;
     throw new Problem(`${reasons.join("; ")}${done}`, { retryable: true, fix: "see bellwether replicas status" });
+  }
+
+  /**
+   * @param entries of one bucket
+   * @param size how many at once
+   * @returns why the copy takes nothing at all; null: it took them, or refused them for what they are
+   */
+  async #offer(
+    replica: Replica,
+    entries: readonly ShelfEntry[],
+    counts: { taken: number; left: number },
+    signal: AbortSignal,
+    size: number = requeuePoints[0],
+  ): Promise<string | null> {
+    for (let start = 0; start < entries.length; start += size) {
+      const piece = entries.slice(start, start + size);
+      const body = await pack(piece.map(({ line }) => `${line}\n`).join(""));
+      const answer = await replica.send(piece[0]?.bucket ?? "", body, deadline(requeueTimeoutMs, signal));
+      signal.throwIfAborted();
+      const fewer = requeuePoints.find((points) => points < piece.length);
+      if (answer.kind === "stored") {
+        this.#spool.unshelve(piece);
+        counts.taken += piece.length;
+      } else if (answer.kind === "unknown" || answer.kind === "stuck" || answer.kind === "operator") {
+        return answer.reason;
+      } else if (fewer === undefined) {
+        counts.left += 1;
+      } else {
+        const reason = await this.#offer(replica, piece, counts, signal, fewer);
+        if (reason !== null) return reason;
+      }
+    }
+    return null;
   }
 
   gaps(limit: number): Gap[] {

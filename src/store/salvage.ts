@@ -1,6 +1,6 @@
 /** What is carried over from a spool's file that was damaged, or whose disk failed, into a new one. */
 import Sqlite from "better-sqlite3";
-import { batchPutter, carriedTables, checkBytesMax } from "./spool-format.ts";
+import { type BatchRow, batchPutter, carriedTables, checkBytesMax, isSound } from "./spool-format.ts";
 import { SpoolPages, type Trace } from "./spool-pages.ts";
 
 export type Salvage = {
@@ -70,10 +70,15 @@ function rescueFrom(from: Sqlite.Database): Omit<Rescued, "seqMax"> {
 const pieceBytes = 8_388_608;
 
 /**
- * Writes what was rescued, and every batch that the pages of the damaged file still hold, into a new one. Where that has
- * no room for all, it has the first of them.
+ * Writes what was rescued, and every batch that a connection or the pages of the damaged file still give, into a new
+ * one. Where that has no room for all, it has the first of them.
  */
-export function carryOver(damaged: string, rescued: Rescued, into: Sqlite.Database): Salvage {
+export function carryOver(
+  damaged: string,
+  from: Sqlite.Database | null,
+  rescued: Rescued,
+  into: Sqlite.Database,
+): Salvage {
   const incomplete = new Set(rescued.incomplete);
   into.transaction(() => {
     for (const [table, rows] of rescued.tables) if (!putRows(into, table, rows, rescued.lastSeq)) incomplete.add(table);
@@ -86,7 +91,8 @@ export function carryOver(damaged: string, rescued: Rescued, into: Sqlite.Databa
   const traces: Trace[] = [];
   let [batches, points, readable] = [0, 0, 0];
   const carry = (seq: number): number => {
-    const { row, trace = null } = { trace: null, ...pages.read(seq) };
+    // Pages may also hold a batch of this number that was never committed.
+    const { row, trace = null } = { trace: null, ...(committed(from, seq) ?? pages.read(seq)) };
     if (row === null) {
       if (trace !== null && seq >= lackedFrom) traces.push(trace);
       return 0;
@@ -111,8 +117,24 @@ export function carryOver(damaged: string, rescued: Rescued, into: Sqlite.Databa
   }
   const lastSeq = Math.max(rescued.lastSeq ?? 0, seqs.at(-1) ?? 0, ...acknowledged.values());
   into.exec(`delete from sqlite_sequence; insert into sqlite_sequence values ('batch', ${lastSeq})`);
-  const from = Math.max(lackedFrom, rescued.firstSeq ?? seqs[0] ?? lackedFrom);
-  return { batches, points, lost: Math.max(0, lastSeq - from + 1 - readable), traces, incomplete: [...incomplete] };
+  const firstLacked = Math.max(lackedFrom, rescued.firstSeq ?? seqs[0] ?? lackedFrom);
+  return {
+    batches,
+    points,
+    lost: Math.max(0, lastSeq - firstLacked + 1 - readable),
+    traces,
+    incomplete: [...incomplete],
+  };
+}
+
+/** As a connection has it; null if it has not, or not as it was written. */
+function committed(from: Sqlite.Database | null, seq: number): { readonly row: BatchRow } | null {
+  try {
+    const row = from?.prepare<[number], BatchRow>("select * from batch where seq = ?").get(seq);
+    return row !== undefined && isSound(row) ? { row } : null;
+  } catch {
+    return null;
+  }
 }
 
 export function isFull(thrown: unknown): boolean {

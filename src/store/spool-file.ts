@@ -78,7 +78,7 @@ export class SpoolFile {
     let salvage: Salvage | null = null;
     const heir: Heir = (into, from) => {
       rmSync(this.#reserve, { force: true });
-      salvage = carryOver(file, rescue(from, false), into);
+      salvage = carryOver(file, from, rescue(from, false), into);
     };
     this.#own = openOwnFile({ ...options, format: spoolFormat, heir }, (database) =>
       readOnly ? { rows: [], lost: 0, traces: [], damaged: false } : hiddenIn(file, database),
@@ -179,20 +179,21 @@ export class SpoolFile {
     }
   }
 
-  /** Replaces the file because of what somebody read in it. */
+  /** Replaces the file because of what somebody read in it. Who only looks on leaves it. */
   distrust(why: string): void {
-    this.#replace(new Damage(why));
+    if (!this.#options.readOnly) this.#replace(new Damage(why));
   }
 
   #replace(thrown: unknown): void {
     const { file, log } = this.#options;
+    if (this.#broken !== null) throw this.#broken;
     if (this.#sinceFailure !== null && this.#sinceFailure() < brokenMs) throw this.#break(thrown);
     this.#sinceFailure = stopwatch();
     try {
       rmSync(this.#reserve, { force: true });
       let salvage: Salvage | null = null;
       const { database, aside } = this.#own.replace("suspect", (into, from) => {
-        salvage = carryOver(file, rescue(from, true), into);
+        salvage = carryOver(file, from, rescue(from, true), into);
       });
       this.#database = database;
       this.#database.pragma(ownCheckpoints);
@@ -373,10 +374,10 @@ function hiddenIn(file: string, database: Sqlite.Database): Hidden {
   using pages = new SpoolPages(file, "log");
   const seqs = pages.seqs.filter((seq) => seq > lastSeq);
   const rows = seqs.flatMap((seq) => pages.read(seq).row ?? []);
-  // A transaction that a kill cut off has no end: that is no damage.
+  // A transaction that a kill or a full disk cut off has no end: that is no damage.
   const [{ log }] = database.pragma("wal_checkpoint(NOOP)") as [{ log: number }];
-  const damaged = pages.committedPages > log || rows.length > 0;
-  if (!damaged) return { rows, lost: 0, traces: [], damaged };
+  const damaged = pages.committedPages > log || (log === 0 && rows.length > 0);
+  if (!damaged) return { rows: [], lost: 0, traces: [], damaged };
   const traces = seqs.flatMap((seq) => {
     const found = pages.read(seq);
     return found.row === null && found.trace !== null ? [found.trace] : [];

@@ -15,40 +15,17 @@ import type { Clock, Log, Measure, Measured, Origin, PointAccount } from "../cor
 import { Problem, toProblem } from "../core/problem.ts";
 import { hourMs, stopwatch } from "../core/time.ts";
 import { Accounts, type Cursor } from "./accounts.ts";
+import { Cushion } from "./cushion.ts";
 import { type Gap, Gaps } from "./gaps.ts";
 import { type Refused, Shelf, type ShelfEntry, shelfRowsMax } from "./shelf.ts";
+import { type Batch, type NewBatch, rowOf, toBatch, type WindowKey, windowsIn } from "./spool-batch.ts";
 import { isNoRoom, type Mishap, SpoolFile } from "./spool-file.ts";
-import { type BatchRow, batchPutter, checksumOf, isSound } from "./spool-format.ts";
+import { type BatchRow, batchPutter, isSound } from "./spool-format.ts";
+import { type TargetNote, Targets } from "./targets.ts";
 
 export type { Gap } from "./gaps.ts";
 export type { Refused, ShelfEntry } from "./shelf.ts";
-
-/** A piece of five minutes of one measurement: what is compared, repaired and sealed at once. */
-export type WindowKey = { readonly measurement: string; readonly startMs: number };
-
-export type NewBatch = {
-  readonly bucket: string;
-  /** Line protocol, times in ms, one gzip member, ending in a line break. */
-  readonly body: Uint8Array;
-  readonly points: number;
-  readonly windows: readonly WindowKey[];
-};
-
-export type Batch = NewBatch & { readonly seq: number; readonly atMs: number };
-
-/** What is remembered of a target. */
-export type TargetNote = {
-  readonly startedMs: number | null;
-  readonly canaryMs: number | null;
-  /** Why everything that it stores must be compared; null: nothing need be. */
-  readonly verifyReason: string | null;
-  readonly verifySinceMs: number | null;
-  /** All from here on was compared since. */
-  readonly verifiedFromMs: number | null;
-  /** True: points may be missing from it that were acknowledged, or that it never got. */
-  readonly doubted: boolean;
-  readonly repairedMs: number | null;
-};
+export type { Batch, NewBatch, WindowKey } from "./spool-batch.ts";
 
 export type SpoolOptions = {
   readonly file: string;
@@ -80,12 +57,6 @@ const heldUpAt = 0.7;
 const relievedAt = 0.65;
 /** Batches that are handed over at once. */
 const groupMax = 1_000;
-/** How long batches are forgotten before others get their turn; the disk takes as long again. */
-const turnMs = 5;
-/** Under pressure a log of more is brought into the file before anything is given up. */
-const logBytesMax = 1_048_576;
-/** What a batch takes besides its body, on a full disk: pages of the tables that it changes, in log and file. */
-const roomBytes = 262_144;
 
 export class Spool implements Measured {
   readonly #options: SpoolOptions;
@@ -93,21 +64,14 @@ export class Spool implements Measured {
   readonly #accounts: Accounts;
   readonly #shelf: Shelf;
   readonly #gaps: Gaps;
+  readonly #targets: Targets;
+  readonly #cushion: Cushion;
   readonly #put: (row: BatchRow) => void;
   readonly #bytesMax: number;
   readonly #cushionMs: number;
   #waiting: Append[] = [];
   #mishapsSeen = 0;
-  #counts = {
-    commits: 0,
-    commitSeconds: 0,
-    commitSecondsMax: 0,
-    refused: 0,
-    heldUp: 0,
-    trimmed: 0,
-    sacrificed: 0,
-    lost: 0,
-  };
+  #counts = { commits: 0, commitSeconds: 0, commitSecondsMax: 0, refused: 0, heldUp: 0, lost: 0 };
 
   /** @throws Problem SPL-001 if another process has it, SPL-002 if a newer build wrote it, STR-002 */
   constructor(options: SpoolOptions) {
@@ -119,6 +83,8 @@ export class Spool implements Measured {
     this.#accounts = new Accounts(file);
     this.#shelf = new Shelf(file);
     this.#gaps = new Gaps(file, log);
+    this.#targets = new Targets(file, clock);
+    this.#cushion = new Cushion(file, this.#accounts);
     this.#put = batchPutter((text) => file.sql<unknown[], never>(text));
     const { bsize, blocks } = statfsSync(dirname(options.file));
     this.#bytesMax = Math.min(options.bytesMax, (bsize * blocks) / 5);
@@ -206,7 +172,8 @@ export class Spool implements Measured {
     try {
       this.#file.bulk(insert);
     } catch (thrown) {
-      if (!isNoRoom(thrown) || !this.#makeRoom(appends.reduce((sum, append) => sum + bytesOf(append), 0))) throw thrown;
+      const bytes = appends.reduce((sum, append) => sum + bytesOf(append), 0);
+      if (!isNoRoom(thrown) || !this.#cushion.makeRoom(bytes)) throw thrown;
       this.#file.inReserve(insert);
     }
     for (const { batches, origin } of appends) {
@@ -254,76 +221,16 @@ export class Spool implements Measured {
 
   // ---- room ---------------------------------------------------------------------------------------------------
 
-  /** Bytes in use, after what may go has gone: sealed batches first, then all that every target has. */
+  /** Bytes in use, after what may go has gone. */
   #relieved(): number {
-    if (!this.heldUp) return this.usedBytes();
-    if (this.#file.logBytes() > logBytesMax) this.#file.shortenLog();
-    const elapsedMs = stopwatch();
-    const more = () => this.usedBytes() >= relievedAt * this.#bytesMax && elapsedMs() < turnMs;
-    this.#forget("sealed", more);
-    if (this.usedBytes() >= refusedAt.low * this.#bytesMax) this.#forget("acknowledged", more);
+    if (this.heldUp) this.#cushion.relieve(relievedAt * this.#bytesMax, refusedAt.low * this.#bytesMax);
     return this.usedBytes();
-  }
-
-  /** On a full disk: makes room within the file. @returns whether there is enough for so many bytes */
-  #makeRoom(bytes: number): boolean {
-    const lacking = () => this.#file.spareBytes() < bytes + roomBytes;
-    this.#forget("sealed", lacking);
-    if (lacking()) this.#forget("acknowledged", lacking);
-    return !lacking();
   }
 
   /** Forgets batches that everybody has, whose windows are sealed, and that are older than the cushion. */
   async trim(): Promise<void> {
-    const beforeMs = this.#options.clock.nowMs() - this.#cushionMs;
-    for (let whole = false; !whole; ) {
-      const elapsedMs = stopwatch();
-      whole = this.#forget("sealed", () => elapsedMs() < turnMs, beforeMs);
-      if (!whole) await new Promise((resolve) => setImmediate(resolve));
-    }
+    await this.#cushion.trim(this.#options.clock.nowMs() - this.#cushionMs);
     this.#gaps.writeDown();
-  }
-
-  /**
-   * The oldest batch first, while `more` says so. A batch is forgotten only when all before it are: a hole in the log is
-   * a damage.
-   * @param beforeMs only those spooled before; absent: it is for want of room
-   * @returns false if there may be more to forget
-   */
-  #forget(what: "sealed" | "acknowledged", more: () => boolean, beforeMs?: number): boolean {
-    const least = Math.min(...[...this.#accounts.cursors].map((cursor) => this.#accounts.reach(cursor)));
-    const untilSeq = what === "acknowledged" ? least : Math.min(least, this.#firstUnsealed() - 1);
-    const oldest = this.#file.sql<[], Pick<BatchRow, "seq" | "at_ms" | "windows">>(
-      "select seq, at_ms, windows from batch order by seq limit 1",
-    );
-    const goes = (row: ReturnType<typeof oldest.get>) =>
-      row !== undefined && row.seq <= untilSeq && row.at_ms < (beforeMs ?? Number.MAX_SAFE_INTEGER);
-    if (!goes(oldest.get())) return true;
-    return this.#file.relaxed(() => {
-      for (let row = oldest.get(); row !== undefined && goes(row); row = oldest.get()) {
-        if (!more()) return false;
-        this.#remove(row);
-        this.#counts[beforeMs === undefined ? "sacrificed" : "trimmed"] += 1;
-      }
-      return true;
-    });
-  }
-
-  /** First batch that a window needs which is yet to be compared. */
-  #firstUnsealed(): number {
-    const first = this.#file.sql<[], { seq: number | null }>(
-      "select min(first_seq) as seq from window where differs is null",
-    );
-    return first.get()?.seq ?? Number.MAX_SAFE_INTEGER;
-  }
-
-  /** In a transaction. */
-  #remove(row: Pick<BatchRow, "seq" | "windows">): void {
-    this.#file.sql<[number], never>("delete from batch where seq = ?").run(row.seq);
-    const touch = this.#file.sql<[string, number, number], never>(
-      "delete from touch where measurement = ? and start_ms = ? and seq = ?",
-    );
-    for (const { measurement, startMs } of windowsIn(row)) touch.run(measurement, startMs, row.seq);
   }
 
   /** True while points of low priority are to come slower. */
@@ -358,8 +265,7 @@ export class Spool implements Measured {
       if (found.push(batch) === groupMax) break;
     }
     const pending = this.#accounts.pending(target, bucket);
-    if (found.length === 0 && pending !== 0)
-      this.#file.distrust(`${pending} points are pending, and no batch has them`);
+    if (found.length === 0 && pending !== 0) this.#file.distrust(`${pending} points are pending, in no batch`);
     // In the file that replaces a damaged one, the cursor may be another.
     if (this.#file.mishaps.length > mishaps) return this.next(target, bucket, pointsMax, bytesMax);
     return found;
@@ -387,18 +293,6 @@ export class Spool implements Measured {
     for (const each of new Set(seqs.map((row) => row.seq).sort((a, b) => a - b))) {
       const batch = this.#batch(each);
       if (batch === null) continue;
-      points += batch.points;
-      if (points > pointsMax) return { batches, all: false };
-      batches.push(batch);
-    }
-    return { batches, all: true };
-  }
-
-  /** Batches that a target lacks, in order, until they hold more than `pointsMax` points; `all` says whether that was all. */
-  pending(target: string, bucket: string, pointsMax: number): { batches: Batch[]; all: boolean } {
-    const batches: Batch[] = [];
-    let points = 0;
-    for (const batch of this.#after(bucket, this.#readCursor(target, bucket).seq)) {
       points += batch.points;
       if (points > pointsMax) return { batches, all: false };
       batches.push(batch);
@@ -546,43 +440,11 @@ export class Spool implements Measured {
   }
 
   target(name: string): TargetNote {
-    const row = this.#file.sql<[string], TargetRow>("select * from target where name = ?").get(name);
-    return {
-      startedMs: row?.started_ms ?? null,
-      canaryMs: row?.canary_ms ?? null,
-      verifyReason: row?.verify_reason ?? null,
-      verifySinceMs: row?.verify_since_ms ?? null,
-      verifiedFromMs: row?.verified_from_ms ?? null,
-      doubted: row?.doubted === 1,
-      repairedMs: row?.repaired_ms ?? null,
-    };
+    return this.#targets.get(name);
   }
 
   noteTarget(name: string, changes: Partial<TargetNote>): void {
-    const note = { ...this.target(name), ...changes };
-    type Value = number | string | null;
-    this.#file.durable(() =>
-      this.#file
-        .sql<[string, Value, Value, Value, Value, Value, number, Value], never>(
-          "insert or replace into target values (?, ?, ?, ?, ?, ?, ?, ?)",
-        )
-        .run(
-          name,
-          note.startedMs,
-          note.canaryMs,
-          note.verifyReason,
-          note.verifySinceMs,
-          note.verifiedFromMs,
-          Number(note.doubted),
-          note.repairedMs,
-        ),
-    );
-  }
-
-  /** Has everything that a target stores compared. */
-  #verify(target: string, verifyReason: string, doubted: boolean): void {
-    const verifySinceMs = this.#options.clock.nowMs();
-    this.noteTarget(target, { verifyReason, verifySinceMs, verifiedFromMs: null, doubted });
+    this.#targets.note(name, changes);
   }
 
   // ---- starting, and damage -----------------------------------------------------------------------------------
@@ -609,12 +471,7 @@ export class Spool implements Measured {
         { target: name },
         "a target is no longer in the settings: what it lacks is not kept for it",
       );
-      this.#file.durable(() => {
-        for (const table of ["cursor", "shelf", "dirty"]) {
-          this.#file.sql<[string], never>(`delete from ${table} where target = ?`).run(name);
-        }
-        this.#file.sql<[string], never>("delete from target where name = ?").run(name);
-      });
+      this.#targets.remove(name);
     }
   }
 
@@ -625,10 +482,10 @@ export class Spool implements Measured {
   #begin(target: string, alone: boolean): void {
     const lacking = this.#options.buckets.filter((bucket) => !this.#accounts.has(target, bucket));
     if (lacking.length === 0) return;
-    const known = this.#file.sql<[string], object>("select 1 from target where name = ?").get(target) !== undefined;
+    const known = this.#targets.has(target);
     const damaged = known || this.#file.mishaps.length > this.#mishapsSeen;
     for (const bucket of lacking) this.#accounts.begin(target, bucket, damaged ? "start" : "end");
-    if (!known) this.#verify(target, "it is new here", !alone);
+    if (!known) this.#targets.verify(target, "it is new here", !alone);
   }
 
   /** After a damage, points may be in no account: those of batches that were lost, or that a damaged cursor passed over. */
@@ -638,7 +495,7 @@ export class Spool implements Measured {
         { ...account, pending, inLog },
         `the spool held ${inLog} points that ${account.target} lacks, and not ${pending}: all that it stores is compared`,
       );
-      this.#verify(account.target, "the spool lost points that it lacked", true);
+      this.#targets.verify(account.target, "the spool lost points that it lacked", true);
     }
   }
 
@@ -646,7 +503,7 @@ export class Spool implements Measured {
     this.#counts.lost += lost;
     this.#noteLost(traces);
     if (lost === 0 && incomplete.length === 0) return;
-    for (const target of this.#options.targets) this.#verify(target, "the spool was damaged", true);
+    for (const target of this.#options.targets) this.#targets.verify(target, "the spool was damaged", true);
   }
 
   /** Gives up a batch whose bytes are not those that were written; its slot, if one can tell, is a gap. */
@@ -681,7 +538,8 @@ export class Spool implements Measured {
   }
 
   measures(): Measure[] {
-    const { commits, commitSeconds, commitSecondsMax, refused, heldUp, trimmed, sacrificed, lost } = this.#counts;
+    const { commits, commitSeconds, commitSecondsMax, refused, heldUp, lost } = this.#counts;
+    const { trimmed, sacrificed } = this.#cushion.counts;
     return [
       ...this.accounts().flatMap(accountMeasures),
       gauge("spool_bytes", "Bytes of the spool in use.", this.usedBytes()),
@@ -709,27 +567,6 @@ export class Spool implements Measured {
     this.#commit();
     this.#file.close();
   }
-}
-
-type TargetRow = Record<
-  "started_ms" | "canary_ms" | "verify_since_ms" | "verified_from_ms" | "repaired_ms",
-  number | null
-> & { verify_reason: string | null; doubted: number | null };
-
-function rowOf({ bucket, points, windows, body }: NewBatch, seq: number, atMs: number, origin?: Origin): BatchRow {
-  const touched = JSON.stringify(windows.map(({ measurement, startMs }) => [measurement, startMs]));
-  const { sampler = null, slotMs = null } = origin ?? {};
-  const row = { seq, bucket, points, windows: touched, at_ms: atMs, sampler, slot_ms: slotMs, body };
-  return { ...row, crc: checksumOf(row) };
-}
-
-function windowsIn({ windows }: Pick<BatchRow, "windows">): WindowKey[] {
-  return (JSON.parse(windows) as [string, number][]).map(([measurement, startMs]) => ({ measurement, startMs }));
-}
-
-function toBatch(row: BatchRow): Batch {
-  const { seq, bucket, body, points, at_ms: atMs } = row;
-  return { seq, bucket, body, points, atMs, windows: windowsIn(row) };
 }
 
 function bytesOf({ batches }: Append): number {

@@ -270,7 +270,7 @@ function sizeOf(path: string): number {
 }
 
 /** Moves the file and its log to a name that tells why and when, so that it can be looked into. */
-export function setAside(file: string, why: string, nowMs: number): string {
+function setAside(file: string, why: string, nowMs: number): string {
   const stem = `${file}.${why}-${formatTimeUtc(nowMs).replace(/[-:]/g, "")}`;
   let name = stem;
   for (let copy = 2; existsSync(name) || existsSync(`${name}-wal`); copy += 1) name = `${stem}-${copy}`;
