@@ -66,6 +66,8 @@ export type AppOptions = {
 const conditionsMs = 5 * secondMs;
 const firstConditionsMs = minuteMs;
 const gapsMax = 100;
+/** How long a slot that ended rests before it is sampled again for its gap. */
+const reopenMs = minuteMs;
 /** How often alerts are looked at for what only time changes. */
 const tickMs = 5 * secondMs;
 /** The longest that the first look waits for slots that are caught up. */
@@ -360,17 +362,23 @@ export class App implements AsyncDisposable {
     );
   }
 
-  /** Slots whose points had no room are run again for the record, once there is room. */
+  /** Slots whose points had no room, or were lost with a damaged spool, are run again for the record. */
   async #fillGaps(): Promise<void> {
     const { mirror, state, definitions, clock, log } = this.desk;
     if (mirror === null || !mirror.hasRoom) return;
-    for (const gap of mirror.gaps(gapsMax)) {
-      const key = { sampler: gap.sampler, startMs: gap.slotMs };
-      const slot = definitions.samplers.has(gap.sampler) ? await state.slots.get(key.sampler, key.startMs) : null;
-      if (slot === null) {
-        log.warn({ ...gap }, "a slot that had no room cannot be sampled again: it is no longer defined, or too old");
-        mirror.dropGap(gap);
-      } else if (slot.state === "failed") await state.slots.reopen([key], clock.nowMs());
+    for (let page = mirror.gaps(gapsMax); page.length > 0; page = mirror.gaps(gapsMax, page.at(-1))) {
+      for (const gap of page) {
+        const key = { sampler: gap.sampler, startMs: gap.slotMs };
+        const slot = definitions.samplers.has(gap.sampler) ? await state.slots.get(key.sampler, key.startMs) : null;
+        const nowMs = clock.nowMs();
+        // A source that fails is not asked again and again.
+        if (slot !== null && nowMs - (slot.finishedMs ?? 0) >= reopenMs) await state.slots.reopen([key], nowMs);
+        if (slot === null) {
+          log.warn({ ...gap }, "points without room, or lost, are of no slot that could be sampled again");
+          mirror.dropGap(gap);
+        }
+      }
+      if (page.length < gapsMax) return;
     }
   }
 

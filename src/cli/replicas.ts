@@ -4,7 +4,7 @@ import { commonOptions } from "./context.ts";
 import { compareReplicas } from "./replicas/compare.ts";
 import { importReplicas } from "./replicas/import.ts";
 import { repairReplicas, requeueShelf } from "./replicas/repair.ts";
-import { showShelf } from "./replicas/shelf.ts";
+import { giveUpShelf, type ShelfOptions, showShelf } from "./replicas/shelf.ts";
 import { showStatus } from "./replicas/status.ts";
 import { count } from "./slots.ts";
 
@@ -24,7 +24,8 @@ export function replicasCommand(program: Command): void {
     .description("points that a copy refused, the first refused first")
     .option("--target <name>", "of this copy only")
     .option("--limit <number>", "how many", count, 20)
-    .action(showShelf);
+    .option("--give-up", "takes them off the shelf for good: those copies will never have them")
+    .action((options: ShelfOptions) => (options.giveUp ? giveUpShelf(options) : showShelf(options)));
   const requeue = urlOption(replicas.command("requeue"))
     .description("sends what was refused once more")
     .option("--target <name>", "to this copy only")

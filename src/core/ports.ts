@@ -99,14 +99,21 @@ export interface Replica extends AsyncDisposable {
   ): Promise<readonly KnownSeries[]>;
   /** Fields and the kind of their values, of everything that is stored. */
   fields(signal: AbortSignal): Promise<readonly FieldType[]>;
-  /** All points of one measurement in a window, fields of one point together. For comparing, row by row. */
-  points(measurement: string, window: TimeWindow, signal: AbortSignal): Promise<readonly Point[]>;
-  /** What there is of one measurement, in pieces of `everyMs` aligned to the epoch; empty pieces are left out. */
+  /**
+   * All points of one measurement in a window, fields of one point together. For comparing, row by row.
+   * @param bucket default: that of raw points
+   */
+  points(measurement: string, window: TimeWindow, signal: AbortSignal, bucket?: string): Promise<readonly Point[]>;
+  /**
+   * What there is of one measurement, in pieces of `everyMs` aligned to the epoch; empty pieces are left out.
+   * @param bucket default: that of raw points
+   */
   summarize(
     measurement: string,
     window: TimeWindow,
     everyMs: number,
     signal: AbortSignal,
+    bucket?: string,
   ): Promise<readonly PieceSummary[]>;
   /**
    * Sums and means of each number of each series in pieces of `everyMs`, as points with fields `sum_<field>` and
@@ -129,8 +136,8 @@ export interface Replica extends AsyncDisposable {
   inspect(signal: AbortSignal): Promise<ReplicaFacts>;
   /** Writes one canary point to the current shard and reads it back. */
   probe(timeMs: number, signal: AbortSignal): Promise<Answer>;
-  /** Time of the newest canary point that is stored, epoch ms; null if there is none. */
-  latestCanaryMs(signal: AbortSignal): Promise<number | null>;
+  /** Whether the canary point that {@link probe} wrote at that time is still there. */
+  holdsCanary(timeMs: number, signal: AbortSignal): Promise<boolean>;
 }
 
 /** What became of a request to write. */
@@ -210,15 +217,16 @@ export type ReplicasStatus = {
     readonly bytesMax: number;
     /** Free on the disk that it lies on. */
     readonly freeBytes: number;
-    /** Slots that there was no room for, and that have not been sampled again. */
+    /** Slots whose points had no room, or were lost, and that have not been sampled again. */
     readonly gaps: number;
     /** Windows of five minutes yet to be compared. */
     readonly unsealedWindows: number;
     /** Windows that differ, and nothing tells which copy is right; of some of them, how. */
     readonly differingWindows: number;
     readonly undecided: readonly string[];
-    /** Why the latest comparison was not made; null if it was. */
+    /** Why the latest comparison was not made, and since when none is; null if it was. */
     readonly repairFault: string | null;
+    readonly repairFaultSinceMs: number | null;
   };
   readonly replicas: readonly ReplicaStatus[];
 };
@@ -254,6 +262,8 @@ export type LaneStatus = {
   readonly state: "idle" | "sending" | "failing" | "stuck" | "parked";
   readonly reason: string | null;
   readonly sinceMs: number | null;
+  /** When its latest trouble ended; null: it has had none. */
+  readonly mendedMs: number | null;
   readonly requests: number;
   readonly points: number;
   readonly failures: number;
@@ -294,12 +304,15 @@ export type ShelfEntry = {
   readonly bucket: string;
   /** Line protocol, times in ms. */
   readonly line: string;
-  /** True: older than the server keeps points; it will not be taken whatever is mended. */
+  /**
+   * True: older than the server keeps points; it will not be taken whatever is mended. One entry stands for all such
+   * points of a measurement, and `line` is the newest of them.
+   */
   readonly expired: boolean;
   readonly reason: string;
   readonly firstMs: number;
   readonly lastMs: number;
-  /** How often this very point was refused. */
+  /** How often this very point was refused; of those that are too old, how many there were. */
   readonly count: number;
 };
 

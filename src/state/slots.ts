@@ -185,8 +185,8 @@ export class SlotLedger {
   }
 
   /**
-   * Slots that failed are due once more, at `dueMs` and for the record only, as if never tried; why they failed is kept until
-   * they have run. Others, and slots that the ledger does not know, are left as they are.
+   * Slots that ended, whichever way, are due once more, at `dueMs` and for the record only, as if never tried; why they
+   * failed is kept until they have run. Others, and slots that the ledger does not know, are left as they are.
    * @returns how many there were
    */
   async reopen(slots: readonly SlotKey[], dueMs: number): Promise<number> {
@@ -196,7 +196,7 @@ export class SlotLedger {
       reopened += await this.#database.run((query) =>
         query("slots")
           .whereIn(["sampler", "start_ms"], keys)
-          .where({ state: "failed" })
+          .whereIn("state", ended)
           .update({ state: "due", due_ms: dueMs, catch_up: true, attempts: 0, finished_ms: null }),
       );
     }
@@ -257,7 +257,7 @@ export class SlotLedger {
         query("slots")
           .select("sampler", "start_ms")
           .where("start_ms", "<", beforeMs)
-          .whereIn("state", ["done", "caught-up", "failed"])
+          .whereIn("state", ended)
           .orderBy("start_ms")
           .limit(expirePieceRows),
       );
@@ -295,6 +295,7 @@ function toNewRow(slot: NewSlot): Row {
 }
 
 const unfinished: readonly SlotState[] = ["due", "leased"];
+const ended: readonly SlotState[] = ["done", "caught-up", "failed"];
 
 /** As {@link leasable}, of a record at hand. */
 function isLeasable(slot: SlotRecord, nowMs: number): boolean {

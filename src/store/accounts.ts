@@ -163,6 +163,11 @@ export class Accounts {
     return counted.points;
   }
 
+  /** A batch is no longer there: what was counted with it, and has not been without, is counted anew. */
+  forgot(seq: number): void {
+    for (const [key, { after, upTo }] of this.#counted) if (after < seq && seq <= upTo) this.#counted.delete(key);
+  }
+
   /** Points that a settlement of all batches up to `seq` must account for. */
   upTo(target: string, bucket: string, seq: number): number {
     return this.#count(bucket, this.cursor(target, bucket).seq, seq);

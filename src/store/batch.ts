@@ -1,6 +1,6 @@
 /** From points to what the spool holds and servers take. */
 import { promisify } from "node:util";
-import { gzip } from "node:zlib";
+import { gzip, gzipSync } from "node:zlib";
 import type { Point } from "../core/model.ts";
 import type { Bucket, Rejection } from "../core/ports.ts";
 import { dayMs, hourMs, minuteMs } from "../core/time.ts";
@@ -61,7 +61,13 @@ export function batchesOf(bucket: string, taken: readonly Taken[]): Promise<NewB
   );
 }
 
-/** As fast as it goes: a point that is packed twice as well is not worth the time of a core. Done by zlib's threads. */
-export function pack(text: string): Promise<Uint8Array> {
-  return zip(text, { level: 1 });
+/**
+ * As fast as it goes: a point that is packed twice as well is not worth the time of a core. Long texts are packed by
+ * zlib's threads; a short one is done sooner than a thread is found for it.
+ */
+export async function pack(text: string): Promise<Uint8Array> {
+  return text.length < shortChars ? gzipSync(text, { level: 1 }) : zip(text, { level: 1 });
 }
+
+/** Some 0.2 ms of packing. */
+const shortChars = 16_384;

@@ -5,12 +5,22 @@
 import { promisify } from "node:util";
 import { gunzipSync, gzip } from "node:zlib";
 import type { FieldValue, Point, Tags } from "../core/model.ts";
-import type { FieldType, KnownSeries, Origin } from "../core/ports.ts";
+import type { FieldKind, FieldType, KnownSeries, Origin } from "../core/ports.ts";
 import { formatTimeUtc, secondMs, stopwatch } from "../core/time.ts";
 import { kindOf, parseLines, seriesKey } from "./line.ts";
 import type { Spool } from "./spool.ts";
 
-type Kind = { readonly kind: FieldType["kind"]; readonly sampler: string | null; readonly sinceMs: number };
+type Field = {
+  readonly measurement: string;
+  readonly field: string;
+  readonly kind: FieldKind;
+  readonly sampler: string | null;
+  readonly sinceMs: number;
+  /** False: it is known for as long as a write that has it is under way, and longer only if one succeeds. */
+  written: boolean;
+  /** Writes under way that have it. */
+  writes: number;
+};
 type Latest = { lastMs: number; lastNonzeroMs: number | null };
 type SeriesOfTags = { readonly tags: Tags; readonly fields: Map<string, Latest> };
 type FieldRow = {
@@ -21,7 +31,7 @@ type FieldRow = {
   since_ms: number;
 };
 
-const kinds: readonly FieldType["kind"][] = ["number", "text", "boolean", "other"];
+const kinds: readonly FieldType["kind"][] = ["number", "text", "boolean"];
 /** Of the snapshot that are written before others get their turn: some two thousand series, a few milliseconds. */
 const pieceChars = 262_144;
 /** How long a start reads batches that no snapshot holds; the servers are asked for what it did not come to. */
@@ -29,10 +39,20 @@ const readMsMax = secondMs;
 
 const pack = promisify(gzip);
 
+/** The fields of one write; to be disposed of when that has succeeded or failed. */
+export type Claim = Disposable & {
+  /** Takes up the fields of a point; null, or why it cannot be stored: see {@link Catalogue.conflict}. */
+  readonly take: (point: Point) => string | null;
+  /** In the transaction that stores the points: what is new is stored with them. */
+  readonly write: () => void;
+  /** That transaction is through. Without it, what was new is forgotten. */
+  readonly keep: () => void;
+};
+
 export class Catalogue {
   readonly #spool: Spool;
   /** By measurement, then by field. */
-  readonly #kinds = new Map<string, Map<string, Kind>>();
+  readonly #fields = new Map<string, Map<string, Field>>();
   /** By measurement, then by what a line of the series begins with. */
   readonly #series = new Map<string, Map<string, SeriesOfTags>>();
   /** False: the servers have not been asked, and what is known was only learnt from this process's own writes. */
@@ -42,9 +62,9 @@ export class Catalogue {
   constructor(spool: Spool) {
     this.#spool = spool;
     for (const row of spool.file.sql<[], FieldRow>("select * from field").all()) {
-      const { measurement, field, kind, sampler, since_ms: sinceMs } = row;
+      const { kind, since_ms: sinceMs, ...rest } = row;
       // A damaged one is learnt anew.
-      if (kinds.includes(kind)) this.#learnKind(measurement, field, { kind, sampler, sinceMs });
+      if (isOurs(kind)) this.#know({ ...rest, kind, sinceMs, written: true, writes: 0 });
     }
     this.complete = this.#load();
   }
@@ -55,9 +75,9 @@ export class Catalogue {
 
   /** `PNT-008 ...` with field, both kinds and whose it is, if a point's field is of another kind than it has been. */
   conflict(point: Point): string | null {
-    const kinds = this.#kinds.get(point.measurement);
+    const fields = this.#fields.get(point.measurement);
     for (const name in point.fields) {
-      const known = kinds?.get(name);
+      const known = fields?.get(name);
       const kind = kindOf(point.fields[name] as FieldValue);
       if (known === undefined || known.kind === kind) continue;
       const whose = known.sampler === null ? "" : ` (sampler ${known.sampler})`;
@@ -66,54 +86,127 @@ export class Catalogue {
     return null;
   }
 
-  /** Takes up fields that are new, durably: from now on they have that kind. */
-  claim({ measurement, fields }: Point, origin: Origin | undefined, nowMs: number): void {
-    const kinds = this.#kinds.get(measurement);
+  /** For the points of one write: fields that are new have their kind from then on, for good once it is stored. */
+  claim(origin: Origin | undefined, nowMs: number): Claim {
+    const held = new Set<Field>();
+    const keep = (): void => {
+      for (const field of held) field.written = true;
+    };
+    return {
+      take: (point) => {
+        const conflict = this.conflict(point);
+        if (conflict === null) this.#hold(point, held, origin?.sampler ?? null, nowMs);
+        return conflict;
+      },
+      write: () => this.#write([...held].filter(({ written }) => !written)),
+      keep,
+      [Symbol.dispose]: () => {
+        for (const field of held) {
+          field.writes -= 1;
+          if (!field.written && field.writes === 0) this.#forget(field);
+        }
+      },
+    };
+  }
+
+  #hold({ measurement, fields }: Point, held: Set<Field>, sampler: string | null, sinceMs: number): void {
+    const known = this.#fields.get(measurement);
     for (const field in fields) {
-      if (kinds?.has(field) === true) continue;
-      const type = { measurement, field, kind: kindOf(fields[field] as FieldValue) };
-      this.#keep([type], origin?.sampler ?? null, nowMs);
+      const kind = kindOf(fields[field] as FieldValue);
+      const found =
+        known?.get(field) ?? this.#know({ measurement, field, kind, sampler, sinceMs, written: false, writes: 0 });
+      if (held.has(found)) continue;
+      held.add(found);
+      found.writes += 1;
     }
   }
 
-  /** Takes up what a server has already; returns the fields whose kind is another there. */
-  learn(fields: readonly FieldType[], nowMs: number): { field: FieldType; known: FieldType["kind"] }[] {
-    const known = (each: FieldType) => this.#kinds.get(each.measurement)?.get(each.field)?.kind;
-    this.#keep(
-      fields.filter((each) => known(each) === undefined),
-      null,
-      nowMs,
-    );
-    return fields.flatMap((field) =>
-      known(field) === field.kind ? [] : [{ field, known: known(field) ?? field.kind }],
-    );
+  /**
+   * Takes up what a server has already; returns the fields whose kind is another there. One that we never write, as an
+   * integer, is such a field whether we know it or not, and never taken up: the other servers take what this one
+   * refuses.
+   * @returns `known`: the kind that we write; null: we do not have that field
+   */
+  learn(fields: readonly FieldType[], nowMs: number): { field: FieldType; known: FieldKind | null }[] {
+    const fresh: Field[] = [];
+    const others: { field: FieldType; known: FieldKind | null }[] = [];
+    for (const field of fields) {
+      const known = this.#fields.get(field.measurement)?.get(field.field);
+      if (known !== undefined && known.kind !== field.kind) others.push({ field, known: known.kind });
+      else if (!isOurs(field.kind)) others.push({ field, known: null });
+      else if (known === undefined) {
+        fresh.push(
+          this.#know({ ...field, kind: field.kind, sampler: null, sinceMs: nowMs, written: false, writes: 0 }),
+        );
+      } else if (!known.written) fresh.push(known);
+    }
+    if (fresh.length === 0) return others;
+    this.#spool.file.durable(() => this.#write(fresh));
+    for (const field of fresh) field.written = true;
+    return others;
   }
 
-  #keep(fields: readonly FieldType[], sampler: string | null, nowMs: number): void {
-    if (fields.length === 0) return;
+  /**
+   * The way back from a wrong kind: forgets fields that no server has any more with the kind that we know, as after
+   * their measurement was dropped everywhere.
+   * @param fieldsByServer of every server: what one that was not asked has would be forgotten
+   * @param upToSeq what {@link Spool.handedOver} said before the first was asked: a later batch may hold such a field
+   * @returns those that were forgotten
+   */
+  relearn(
+    fieldsByServer: readonly (readonly FieldType[])[],
+    upToSeq: number,
+  ): Pick<FieldType, "measurement" | "field">[] {
+    const stored = new Set(
+      fieldsByServer.flat().map(({ measurement, field, kind }) => `${kind} ${field} ${measurement}`),
+    );
+    const gone: Field[] = [];
+    for (const [measurement, fields] of this.#fields) {
+      const lacking = [...fields.values()].filter(({ field, kind, writes, written }) => {
+        return written && writes === 0 && !stored.has(`${kind} ${field} ${measurement}`);
+      });
+      if (lacking.length > 0 && !this.#spool.touchedSince(measurement, upToSeq)) gone.push(...lacking);
+    }
+    if (gone.length === 0) return [];
     this.#spool.file.durable(() => {
-      for (const { measurement, field, kind } of fields) {
-        this.#spool.file
-          .sql<[string, string, string, string | null, number], never>(
-            "insert or replace into field values (?, ?, ?, ?, ?)",
-          )
-          .run(measurement, field, kind, sampler, nowMs);
-      }
+      const remove = this.#spool.file.sql<[string, string], never>(
+        "delete from field where measurement = ? and field = ?",
+      );
+      for (const { measurement, field } of gone) remove.run(measurement, field);
     });
-    for (const { measurement, field, kind } of fields) {
-      this.#learnKind(measurement, field, { kind, sampler, sinceMs: nowMs });
+    for (const field of gone) this.#forget(field);
+    return gone.map(({ measurement, field }) => ({ measurement, field }));
+  }
+
+  /** In a transaction. */
+  #write(fields: readonly Field[]): void {
+    const insert = this.#spool.file.sql<[string, string, string, string | null, number], never>(
+      "insert or replace into field values (?, ?, ?, ?, ?)",
+    );
+    for (const { measurement, field, kind, sampler, sinceMs } of fields) {
+      insert.run(measurement, field, kind, sampler, sinceMs);
     }
   }
 
-  #learnKind(measurement: string, field: string, kind: Kind): void {
-    const kinds = this.#kinds.get(measurement) ?? new Map<string, Kind>();
-    kinds.set(field, kind);
-    this.#kinds.set(measurement, kinds);
+  #know(field: Field): Field {
+    let fields = this.#fields.get(field.measurement);
+    if (fields === undefined) {
+      fields = new Map();
+      this.#fields.set(field.measurement, fields);
+    }
+    fields.set(field.field, field);
+    return field;
+  }
+
+  #forget({ measurement, field }: Field): void {
+    const fields = this.#fields.get(measurement);
+    fields?.delete(field);
+    if (fields?.size === 0) this.#fields.delete(measurement);
   }
 
   /** Those whose fields are known, sorted. */
   measurements(): string[] {
-    return [...this.#kinds.keys()].sort();
+    return [...this.#fields.keys()].sort();
   }
 
   /** @param key of the point, as {@link seriesKey} says it */
@@ -236,4 +329,8 @@ export class Catalogue {
       return null;
     }
   }
+}
+
+function isOurs(kind: FieldType["kind"]): kind is FieldKind {
+  return kinds.includes(kind);
 }

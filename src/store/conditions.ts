@@ -1,19 +1,21 @@
 /** From how the copies are to what somebody must be told, each in one sentence that says what to do. Pure. */
 import type { Condition } from "../core/model.ts";
 import type { ReplicaStatus, ReplicasStatus } from "../core/ports.ts";
-import { Problem } from "../core/problem.ts";
-import { formatDuration, minuteMs, secondMs } from "../core/time.ts";
+import { formatProblem, Problem } from "../core/problem.ts";
+import { formatDuration, hourMs, minuteMs, secondMs } from "../core/time.ts";
 
 /** Trouble that passes by itself is not told: a restart takes seconds. */
 const patienceMs = 30 * secondMs;
 /** A copy that lacks points for so long is behind, whatever the reason. */
 const behindMs = 5 * minuteMs;
+const uncheckedMs = hourMs;
 const fullShare = 0.7;
 const refusingShare = 0.85;
 
 export function conditionsOf(status: ReplicasStatus, nowMs: number): Condition[] {
   return [
     ...spoolConditions(status, nowMs),
+    ...setUpConditions(status, nowMs),
     ...status.replicas.flatMap((replica) => replicaConditions(replica, nowMs)),
   ];
 }
@@ -28,14 +30,25 @@ function spoolConditions({ spool }: ReplicasStatus, nowMs: number): Condition[] 
     found.push({ ...about, kind: "spool-full", severity, reason });
   }
   if (spool.gaps > 0) {
-    const reason = `There was no room for the points of ${spool.gaps} slots; they are sampled again as soon as there is. See bellwether replicas status.`;
+    const reason = `The points of ${spool.gaps} slots are lacking: there was no room for them, or they were lost with a damaged spool. They are sampled again by themselves; see bellwether replicas status.`;
     found.push({ ...about, kind: "points-refused", severity: "critical", reason });
   }
   if (spool.differingWindows > 0) {
     const reason = `The copies differ in ${spool.differingWindows} windows of five minutes, and nothing tells which is right: bellwether replicas compare names them.`;
     found.push({ ...about, kind: "replicas-differ", severity: "warning", reason });
   }
+  if (spool.repairFault !== null && nowMs - (spool.repairFaultSinceMs ?? nowMs) >= uncheckedMs) {
+    const reason = `The copies have not been compared for ${formatDuration(uncheckedMs)} or more: ${spool.repairFault}. They are written to all the same.`;
+    found.push({ ...about, kind: "replicas-unchecked", severity: "warning", reason });
+  }
   return found;
+}
+
+function setUpConditions(status: ReplicasStatus, sinceMs: number): Condition[] {
+  const problems = setUpFaults(status);
+  if (problems.length === 0) return [];
+  const reason = problems.map(formatProblem).join(" ");
+  return [{ kind: "replicas-set-up", subject: "replicas", severity: "critical", reason, sinceMs }];
 }
 
 function replicaConditions(replica: ReplicaStatus, nowMs: number): Condition[] {
@@ -55,7 +68,7 @@ function replicaConditions(replica: ReplicaStatus, nowMs: number): Condition[] {
     const what = parked.bucket === "" ? "its points" : `points of ${parked.bucket}`;
     const reason = `${subject} refuses ${what} until somebody mends it (${parked.reason}). It is tried again every half minute; nothing is lost.`;
     found.push({ kind: "replica-parked", subject, severity: "critical", reason, sinceMs: parked.sinceMs ?? nowMs });
-  } else if (lagMs >= behindMs) {
+  } else if (lagMs >= behindMs && nowMs - (raw?.mendedMs ?? 0) >= behindMs) {
     const reason = `${subject} is behind by more than ${formatDuration(behindMs)}: it takes points more slowly than they come.`;
     found.push({ kind: "replica-behind", subject, severity: "warning", reason, sinceMs: nowMs - lagMs });
   }
@@ -76,10 +89,10 @@ function replicaConditions(replica: ReplicaStatus, nowMs: number): Condition[] {
  */
 export function setUpFaults({ replicas }: ReplicasStatus): Problem[] {
   const problems: Problem[] = [];
-  const [first, ...others] = replicas.filter(({ facts }) => facts !== null);
-  for (const other of others) {
-    const names = `${first?.name} and ${other.name}`;
-    const [one, two] = [first?.facts, other.facts];
+  const told = replicas.filter(({ facts }) => facts !== null);
+  for (const [first, other] of told.flatMap((one, index) => told.slice(index + 1).map((two) => [one, two] as const))) {
+    const names = `${first.name} and ${other.name}`;
+    const [one, two] = [first.facts, other.facts];
     if (one?.identity != null && one.identity === two?.identity) {
       problems.push(
         new Problem(`${names} are one and the same server: there is one copy only`, {

@@ -93,6 +93,7 @@ export class Cushion {
   /** In a transaction. */
   #remove(row: Pick<BatchRow, "seq" | "windows">): void {
     this.#file.sql<[number], never>("delete from batch where seq = ?").run(row.seq);
+    this.#accounts.forgot(row.seq);
     const touch = this.#file.sql<[string, number, number], never>(
       "delete from touch where measurement = ? and start_ms = ? and seq = ?",
     );

@@ -6,13 +6,18 @@ import type { SpoolFile } from "./spool-file.ts";
 export type Gap = {
   readonly sampler: string;
   readonly slotMs: number;
+  /** There was no room for the points; or they were stored, the slot was done, and a damage took them. */
+  readonly kind: "refused" | "lost";
   readonly points: number;
   readonly reason: string;
   readonly atMs: number;
 };
 
-type Slot = Pick<Gap, "sampler" | "slotMs">;
-type Row = { sampler: string; slot_ms: number; points: number; reason: string; at_ms: number };
+export type Slot = Pick<Gap, "sampler" | "slotMs">;
+type Row = { sampler: string; slot_ms: number; points: number; reason: string; at_ms: number; kind: Gap["kind"] };
+
+/** Before all others. */
+const first: Slot = { sampler: "", slotMs: Number.MIN_SAFE_INTEGER };
 
 /** Whose gaps of points are that came without an origin: all of them are one, and nobody runs its slot again. */
 const nobody: Slot = { sampler: "(nobody)", slotMs: 0 };
@@ -43,21 +48,26 @@ export class Gaps {
     return this.#unwritten.size;
   }
 
-  /** Oldest first. */
-  list(limit: number): Gap[] {
-    const rows = this.#file.sql<[number], Row>("select * from gap order by slot_ms, sampler limit ?").all(limit);
-    const all = new Map([...rows.map(toGap), ...this.#unwritten.values()].map((gap) => [keyOf(gap), gap]));
-    return [...all.values()].sort((a, b) => a.slotMs - b.slotMs || (a.sampler < b.sampler ? -1 : 1)).slice(0, limit);
+  /** Oldest first. @param after only those of later slots, in their order; default: all */
+  list(limit: number, after: Slot = first): Gap[] {
+    const rows = this.#file
+      .sql<[number, string, number], Row>(
+        "select * from gap where (slot_ms, sampler) > (?, ?) order by slot_ms, sampler limit ?",
+      )
+      .all(after.slotMs, after.sampler, limit);
+    const unwritten = [...this.#unwritten.values()].filter((gap) => inOrder(after, gap) < 0);
+    const all = new Map([...rows.map(toGap), ...unwritten].map((gap) => [keyOf(gap), gap]));
+    return [...all.values()].sort(inOrder).slice(0, limit);
   }
 
   /** Notes gaps, the newest of a slot in the place of an older one. Never throws. */
   note(gaps: readonly (Omit<Gap, keyof Slot> & { readonly origin: Slot | undefined })[]): void {
-    for (const { origin = nobody, points, reason, atMs } of gaps) {
+    for (const { origin = nobody, kind, points, reason, atMs } of gaps) {
       const { sampler, slotMs } = origin;
       const key = keyOf(origin);
       // Points of a slot that is run again are the same points, others are not.
       const before = origin === nobody ? (this.#unwritten.get(key)?.points ?? 0) : 0;
-      this.#unwritten.set(key, { sampler, slotMs, points: points + before, reason, atMs });
+      this.#unwritten.set(key, { sampler, slotMs, kind, points: points + before, reason, atMs });
       this.#keys.add(key);
     }
     this.writeDown();
@@ -75,12 +85,13 @@ export class Gaps {
   }
 
   #write(): void {
-    const insert = this.#file.sql<[string, number, number, string, number, number], never>(
-      `insert into gap values (?, ?, ?, ?, ?) on conflict do update
-       set points = excluded.points + iif(?, points, 0), reason = excluded.reason, at_ms = excluded.at_ms`,
+    const insert = this.#file.sql<[string, number, number, string, number, string, number], never>(
+      `insert into gap values (?, ?, ?, ?, ?, ?) on conflict do update
+       set points = excluded.points + iif(?, points, 0), reason = excluded.reason, at_ms = excluded.at_ms,
+         kind = excluded.kind`,
     );
-    for (const { sampler, slotMs, points, reason, atMs } of this.#unwritten.values()) {
-      insert.run(sampler, slotMs, points, reason, atMs, Number(sampler === nobody.sampler));
+    for (const { sampler, slotMs, kind, points, reason, atMs } of this.#unwritten.values()) {
+      insert.run(sampler, slotMs, points, reason, atMs, kind, Number(sampler === nobody.sampler));
     }
   }
 
@@ -106,6 +117,11 @@ export class Gaps {
 
 function toGap({ slot_ms: slotMs, at_ms: atMs, ...rest }: Row): Gap {
   return { ...rest, slotMs, atMs };
+}
+
+function inOrder(a: Slot, b: Slot): number {
+  if (a.slotMs !== b.slotMs) return a.slotMs - b.slotMs;
+  return a.sampler === b.sampler ? 0 : a.sampler < b.sampler ? -1 : 1;
 }
 
 function keyOf({ sampler, slotMs }: Slot | Origin): string {

@@ -4,11 +4,12 @@
  * What a server answers is sorted by its adapter into few kinds; here is what each of them means for the lane: see
  * `docs/replication.md`. Nothing that was spooled is left out: it is acknowledged, on the shelf, or still to come.
  */
-import { gunzipSync, gzipSync } from "node:zlib";
+import { gunzipSync } from "node:zlib";
 import type { Answer, Clock, Log, Replica } from "../core/ports.ts";
 import { deadline, hourMs, secondMs, stopwatch } from "../core/time.ts";
-import { kindOf, type Line, linesOf } from "./line.ts";
-import type { Batch, Refused, Spool } from "./spool.ts";
+import { deliverParts, type Halt, Halted, isRefusal, type Outcome } from "./deliver.ts";
+import { linesOf } from "./line.ts";
+import type { Batch, Spool } from "./spool.ts";
 import type { Windows } from "./windows.ts";
 
 /** How lanes pace themselves. Real time, whatever the clock of the application says. */
@@ -53,24 +54,17 @@ export type LaneDeps = {
   /** Waits between requests, in real time. */
   readonly timer: Clock;
   readonly pace: Pace;
+  /** Looks whether the target is mended, by a canary that goes in and comes out again. */
+  readonly probe: (signal: AbortSignal) => Promise<Answer>;
   readonly log: Log;
 };
-
-/** Thrown where the rest of a group cannot go on before something has changed. */
-class Stopped extends Error {
-  readonly answer: Exclude<Answer, { kind: "stored" }>;
-  constructor(answer: Exclude<Answer, { kind: "stored" }>) {
-    super(answer.reason);
-    this.answer = answer;
-  }
-}
-
-type Outcome = { acknowledged: number; refused: Refused[] };
 
 export class Lane {
   readonly #deps: LaneDeps;
   #state: LaneState = { kind: "idle" };
   #pointsMax = batchPointsMax;
+  /** When its latest trouble ended. */
+  #mendedMs: number | null = null;
   #wake: (() => void) | null = null;
   #counts = { requests: 0, points: 0, failures: 0, requestSeconds: 0 };
 
@@ -80,6 +74,10 @@ export class Lane {
 
   get state(): LaneState {
     return this.#state;
+  }
+
+  get mendedMs(): number | null {
+    return this.#mendedMs;
   }
 
   get target(): string {
@@ -114,7 +112,7 @@ export class Lane {
         failures = 0;
       } catch (thrown) {
         if (signal.aborted) return;
-        if (!(thrown instanceof Stopped)) {
+        if (!(thrown instanceof Halted)) {
           log.error({ err: thrown, target: target.name }, "a lane met a defect; it goes on");
           this.#become("failing", String(thrown));
         } else this.#stop(thrown.answer);
@@ -126,62 +124,37 @@ export class Lane {
 
   async #carry(group: readonly Batch[], signal: AbortSignal): Promise<void> {
     const { spool, target, bucket } = this.#deps;
-    const points = group.reduce((sum, batch) => sum + batch.points, 0);
     if (this.#state.kind === "idle") this.#state = { kind: "sending" };
-    let outcome: Outcome;
-    const answer = await this.#send(
-      group.length === 1 ? (group[0] as Batch).body : Buffer.concat(group.map(({ body }) => body)),
-      points,
-      signal,
-    );
-    if (answer.kind === "stored") {
-      outcome = { acknowledged: points, refused: [] };
-      this.#pointsMax = Math.min(batchPointsMax, this.#pointsMax * 2);
-    } else if (answer.kind === "refused" || answer.kind === "expired" || answer.kind === "size") {
-      const lines = group.flatMap(({ body }) => linesOf(gunzipSync(body).toString()));
-      outcome = await this.#part(lines, answer, signal);
-    } else {
-      if (answer.kind !== "operator") this.#markDirty(group, answer.reason);
-      throw new Stopped(answer);
-    }
-    if (!spool.shelfTakes(target.name, outcome.refused.length)) {
-      const reason = `its shelf is full, and ${outcome.refused.length} more points were refused: ${outcome.refused[0]?.reason}`;
-      throw new Stopped({ kind: "operator", reason });
+    const outcome = await this.#deliver(group, signal).catch((thrown: unknown) => {
+      if (thrown instanceof Halted && thrown.answer.kind !== "operator") this.#markDirty(group, thrown.answer.reason);
+      throw thrown;
+    });
+    const shelved = outcome.refused.filter(({ expired }) => !expired);
+    if (!spool.shelfTakes(target.name, shelved.length)) {
+      const reason = `its shelf is full, and ${shelved.length} more points were refused: ${shelved[0]?.reason}`;
+      throw new Halted({ kind: "operator", reason });
     }
     spool.settle(target.name, bucket, (group.at(-1) as Batch).seq, outcome.acknowledged, outcome.refused);
     this.#settled();
   }
 
-  /** Sends lines that were refused as a whole in parts, until those at fault stand alone. */
-  async #part(
-    lines: readonly Line[],
-    answer: Extract<Answer, { kind: "refused" | "expired" | "size" }>,
-    signal: AbortSignal,
-  ): Promise<Outcome> {
-    if (answer.kind === "size") this.#pointsMax = Math.max(1, Math.floor(lines.length / 2));
-    const guilty = lines.filter(({ point, text }) => isNamed(answer, point, text));
-    if (guilty.length > 0 || lines.length === 1) {
-      const shelved = guilty.length > 0 ? guilty : lines;
-      const expired = answer.kind === "expired";
-      const refused = shelved.map(({ text }) => ({ line: text, reason: answer.reason, expired }));
-      const innocent = lines.filter((line) => !shelved.includes(line));
-      const rest = innocent.length === 0 ? { acknowledged: 0, refused: [] } : await this.#sendLines(innocent, signal);
-      return { acknowledged: rest.acknowledged, refused: [...refused, ...rest.refused] };
+  /** The bodies as they are, one after the other; only where the server refuses some of it is it taken apart. */
+  async #deliver(group: readonly Batch[], signal: AbortSignal): Promise<Outcome> {
+    const points = group.reduce((sum, batch) => sum + batch.points, 0);
+    const send = (body: Uint8Array, count: number) => this.#send(body, count, signal);
+    const bodies = group.map(({ body }) => body);
+    const answer = await send(bodies.length === 1 ? (bodies[0] as Uint8Array) : Buffer.concat(bodies), points);
+    if (answer.kind === "stored") {
+      this.#pointsMax = Math.min(batchPointsMax, this.#pointsMax * 2);
+      return { acknowledged: points, refused: [] };
     }
-    const middle = lines.length >> 1;
-    const first = await this.#sendLines(lines.slice(0, middle), signal);
-    const second = await this.#sendLines(lines.slice(middle), signal);
-    return { acknowledged: first.acknowledged + second.acknowledged, refused: [...first.refused, ...second.refused] };
-  }
-
-  async #sendLines(lines: readonly Line[], signal: AbortSignal): Promise<Outcome> {
-    const body = gzipSync(`${lines.map(({ text }) => text).join("\n")}\n`, { level: 1 });
-    const answer = await this.#send(body, lines.length, signal);
-    if (answer.kind === "stored") return { acknowledged: lines.length, refused: [] };
-    if (answer.kind === "refused" || answer.kind === "expired" || answer.kind === "size") {
-      return this.#part(lines, answer, signal);
-    }
-    throw new Stopped(answer);
+    if (!isRefusal(answer)) throw new Halted(answer);
+    if (answer.kind === "size") this.#pointsMax = Math.max(1, points >> 1);
+    return deliverParts(
+      bodies.flatMap((body) => linesOf(gunzipSync(body).toString())),
+      answer,
+      send,
+    );
   }
 
   async #send(body: Uint8Array, points: number, signal: AbortSignal): Promise<Answer> {
@@ -207,7 +180,7 @@ export class Lane {
     );
   }
 
-  #stop(answer: Exclude<Answer, { kind: "stored" }>): void {
+  #stop(answer: Halt): void {
     if (answer.kind === "operator") this.#become("parked", answer.reason);
     else this.#become(answer.kind === "stuck" ? "stuck" : "failing", answer.reason);
     // A large request may be what a slow server cannot do in time.
@@ -216,16 +189,16 @@ export class Lane {
 
   /** @returns when the next try is due: after a pause, and for a failing server once a canary went through it */
   async #waitUntilMended(failures: number, signal: AbortSignal): Promise<void> {
-    const { pace, target, timer } = this.#deps;
+    const { pace, probe } = this.#deps;
     if (this.#state.kind === "parked") return this.#pause(pace.parkedMs, signal);
     for (let round = failures; !signal.aborted; round += 1) {
       const fullMs = Math.min(pace.backOffMsMax, pace.backOffMsMin * 2 ** Math.min(20, round - 1));
       await this.#pause(fullMs * (0.5 + Math.random() / 2), signal);
       if (signal.aborted) return;
-      const answer = await target.probe(timer.nowMs(), deadline(pace.writeTimeoutMs, signal));
+      const answer = await probe(signal);
       if (answer.kind === "stored") return;
       if (signal.aborted) return;
-      this.#stop(answer);
+      if (!isRefusal(answer)) this.#stop(answer);
       if (answer.kind === "operator") return this.#pause(pace.parkedMs, signal);
     }
   }
@@ -233,6 +206,8 @@ export class Lane {
   #become(kind: "failing" | "stuck" | "parked", reason: string): void {
     const { clock, log, target, bucket } = this.#deps;
     const before = this.#state;
+    // A full server that also hangs is still to be restarted.
+    if (before.kind === "stuck" && kind === "failing") return;
     // A server that says first one thing and then another has been in trouble since the first.
     const sinceMs = "sinceMs" in before ? before.sinceMs : clock.nowMs();
     this.#state = { kind, reason, sinceMs };
@@ -241,8 +216,11 @@ export class Lane {
   }
 
   #settled(): void {
-    const { log, target, bucket } = this.#deps;
-    if ("sinceMs" in this.#state) log.info({ target: target.name, bucket }, `${target.name} takes writes again`);
+    const { clock, log, target, bucket } = this.#deps;
+    if ("sinceMs" in this.#state) {
+      this.#mendedMs = clock.nowMs();
+      log.info({ target: target.name, bucket }, `${target.name} takes writes again`);
+    }
     this.#state = { kind: "idle" };
   }
 
@@ -253,14 +231,4 @@ export class Lane {
     await this.#deps.timer.sleep(ms, AbortSignal.any([signal, nudged.signal])).catch(() => {});
     this.#wake = null;
   }
-}
-
-/** Whether an answer means this very line. */
-function isNamed(answer: Answer, { measurement, fields, timeMs }: Line["point"], text: string): boolean {
-  if (answer.kind === "expired") return answer.beforeMs !== null && timeMs < answer.beforeMs;
-  if (answer.kind !== "refused" || answer.culprit === null) return false;
-  const { culprit } = answer;
-  if (culprit.kind === "line") return culprit.text === text;
-  const value = measurement === culprit.measurement ? fields[culprit.field] : undefined;
-  return value !== undefined && culprit.given !== null && kindOf(value) === culprit.given;
 }

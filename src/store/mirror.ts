@@ -26,20 +26,24 @@ import type {
 } from "../core/ports.ts";
 import { messageOf, Problem } from "../core/problem.ts";
 import { deadline, hourMs, minuteMs, secondMs } from "../core/time.ts";
-import { batchesOf, bucketsOf, pack, sift } from "./batch.ts";
+import { batchesOf, bucketsOf, sift } from "./batch.ts";
 import { Catalogue } from "./catalogue.ts";
 import { conditionsOf, setUpFaults } from "./conditions.ts";
+import { deliver, Halted } from "./deliver.ts";
 import { defaultPace, Lane, type Pace } from "./lane.ts";
+import { linesOf } from "./line.ts";
 import { Pulse } from "./pulse.ts";
 import { Repairer } from "./repair.ts";
 import { Router } from "./router.ts";
 import { type Gap, type ShelfEntry, Spool } from "./spool.ts";
 import { statusMeasures, statusOf } from "./status.ts";
-import { Windows } from "./windows.ts";
+import { Windows, windowsOf } from "./windows.ts";
 
 /** How long a write of low priority is made to wait while room is short. */
 const heldUpMs = 2 * secondMs;
 const upkeepMs = minuteMs;
+/** An hour. */
+const roundsUntilRelearnt = 60;
 /** Share of the spool's bound below which even points of low priority are taken. */
 const roomyShare = 0.8;
 const drainedMs = 10 * secondMs;
@@ -47,8 +51,8 @@ const drainLookMs = 20;
 /** How long a start waits for servers to say how they are. */
 const firstLookMs = 8 * secondMs;
 const requeueTimeoutMs = 10 * secondMs;
-/** Points of the shelf that are sent together; of those that are refused together fewer, and in the end one. */
-const requeuePoints = [5_000, 100, 1] as const;
+/** Points of the shelf that are sent together. */
+const requeuePoints = 5_000;
 
 export type MirrorOptions = {
   /** Path of the spool. */
@@ -87,6 +91,7 @@ export class Mirror implements TimeSeriesStore, Measured {
   readonly #repairer: Repairer;
   readonly #stopping = new AbortController();
   #work: Promise<unknown>[] = [];
+  #completing: Promise<void> | null = null;
   #counts = { points: 0, rejected: 0 };
 
   /**
@@ -128,15 +133,20 @@ export class Mirror implements TimeSeriesStore, Measured {
     this.#spool = spool;
     this.#windows = windows;
     this.#catalogue = catalogue;
-    this.#lanes = replicas.flatMap((target) =>
-      buckets.map(({ name: bucket }) => new Lane({ target, bucket, spool, windows, clock, timer, pace, log })),
-    );
     this.#pulses = new Map(
       replicas.map((target) => {
         const onMended = () => this.#nudge(target.name);
-        return [target.name, new Pulse({ target, buckets, spool, catalogue, clock, timer, pace, log, onMended })];
+        return [
+          target.name,
+          new Pulse({ target, buckets, spool, windows, catalogue, clock, timer, pace, log, onMended }),
+        ];
       }),
     );
+    this.#lanes = replicas.flatMap((target) => {
+      const probe = (signal: AbortSignal) => (this.#pulses.get(target.name) as Pulse).beat(signal);
+      const deps = { target, spool, windows, clock, timer, pace, probe, log };
+      return buckets.map(({ name: bucket }) => new Lane({ ...deps, bucket }));
+    });
     this.#router = new Router({ replicas, spool, windows, timer, isWell: (name) => this.#isWell(name) });
     this.#repairer = new Repairer({
       replicas,
@@ -149,6 +159,7 @@ export class Mirror implements TimeSeriesStore, Measured {
       log,
       horizonMs: options.keepRawMs ?? options.keepMs,
       pointsPerSecondMax: options.repairPointsPerSecond,
+      isWell: (name) => this.#isWell(name),
       rollsUp: (name) => this.#pulses.get(name)?.health.rollsUp ?? false,
       append: async (bucket, points) => {
         await this.appendCoarser(bucket, points);
@@ -193,16 +204,13 @@ export class Mirror implements TimeSeriesStore, Measured {
       this.#spool.noteHeldUp();
       await this.#deps.timer.sleep(heldUpMs, this.#stopping.signal);
     }
-    const nowMs = this.#deps.clock.nowMs();
-    const { taken, rejected } = sift(points, (point) => {
-      const conflict = this.#catalogue.conflict(point);
-      if (conflict === null) this.#catalogue.claim(point, origin, nowMs);
-      return conflict;
-    });
+    using claim = this.#catalogue.claim(origin, this.#deps.clock.nowMs());
+    const { taken, rejected } = sift(points, claim.take);
     const packing = batchesOf("", taken);
     // While other threads pack. A series is known a moment before it is stored, which its own slot alone could notice.
     for (const { key, point } of taken) this.#catalogue.note(key, point);
-    await this.#spool.append(await packing, origin);
+    await this.#spool.append(await packing, origin, claim.write);
+    claim.keep();
     this.#counts.points += taken.length;
     this.#counts.rejected += rejected.length;
     for (const lane of this.#lanes) if (lane.bucket === "") lane.nudge();
@@ -232,8 +240,18 @@ export class Mirror implements TimeSeriesStore, Measured {
     return this.#catalogue.list(query);
   }
 
-  /** Learns from a server which series there are: after the first start, or where the record of them was lost. */
-  async #complete(signal: AbortSignal): Promise<void> {
+  /**
+   * Learns from a server which series there are: after the first start, or where the record of them was lost. Asked for
+   * by many at once, it is done once.
+   */
+  #complete(signal: AbortSignal): Promise<void> {
+    this.#completing ??= this.#learnSeries(signal).finally(() => {
+      this.#completing = null;
+    });
+    return this.#completing;
+  }
+
+  async #learnSeries(signal: AbortSignal): Promise<void> {
     if (this.#catalogue.complete) return;
     const faults: string[] = [];
     for (const { replica } of this.#router.choices({ measurement: "", fields: [], windows: [] })) {
@@ -274,10 +292,11 @@ export class Mirror implements TimeSeriesStore, Measured {
 
   async #keepUp(signal: AbortSignal): Promise<void> {
     const { timer, log } = this.#deps;
-    while (!signal.aborted) {
+    for (let round = 1; !signal.aborted; round += 1) {
       await timer.sleep(upkeepMs, signal).catch(() => {});
       if (signal.aborted) return;
       try {
+        if (round % roundsUntilRelearnt === 0) await this.#relearn(signal);
         await this.#spool.trim();
         await this.#complete(deadline(firstLookMs, signal));
         await this.#catalogue.save();
@@ -285,6 +304,15 @@ export class Mirror implements TimeSeriesStore, Measured {
         log.warn({ err: thrown }, `the spool's upkeep: ${messageOf(thrown)}`);
       }
     }
+  }
+
+  /** Forgets the kind of fields that no server has any more: the way back from a wrong first value. */
+  async #relearn(signal: AbortSignal): Promise<void> {
+    const { replicas } = this.#options;
+    if (!replicas.every(({ name }) => this.#isWell(name))) return;
+    const upToSeq = this.#spool.handedOver();
+    const fields = await Promise.all(replicas.map((replica) => replica.fields(deadline(firstLookMs, signal))));
+    this.#catalogue.relearn(fields, upToSeq);
   }
 
   /** Raw points that a copy lacks. */
@@ -301,7 +329,7 @@ export class Mirror implements TimeSeriesStore, Measured {
       windows: this.#windows,
       lanes: this.#lanes,
       pulses: this.#pulses,
-      repairFault: this.#repairer.lastError,
+      repairFault: this.#repairer.fault,
       nowMs: this.#deps.clock.nowMs(),
     });
   }
@@ -370,8 +398,8 @@ export class Mirror implements TimeSeriesStore, Measured {
   }
 
   /**
+   * What is taken is compared again: a newer value may have come meanwhile.
    * @param entries of one bucket
-   * @param size how many at once
    * @returns why the copy takes nothing at all; null: it took them, or refused them for what they are
    */
   async #offer(
@@ -379,31 +407,31 @@ export class Mirror implements TimeSeriesStore, Measured {
     entries: readonly ShelfEntry[],
     counts: { taken: number; left: number },
     signal: AbortSignal,
-    size: number = requeuePoints[0],
   ): Promise<string | null> {
-    for (let start = 0; start < entries.length; start += size) {
-      const piece = entries.slice(start, start + size);
-      const body = await pack(piece.map(({ line }) => `${line}\n`).join(""));
-      const answer = await replica.send(piece[0]?.bucket ?? "", body, deadline(requeueTimeoutMs, signal));
+    for (let start = 0; start < entries.length; start += requeuePoints) {
+      const piece = entries.slice(start, start + requeuePoints);
+      const bucket = piece[0]?.bucket ?? "";
+      const send = (body: Uint8Array) => replica.send(bucket, body, deadline(requeueTimeoutMs, signal));
+      const lines = linesOf(piece.map(({ line }) => `${line}\n`).join(""));
+      const outcome = await deliver(lines, send).catch((thrown: unknown) => {
+        if (thrown instanceof Halted) return thrown.answer;
+        throw thrown;
+      });
       signal.throwIfAborted();
-      const fewer = requeuePoints.find((points) => points < piece.length);
-      if (answer.kind === "stored") {
-        this.#spool.unshelve(piece);
-        counts.taken += piece.length;
-      } else if (answer.kind === "unknown" || answer.kind === "stuck" || answer.kind === "operator") {
-        return answer.reason;
-      } else if (fewer === undefined) {
-        counts.left += 1;
-      } else {
-        const reason = await this.#offer(replica, piece, counts, signal, fewer);
-        if (reason !== null) return reason;
-      }
+      if ("kind" in outcome) return outcome.reason;
+      const left = new Set(outcome.refused.map(({ line }) => line));
+      this.#spool.unshelve(piece.filter(({ line }) => !left.has(line)));
+      const taken = lines.filter(({ text }) => !left.has(text)).map(({ point }) => point);
+      if (bucket === "") this.#windows.reopen(windowsOf(taken), this.#deps.clock.nowMs());
+      counts.taken += taken.length;
+      counts.left += left.size;
     }
     return null;
   }
 
-  gaps(limit: number): Gap[] {
-    return this.#spool.gaps(limit);
+  /** The oldest slots first; `after` pages on. */
+  gaps(limit: number, after?: Pick<Gap, "sampler" | "slotMs">): Gap[] {
+    return this.#spool.gaps(limit, after);
   }
 
   dropGap(gap: Pick<Gap, "sampler" | "slotMs">): void {
@@ -441,8 +469,11 @@ export class Mirror implements TimeSeriesStore, Measured {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort();
     await Promise.all(this.#work);
-    if (this.#work.length > 0) await this.#catalogue.save();
-    for (const replica of this.#options.replicas) await replica[Symbol.asyncDispose]();
-    this.#spool.close();
+    try {
+      if (this.#work.length > 0) await this.#catalogue.save();
+    } finally {
+      for (const replica of this.#options.replicas) await replica[Symbol.asyncDispose]();
+      this.#spool.close();
+    }
   }
 }

@@ -5,12 +5,13 @@
  * A server that was restarted may have shown points that it then lost (a full disk), and one restored from a backup has
  * lost some that it had acknowledged: everything in it is compared again.
  */
-import type { Bucket, Clock, Log, Replica, ReplicaFacts } from "../core/ports.ts";
+import type { Answer, Bucket, Clock, Log, Replica, ReplicaFacts } from "../core/ports.ts";
 import { messageOf } from "../core/problem.ts";
 import { deadline, formatDuration, formatTimeUtc, secondMs } from "../core/time.ts";
 import type { Catalogue } from "./catalogue.ts";
 import type { Pace } from "./lane.ts";
 import type { Spool } from "./spool.ts";
+import type { Windows } from "./windows.ts";
 
 /** Clocks of a server's start may be told with rounding. */
 const startedToleranceMs = 2 * secondMs;
@@ -21,6 +22,7 @@ export type PulseDeps = {
   readonly target: Replica;
   readonly buckets: readonly Bucket[];
   readonly spool: Spool;
+  readonly windows: Windows;
   readonly catalogue: Catalogue;
   readonly clock: Clock;
   readonly timer: Clock;
@@ -48,6 +50,7 @@ export class Pulse {
   readonly #deps: PulseDeps;
   #health: Health;
   #schemaKnown = false;
+  #beating: Promise<Answer> | null = null;
 
   constructor(deps: PulseDeps) {
     this.#deps = deps;
@@ -66,14 +69,21 @@ export class Pulse {
     }
   }
 
-  /** One look; never throws. */
-  async beat(signal: AbortSignal): Promise<void> {
-    try {
-      await this.#look(signal);
-    } catch (thrown) {
-      if (signal.aborted) return;
-      this.#become(false, messageOf(thrown));
-    }
+  /**
+   * One look, which several may wait for; never throws.
+   * @returns what became of the canary
+   */
+  beat(signal: AbortSignal): Promise<Answer> {
+    this.#beating ??= this.#look(signal)
+      .catch((thrown: unknown): Answer => {
+        const reason = messageOf(thrown);
+        if (!signal.aborted) this.#become(false, reason);
+        return { kind: "unknown", reason };
+      })
+      .finally(() => {
+        this.#beating = null;
+      });
+    return this.#beating;
   }
 
   /** Only asks the server how it is, writes nothing, and never throws: for one who looks on. */
@@ -86,28 +96,14 @@ export class Pulse {
     }
   }
 
-  async #look(signal: AbortSignal): Promise<void> {
+  /** Losses first: what is mended afterwards would hide them. */
+  async #look(signal: AbortSignal): Promise<Answer> {
     const { target, timer, pace, spool } = this.#deps;
     const soon = () => deadline(pace.writeTimeoutMs * 2, signal);
-    let facts = await target.inspect(soon());
-    const faults: string[] = [];
-    const emptied = !facts.databaseExists;
-    const lacking = this.#deps.buckets.filter(
-      ({ name }) => !facts.buckets.some((bucket) => bucket.name === bucketName(name, facts)),
-    );
-    let { rollsUp } = this.#health;
-    if (emptied || lacking.length > 0 || this.#health.facts === null) {
-      try {
-        rollsUp = (await target.prepare(this.#deps.buckets, soon())).rollsUp;
-        facts = await target.inspect(soon());
-        this.#deps.onMended();
-      } catch (thrown) {
-        faults.push(messageOf(thrown));
-      }
-    }
-    faults.push(...retentionFaults(this.#deps.buckets, facts));
+    const found = await target.inspect(soon());
+    await this.#noticeLoss(found, soon());
+    const { facts, rollsUp, faults } = await this.#setUp(found, soon());
     await this.#learnSchema(faults, soon());
-    await this.#noticeLoss(facts, emptied, soon());
     const atMs = timer.nowMs();
     const answer = await target.probe(atMs, soon());
     signal.throwIfAborted();
@@ -116,6 +112,27 @@ export class Pulse {
       spool.noteTarget(target.name, { canaryMs: atMs, startedMs: facts.startedMs });
       this.#become(true, null);
     } else this.#become(false, answer.reason);
+    return answer;
+  }
+
+  /** Makes the database and buckets that are lacking, and says what is not as the settings want it. */
+  async #setUp(
+    found: ReplicaFacts,
+    signal: AbortSignal,
+  ): Promise<Pick<Health, "rollsUp"> & { facts: ReplicaFacts; faults: string[] }> {
+    const { target, buckets, onMended } = this.#deps;
+    const lacks = buckets.some(({ name }) => !found.buckets.some((there) => there.name === bucketName(name, found)));
+    if (found.databaseExists && !lacks && this.#health.facts !== null) {
+      return { facts: found, rollsUp: this.#health.rollsUp, faults: retentionFaults(buckets, found) };
+    }
+    try {
+      const { rollsUp } = await target.prepare(buckets, signal);
+      const facts = await target.inspect(signal);
+      onMended();
+      return { facts, rollsUp, faults: retentionFaults(buckets, facts) };
+    } catch (thrown) {
+      return { facts: found, rollsUp: false, faults: [messageOf(thrown)] };
+    }
   }
 
   /** What it stores already has its kinds; those that are others than ours make points land on the shelf. */
@@ -128,33 +145,32 @@ export class Pulse {
     const others = catalogue.learn(await target.fields(signal), clock.nowMs());
     this.#schemaKnown = true;
     for (const { field, known } of others.slice(0, namedMax)) {
-      const there = field.kind === "other" ? "kind that is never written (an integer, perhaps)" : field.kind;
-      faults.push(`field "${field.field}" of ${field.measurement} is a ${known}, and in ${target.name} a ${there}`);
+      const there =
+        field.kind === "other" ? "of a kind that is never written (an integer, perhaps)" : `a ${field.kind}`;
+      const here = known === null ? "is" : `is a ${known}, and`;
+      faults.push(`field "${field.field}" of ${field.measurement} ${here} in ${target.name} ${there}`);
     }
   }
 
-  async #noticeLoss(facts: ReplicaFacts, emptied: boolean, signal: AbortSignal): Promise<void> {
-    const { spool, target, clock, log } = this.#deps;
+  /** Asks for the very canary that was last seen: a later one may have been written since the loss. */
+  async #noticeLoss(facts: ReplicaFacts, signal: AbortSignal): Promise<void> {
+    const { spool, target, log, timer, buckets } = this.#deps;
     const { startedMs, canaryMs } = spool.target(target.name);
     const restarted =
       startedMs !== null && facts.startedMs !== null && Math.abs(facts.startedMs - startedMs) > startedToleranceMs;
-    const stored = canaryMs === null || emptied ? null : await target.latestCanaryMs(signal);
-    const lost = canaryMs !== null && (stored === null || stored < canaryMs);
+    const keepMs = buckets[0]?.keepMs ?? Number.POSITIVE_INFINITY;
+    const known = canaryMs !== null && timer.nowMs() - canaryMs < keepMs / 2;
+    const lost = known && (!facts.databaseExists || !(await target.holdsCanary(canaryMs, signal)));
     if (!restarted && !lost) return;
-    const reason = emptied
-      ? "its database was gone"
-      : lost
+    const reason = !lost
+      ? `it was restarted at ${formatTimeUtc(facts.startedMs ?? 0)}`
+      : facts.databaseExists
         ? "it has lost points that it had acknowledged"
-        : `it was restarted at ${formatTimeUtc(facts.startedMs ?? 0)}`;
+        : "its database was gone";
     log.warn({ target: target.name, reason }, `everything in ${target.name} is compared again`);
-    spool.noteTarget(target.name, {
-      verifyReason: reason,
-      verifySinceMs: clock.nowMs(),
-      verifiedFromMs: null,
-      doubted: lost || spool.target(target.name).doubted,
-      startedMs: facts.startedMs,
-      canaryMs: null,
-    });
+    if (lost) this.#deps.windows.markLost(target.name, this.#deps.clock.nowMs());
+    spool.doubt(target.name, reason, { trusted: !lost });
+    spool.noteTarget(target.name, { startedMs: facts.startedMs, canaryMs: null });
     this.#schemaKnown = false;
     this.#deps.onMended();
   }

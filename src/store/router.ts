@@ -81,14 +81,16 @@ export class Router {
     return all.sort((a, b) => rank(a) - rank(b) || a.pending - b.pending);
   }
 
-  #isVerified(target: string, { windows }: ReadQuery): boolean {
+  #isVerified(target: string, { measurement, windows }: ReadQuery): boolean {
     const { doubted, verifiedFromMs } = this.#spool.target(target);
-    if (!doubted) return true;
-    return verifiedFromMs !== null && (windows[0]?.fromMs ?? 0) >= verifiedFromMs;
+    if (doubted && (verifiedFromMs === null || (windows[0]?.fromMs ?? 0) < verifiedFromMs)) return false;
+    // What it refused is on its shelf, and not in its answers.
+    if (this.#spool.shelves(target, measurement)) return false;
+    return !windows.some(({ fromMs, toMs }) => this.#windows.lostIn(target, measurement, fromMs, toMs));
   }
 
-  #differs(query: ReadQuery): boolean {
-    return this.#windows.differing(1_000).some((window) => touches(query, window));
+  #differs({ measurement, windows }: ReadQuery): boolean {
+    return windows.some(({ fromMs, toMs }) => this.#windows.differsIn(measurement, fromMs, toMs));
   }
 
   /**
@@ -137,7 +139,8 @@ export class Router {
       this.#times.set(replica.name, [...(this.#times.get(replica.name) ?? []), elapsedMs()].slice(-timesKept));
       return { series: overlaid(series, batches, query), stale: !all || !verified || this.#differs(query) };
     } catch (thrown) {
-      if (!ended.aborted) this.#failedMs.set(replica.name, this.#timer.nowMs());
+      const ours = ended.aborted || (thrown instanceof Problem && thrown.code === "QRY-001");
+      if (!ours) this.#failedMs.set(replica.name, this.#timer.nowMs());
       throw thrown;
     }
   }
@@ -147,11 +150,11 @@ export class Router {
     return Math.max(hedgeMsMin, times[Math.floor(times.length * 0.95)] ?? 0);
   }
 
-  #nobody(faults: readonly unknown[]): unknown {
+  #nobody(faults: readonly unknown[]): Problem {
+    // A question that asks for too much does so of every copy; all else may be mended.
+    const tooMuch = faults.find((fault) => fault instanceof Problem && fault.code === "QRY-001");
+    if (tooMuch instanceof Problem) return tooMuch;
     this.#counts.failed += 1;
-    // What is the question's own fault is so for every copy.
-    const own = faults.find((fault) => fault instanceof Problem && !fault.retryable);
-    if (own !== undefined) return own;
     return new Problem(`no InfluxDB answers: ${[...new Set(faults.map(messageOf))].join("; ")}`, {
       where: "INFLUX_URLS",
       fix: "see bellwether replicas status",
@@ -180,11 +183,6 @@ function firstSound(asked: readonly Promise<Reading | null>[]): Promise<Reading 
     return reading;
   });
   return Promise.any(sound).catch(() => null);
-}
-
-function touches(query: ReadQuery, { measurement, startMs }: { measurement: string; startMs: number }): boolean {
-  if (measurement !== query.measurement) return false;
-  return query.windows.some(({ fromMs, toMs }) => startMs < toMs && startMs >= floorToStep(fromMs, windowMs));
 }
 
 /** An answer with the points of batches that the copy may lack, in their order: the last value wins. */

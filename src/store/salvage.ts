@@ -154,12 +154,14 @@ function leastCursors(database: Sqlite.Database): Map<string, number> {
 /** @returns whether all rows were such as the table takes */
 function putRows(into: Sqlite.Database, table: string, rows: readonly Row[], lastSeq: number | null): boolean {
   const columns = into.pragma(`table_info(${table})`) as { name: string; type: string; notnull: number }[];
-  const names = columns.map(({ name }) => name);
+  // A file of an older version lacks some: they have a default.
+  const known = columns.filter(({ name }) => rows.length === 0 || Object.hasOwn(rows[0] as Row, name));
+  const names = known.map(({ name }) => name);
   const insert = into.prepare(
     `insert or ignore into ${table} (${names.join(", ")}) values (${names.map((name) => `@${name}`).join(", ")})`,
   );
   const fits = (row: Row): boolean =>
-    columns.every(({ name, type, notnull }) => {
+    known.every(({ name, type, notnull }) => {
       const value = row[name];
       if (value === null) return notnull === 0;
       return type.toLowerCase() === "integer" ? Number.isSafeInteger(value) : typeof value === "string";

@@ -1,4 +1,5 @@
 /** Points that a target refused, each with its reason, until it takes them or somebody gives them up. */
+import { seriesKey } from "./line.ts";
 import type { SpoolFile } from "./spool-file.ts";
 
 export type ShelfEntry = {
@@ -6,18 +7,21 @@ export type ShelfEntry = {
   readonly target: string;
   readonly bucket: string;
   readonly line: string;
-  /** True: older than the server keeps points; it will not be taken whatever is mended. */
+  /**
+   * True: older than the server keeps points, so it will not be taken whatever is mended. One entry stands for all such
+   * points of a measurement; `line` is the newest of them.
+   */
   readonly expired: boolean;
   readonly reason: string;
   readonly firstMs: number;
   readonly lastMs: number;
-  /** How often this very point was refused. */
+  /** How often this very point was refused; of those that are too old, how many there were. */
   readonly count: number;
 };
 
 export type Refused = Pick<ShelfEntry, "line" | "reason" | "expired">;
 
-/** Different points of one target; beyond it its lane stops, for nothing is dropped. */
+/** Different points of one target that it may yet take; beyond it its lane stops, for nothing is dropped. */
 export const shelfRowsMax = 100_000;
 
 type Row = Omit<ShelfEntry, "firstMs" | "lastMs" | "expired"> & { expired: number; first_ms: number; last_ms: number };
@@ -36,23 +40,34 @@ export class Shelf {
   }
 
   /** In a transaction. */
-  add(target: string, bucket: string, { line, reason, expired }: Refused, nowMs: number): void {
+  add(target: string, bucket: string, refused: readonly Refused[], nowMs: number): void {
     this.#rows.delete(target);
-    this.#file
-      .sql<[string, string, string, number, string, number, number], never>(
-        `insert into shelf (target, bucket, line, expired, reason, first_ms, last_ms, count)
-         values (?, ?, ?, ?, ?, ?, ?, 1) on conflict do update
-         set reason = excluded.reason, last_ms = excluded.last_ms, count = count + 1`,
-      )
-      .run(target, bucket, line, Number(expired), reason, nowMs, nowMs);
+    const insert = this.#file.sql<[string, string, string, string, number, string, number, number, number], never>(
+      `insert into shelf (target, bucket, measurement, line, expired, reason, first_ms, last_ms, count)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict do update
+       set line = excluded.line, reason = excluded.reason, last_ms = excluded.last_ms, count = count + excluded.count`,
+    );
+    for (const { line, reason, expired } of refused) {
+      if (!expired) insert.run(target, bucket, "", line, 0, reason, nowMs, nowMs, 1);
+    }
+    const tooOld = Map.groupBy(
+      refused.filter(({ expired }) => expired),
+      ({ line }) => nameIn(line),
+    );
+    for (const [name, own] of tooOld) {
+      const { line, reason } = own.at(-1) as Refused;
+      insert.run(target, bucket, name, line, 1, reason, nowMs, nowMs, own.length);
+    }
   }
 
-  /** In a transaction. @returns how often it had been refused; 0: it is not there any more */
-  remove({ id, target }: ShelfEntry): number {
+  /** In a transaction. @returns its `count`; 0: it is not there any more */
+  remove({ id, target, line }: ShelfEntry): number {
     this.#rows.delete(target);
-    const count = this.#file.sql<[number], { count: number }>("select count from shelf where id = ?").get(id)?.count;
-    this.#file.sql<[number], never>("delete from shelf where id = ?").run(id);
-    return count ?? 0;
+    // The number of one that is gone may have been given to another.
+    const remove = this.#file.sql<[number, string], { count: number }>(
+      "delete from shelf where id = ? and line = ? returning count",
+    );
+    return remove.get(id, line)?.count ?? 0;
   }
 
   /** Oldest first. */
@@ -72,17 +87,35 @@ export class Shelf {
       }));
   }
 
+  /** Whether there are points of a measurement that the target may yet take. */
+  holds(target: string, measurement: string): boolean {
+    const beginning = seriesKey({ measurement, tags: {} });
+    const found = this.#file.sql<[string, string, string], object>(
+      "select 1 from shelf where target = ? and expired = 0 and (instr(line, ?) = 1 or instr(line, ?) = 1) limit 1",
+    );
+    return found.get(target, `${beginning},`, `${beginning} `) !== undefined;
+  }
+
+  /** Points that the target may yet take: not those that are too old. */
   rows(target: string): number {
     let rows = this.#rows.get(target);
     if (rows === undefined) {
-      rows = this.#file.sql<[string], { n: number }>("select count(*) as n from shelf where target = ?").get(target)?.n;
-      this.#rows.set(target, rows ?? 0);
+      const count = this.#file.sql<[string], { n: number }>(
+        "select count(*) as n from shelf where target = ? and expired = 0",
+      );
+      rows = count.get(target)?.n ?? 0;
+      this.#rows.set(target, rows);
     }
-    return rows ?? 0;
+    return rows;
   }
 
-  /** Whether the shelf of a target has room for so many more. */
+  /** Whether the shelf of a target has room for so many more; those that are too old need none. */
   takes(target: string, more: number): boolean {
     return more === 0 || this.rows(target) + more <= shelfRowsMax;
   }
+}
+
+/** The measurement, as it stands in a line. */
+function nameIn(line: string): string {
+  return /^(?:\\.|[^,\\ ])*/s.exec(line)?.[0] ?? "";
 }

@@ -101,8 +101,43 @@ export const spoolFormat: FileFormat = {
     ) without rowid;`,
     // Which series there are, so that a start need not ask the servers: as it was at a batch.
     `create table catalogue (id integer primary key check (id = 1), seq integer not null, body blob not null);`,
+    // Of points that are too old one row a measurement, an example of them. Gaps have a kind, and doubts a number.
+    `create table refused (
+      id integer primary key,
+      target text not null,
+      bucket text not null,
+      measurement text not null default '',
+      line text not null,
+      expired integer not null,
+      reason text not null,
+      first_ms integer not null,
+      last_ms integer not null,
+      count integer not null
+    );
+    insert into refused (target, bucket, measurement, line, expired, reason, first_ms, last_ms, count)
+      select target, bucket, '', line, expired, reason, first_ms, last_ms, count from shelf where expired = 0 order by id;
+    insert into refused (target, bucket, measurement, line, expired, reason, first_ms, last_ms, count)
+      select target, bucket, substr(line, 1, min(instr(line || ',', ','), instr(line || ' ', ' ')) - 1) as name,
+        max(line), 1, max(reason), min(first_ms), max(last_ms), sum(count)
+      from shelf where expired = 1 group by target, bucket, name;
+    drop table shelf;
+    alter table refused rename to shelf;
+    create unique index shelf_by_line on shelf (target, bucket, line) where expired = 0;
+    create unique index shelf_expired on shelf (target, bucket, measurement) where expired = 1;
+    alter table gap add column kind text not null default 'refused';
+    create index gap_by_slot on gap (slot_ms, sampler);
+    alter table target drop column verify_since_ms;
+    alter table target add column doubt integer not null default 0;
+    update target set doubt = 1 where verify_reason is not null;
+    drop index window_that_differs;
+    create index window_that_differs on window (measurement, start_ms) where differs is not null;`,
   ],
 };
+
+/** A write to a window, which is to be compared from now on: measurement, start, batch, the same, time. */
+export const windowTouched = `insert into window values (?, ?, ?, ?, ?, 1, null) on conflict do update
+  set first_seq = min(first_seq, excluded.first_seq), last_seq = excluded.last_seq, changed_ms = excluded.changed_ms,
+    writes = writes + 1, differs = null`;
 
 /** Tables that a damaged file's heir takes over as they are; batches are found by their checksums. */
 export const carriedTables = ["bucket", "cursor", "shelf", "gap", "window", "dirty", "field", "target"] as const;

@@ -16,12 +16,12 @@ import { Problem, toProblem } from "../core/problem.ts";
 import { hourMs, stopwatch } from "../core/time.ts";
 import { Accounts, type Cursor } from "./accounts.ts";
 import { Cushion } from "./cushion.ts";
-import { type Gap, Gaps } from "./gaps.ts";
+import { type Gap, Gaps, type Slot } from "./gaps.ts";
 import { type Refused, Shelf, type ShelfEntry, shelfRowsMax } from "./shelf.ts";
 import { type Batch, type NewBatch, rowOf, toBatch, type WindowKey, windowsIn } from "./spool-batch.ts";
 import { isNoRoom, type Mishap, SpoolFile } from "./spool-file.ts";
-import { type BatchRow, batchPutter, isSound } from "./spool-format.ts";
-import { type TargetNote, Targets } from "./targets.ts";
+import { type BatchRow, batchPutter, isSound, windowTouched } from "./spool-format.ts";
+import { type TargetFacts, type TargetNote, Targets } from "./targets.ts";
 
 export type { Gap } from "./gaps.ts";
 export type { Refused, ShelfEntry } from "./shelf.ts";
@@ -45,6 +45,7 @@ export type SpoolOptions = {
 type Append = {
   readonly batches: readonly NewBatch[];
   readonly origin: Origin | undefined;
+  readonly also: () => void;
   readonly done: () => void;
   readonly failed: (why: unknown) => void;
 };
@@ -83,7 +84,7 @@ export class Spool implements Measured {
     this.#accounts = new Accounts(file);
     this.#shelf = new Shelf(file);
     this.#gaps = new Gaps(file, log);
-    this.#targets = new Targets(file, clock);
+    this.#targets = new Targets(file);
     this.#cushion = new Cushion(file, this.#accounts);
     this.#put = batchPutter((text) => file.sql<unknown[], never>(text));
     const { bsize, blocks } = statfsSync(dirname(options.file));
@@ -102,11 +103,12 @@ export class Spool implements Measured {
 
   /**
    * Resolves when the batches are on the disk.
+   * @param also writes what belongs with them, in the transaction that stores them; which may be done again
    * @throws Problem SPL-003, retryable, if there is no room for points of this priority: noted as a gap
    */
-  append(batches: readonly NewBatch[], origin?: Origin): Promise<void> {
+  append(batches: readonly NewBatch[], origin?: Origin, also: () => void = () => {}): Promise<void> {
     return new Promise((done, failed) => {
-      this.#waiting.push({ batches, origin, done, failed });
+      this.#waiting.push({ batches, origin, also, done, failed });
       if (this.#waiting.length === 1) setImmediate(() => this.#commit());
     });
   }
@@ -161,7 +163,8 @@ export class Spool implements Measured {
     const insert = (): void => {
       const atMs = this.#options.clock.nowMs();
       let seq = this.#file.lastSeq;
-      for (const { batches, origin } of appends) {
+      for (const { batches, origin, also } of appends) {
+        also();
         for (const batch of batches) {
           seq += 1;
           this.#insert(rowOf(batch, seq, atMs, origin));
@@ -190,10 +193,7 @@ export class Spool implements Measured {
   #insert(row: BatchRow): void {
     this.#put(row);
     this.#accounts.writeAdded(row.bucket, row.points);
-    const window = this.#file.sql<[string, number, number, number, number], never>(
-      `insert into window values (?, ?, ?, ?, ?, 1, null) on conflict do update
-       set last_seq = excluded.last_seq, changed_ms = excluded.changed_ms, writes = writes + 1, differs = null`,
-    );
+    const window = this.#file.sql<[string, number, number, number, number], never>(windowTouched);
     for (const { measurement, startMs } of windowsIn(row)) {
       window.run(measurement, startMs, row.seq, row.seq, row.at_ms);
     }
@@ -214,7 +214,7 @@ export class Spool implements Measured {
     const gaps = refused.map(({ append: { batches, origin }, problem }) => {
       const points = batches.reduce((sum, batch) => sum + batch.points, 0);
       this.#counts.refused += points;
-      return { origin, points, reason: problem.message, atMs };
+      return { origin, kind: "refused" as const, points, reason: problem.message, atMs };
     });
     this.#gaps.note(gaps);
   }
@@ -313,6 +313,14 @@ export class Spool implements Measured {
     return rows.all(measurement, startMs).flatMap(({ seq }) => this.#batch(seq) ?? []);
   }
 
+  /** Whether a batch after `seq` has points of a measurement. */
+  touchedSince(measurement: string, seq: number): boolean {
+    const touch = this.#file.sql<[string, number], object>(
+      "select 1 from touch where measurement = ? and seq > ? limit 1",
+    );
+    return touch.get(measurement, seq) !== undefined;
+  }
+
   /** Number of the newest batch; 0: there never was one. */
   get lastSeq(): number {
     return this.#file.lastSeq;
@@ -362,18 +370,24 @@ export class Spool implements Measured {
         shelved: cursor.shelved + refused.length - expired,
         expired: cursor.expired + expired,
       };
-      for (const each of refused) this.#shelf.add(target, bucket, each, nowMs);
+      this.#shelf.add(target, bucket, refused, nowMs);
       this.#accounts.write(next);
       return next;
     };
     this.#accounts.moved(refused.length > 0 ? this.#file.durable(write) : this.#file.relaxed(write));
   }
 
-  /** Whether the shelf of a target takes so many more. */
+  /** Whether the shelf of a target takes so many more, not counting those that are too old. */
   shelfTakes(target: string, more: number): boolean {
     return this.#shelf.takes(target, more);
   }
 
+  /** Whether a target refused points of a measurement that it may yet take. */
+  shelves(target: string, measurement: string): boolean {
+    return this.shelfRows(target) > 0 && this.#shelf.holds(target, measurement);
+  }
+
+  /** Points on it that the target may yet take. */
   shelfRows(target: string): number {
     return this.#shelf.rows(target);
   }
@@ -383,22 +397,39 @@ export class Spool implements Measured {
     return this.#shelf.list(filter);
   }
 
-  /** Points of the shelf that a target has taken after all. */
+  /** Points of the shelf that a target has taken after all. Those that are too old stay: each stands for others. */
   unshelve(entries: readonly ShelfEntry[]): void {
-    const moved = this.#file.durable(() => {
+    this.#takeDown(
+      entries.filter(({ expired }) => !expired),
+      "acknowledged",
+    );
+  }
+
+  /**
+   * Points of the shelf that a target shall never get: they count as those that are too old, whose entries go as well.
+   * @returns how many points
+   */
+  giveUp(entries: readonly ShelfEntry[]): number {
+    return this.#takeDown(entries, "expired");
+  }
+
+  #takeDown(entries: readonly ShelfEntry[], to: "acknowledged" | "expired"): number {
+    const { cursors, points } = this.#file.durable(() => {
       const cursors = new Map<string, Cursor>();
+      let points = 0;
       for (const entry of entries) {
         const { target, bucket, expired } = entry;
         const count = this.#shelf.remove(entry);
+        if (expired) continue;
         const cursor = cursors.get(`${target} ${bucket}`) ?? this.#accounts.cursor(target, bucket);
-        const from = expired ? "expired" : "shelved";
-        const acknowledged = cursor.acknowledged + count;
-        cursors.set(`${target} ${bucket}`, { ...cursor, acknowledged, [from]: cursor[from] - count });
+        cursors.set(`${target} ${bucket}`, { ...cursor, shelved: cursor.shelved - count, [to]: cursor[to] + count });
+        points += count;
       }
       for (const cursor of cursors.values()) this.#accounts.write(cursor);
-      return cursors;
+      return { cursors, points };
     });
-    for (const cursor of moved.values()) this.#accounts.moved(cursor);
+    for (const cursor of cursors.values()) this.#accounts.moved(cursor);
+    return points;
   }
 
   /** For one who looks on: the cursor as it is by now. */
@@ -415,14 +446,17 @@ export class Spool implements Measured {
 
   /** Every raw batch up to this one is behind the cursors of all targets. */
   handedOver(): number {
-    return Math.min(...this.#options.targets.map((target) => this.#accounts.reach(this.#accounts.cursor(target, ""))));
+    return Math.min(
+      this.lastSeq,
+      ...this.#options.targets.map((target) => this.#accounts.reach(this.#accounts.cursor(target, ""))),
+    );
   }
 
   // ---- gaps and targets ---------------------------------------------------------------------------------------
 
-  /** Oldest first. */
-  gaps(limit: number): Gap[] {
-    return this.#gaps.list(limit);
+  /** Oldest first. @param afterSlot the last one seen: those that follow it; default: from the first on */
+  gaps(limit: number, afterSlot?: Slot): Gap[] {
+    return this.#gaps.list(limit, afterSlot);
   }
 
   get gapCount(): number {
@@ -430,7 +464,7 @@ export class Spool implements Measured {
   }
 
   /** For a slot that will never be sampled again. */
-  dropGap(slot: Pick<Gap, "sampler" | "slotMs">): void {
+  dropGap(slot: Slot): void {
     this.#gaps.drop(slot);
   }
 
@@ -443,8 +477,26 @@ export class Spool implements Measured {
     return this.#targets.get(name);
   }
 
-  noteTarget(name: string, changes: Partial<TargetNote>): void {
+  noteTarget(name: string, changes: Partial<TargetFacts>): void {
     this.#targets.note(name, changes);
+  }
+
+  /**
+   * Has everything that a target stores compared, for a reason that gets a number: {@link TargetNote.doubt}.
+   * @param trusted true: what it has is read meanwhile, unless it was in doubt before
+   */
+  doubt(name: string, reason: string, { trusted }: { readonly trusted: boolean }): void {
+    this.#targets.doubt(name, reason, trusted);
+  }
+
+  /** All from `verifiedFromMs` on was compared for that doubt. @returns false, changing nothing, if a newer one arose */
+  progress(name: string, doubt: number, verifiedFromMs: number): boolean {
+    return this.#targets.progress(name, doubt, verifiedFromMs);
+  }
+
+  /** All was compared for that doubt. @returns false, changing nothing, if a newer one arose */
+  endDoubt(name: string, doubt: number): boolean {
+    return this.#targets.endDoubt(name, doubt);
   }
 
   // ---- starting, and damage -----------------------------------------------------------------------------------
@@ -457,8 +509,8 @@ export class Spool implements Measured {
     this.#shelf.load();
     if (readOnly) return;
     this.#dismiss(gone);
-    const alone = !targets.some((target) => this.#accounts.has(target, ""));
-    for (const target of targets) this.#begin(target, alone);
+    const whole = new Set(buckets.filter((bucket) => this.#isWhole(bucket)));
+    for (const target of targets) this.#begin(target, whole);
     this.#reconcile(true);
     const mishaps = this.#file.mishaps.slice(this.#mishapsSeen);
     this.#mishapsSeen = this.#file.mishaps.length;
@@ -475,17 +527,27 @@ export class Spool implements Measured {
     }
   }
 
+  /** Whether one of the targets that were here before has all of a bucket. */
+  #isWhole(bucket: string): boolean {
+    return this.#options.targets.some(
+      (target) => this.#accounts.has(target, bucket) && this.#accounts.pending(target, bucket) === 0,
+    );
+  }
+
   /**
-   * A new target begins at the end of the log: what was before is compared. One that lost its cursor, at the start.
-   * @param alone no other target was here before it, from which it could differ
+   * A new target begins at the end of the log where another one has all that was before, so that it is compared; else,
+   * or if it lost its cursor, at the start.
+   * @param whole buckets of which another one has all
    */
-  #begin(target: string, alone: boolean): void {
+  #begin(target: string, whole: ReadonlySet<string>): void {
     const lacking = this.#options.buckets.filter((bucket) => !this.#accounts.has(target, bucket));
     if (lacking.length === 0) return;
     const known = this.#targets.has(target);
     const damaged = known || this.#file.mishaps.length > this.#mishapsSeen;
-    for (const bucket of lacking) this.#accounts.begin(target, bucket, damaged ? "start" : "end");
-    if (!known) this.#targets.verify(target, "it is new here", !alone);
+    for (const bucket of lacking) {
+      this.#accounts.begin(target, bucket, damaged || !whole.has(bucket) ? "start" : "end");
+    }
+    if (!known) this.doubt(target, "it is new here", { trusted: false });
   }
 
   /** After a damage, points may be in no account: those of batches that were lost, or that a damaged cursor passed over. */
@@ -495,7 +557,7 @@ export class Spool implements Measured {
         { ...account, pending, inLog },
         `the spool held ${inLog} points that ${account.target} lacks, and not ${pending}: all that it stores is compared`,
       );
-      this.#targets.verify(account.target, "the spool lost points that it lacked", true);
+      this.doubt(account.target, "the spool lost points that it lacked", { trusted: false });
     }
   }
 
@@ -503,7 +565,7 @@ export class Spool implements Measured {
     this.#counts.lost += lost;
     this.#noteLost(traces);
     if (lost === 0 && incomplete.length === 0) return;
-    for (const target of this.#options.targets) this.#targets.verify(target, "the spool was damaged", true);
+    for (const target of this.#options.targets) this.doubt(target, "the spool was damaged", { trusted: false });
   }
 
   /** Gives up a batch whose bytes are not those that were written; its slot, if one can tell, is a gap. */
@@ -520,6 +582,7 @@ export class Spool implements Measured {
       { seq, bucket, sampler, slotMs, points, lackedBy },
       `batch ${seq} of the spool is damaged: it is given up`,
     );
+    this.#accounts.forgot(seq);
     if (lackedBy.length === 0) return;
     this.#counts.lost += 1;
     this.#noteLost([row]);
@@ -531,7 +594,7 @@ export class Spool implements Measured {
     const reason = "the spool lost it to a damage";
     const known = traces.flatMap(({ sampler, slot_ms: slotMs, points }) =>
       typeof sampler === "string" && Number.isSafeInteger(slotMs) && Number.isSafeInteger(points)
-        ? { origin: { sampler, slotMs: slotMs as number }, points, reason, atMs }
+        ? { origin: { sampler, slotMs: slotMs as number }, kind: "lost" as const, points, reason, atMs }
         : [],
     );
     if (known.length > 0) this.#gaps.note(known);
@@ -579,7 +642,7 @@ function accountMeasures({ target, bucket, ...account }: PointAccount): Measure[
     acknowledged: "Of them, points that the target has taken.",
     pending: "Of them, points that the target lacks.",
     shelved: "Of them, points that the target refused.",
-    expired: "Of them, points older than the target keeps any.",
+    expired: "Of them, points that the target will never have: too old for it, or given up.",
   };
   return (Object.keys(helps) as (keyof typeof helps)[]).map((name) => ({
     name: `bellwether_replica_points_${name}`,

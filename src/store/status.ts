@@ -15,8 +15,8 @@ export type StatusSources = {
   readonly windows: Windows;
   readonly lanes: readonly Lane[];
   readonly pulses: ReadonlyMap<string, Pulse>;
-  /** Why the latest comparison was not made. */
-  readonly repairFault: string | null;
+  /** Why the latest comparison was not made, and since when none is. */
+  readonly repairFault: { readonly reason: string; readonly sinceMs: number } | null;
   readonly nowMs: number;
 };
 
@@ -32,7 +32,8 @@ export function statusOf(sources: StatusSources): ReplicasStatus {
       unsealedWindows: unsealed,
       differingWindows: differing,
       undecided: windows.differing(undecidedMax).map(({ differs }) => differs ?? ""),
-      repairFault,
+      repairFault: repairFault?.reason ?? null,
+      repairFaultSinceMs: repairFault?.sinceMs ?? null,
     },
     replicas: replicas.map((replica) => replicaStatus(replica, sources, dirty.get(replica.name) ?? 0)),
   };
@@ -52,9 +53,9 @@ function replicaStatus({ name, place }: Replica, sources: StatusSources, dirtyWi
   };
 }
 
-function laneStatus({ bucket, state, counts }: Lane): LaneStatus {
+function laneStatus({ bucket, state, mendedMs, counts }: Lane): LaneStatus {
   const trouble = "reason" in state ? state : { reason: null, sinceMs: null };
-  return { bucket, ...counts, state: state.kind, reason: trouble.reason, sinceMs: trouble.sinceMs };
+  return { bucket, ...counts, state: state.kind, reason: trouble.reason, sinceMs: trouble.sinceMs, mendedMs };
 }
 
 export function statusMeasures({ spool, replicas }: ReplicasStatus): Measure[] {

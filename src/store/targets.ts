@@ -1,5 +1,4 @@
 /** What is remembered of each target beyond its place in the log. */
-import type { Clock } from "../core/ports.ts";
 import type { SpoolFile } from "./spool-file.ts";
 
 export type TargetNote = {
@@ -7,7 +6,8 @@ export type TargetNote = {
   readonly canaryMs: number | null;
   /** Why everything that it stores must be compared; null: nothing need be. */
   readonly verifyReason: string | null;
-  readonly verifySinceMs: number | null;
+  /** Number of the latest such reason, for one arises while another is looked into; 0: there never was one. */
+  readonly doubt: number;
   /** All from here on was compared since. */
   readonly verifiedFromMs: number | null;
   /** True: points may be missing from it that were acknowledged, or that it never got. */
@@ -15,22 +15,22 @@ export type TargetNote = {
   readonly repairedMs: number | null;
 };
 
-type Row = Record<
-  "started_ms" | "canary_ms" | "verify_since_ms" | "verified_from_ms" | "repaired_ms",
-  number | null
-> & {
+/** What may be noted without more ado. */
+export type TargetFacts = Pick<TargetNote, "startedMs" | "canaryMs" | "repairedMs">;
+
+type Row = Record<"started_ms" | "canary_ms" | "verified_from_ms" | "repaired_ms" | "doubted", number | null> & {
   verify_reason: string | null;
-  doubted: number | null;
+  doubt: number;
 };
 type Value = number | string | null;
 
 export class Targets {
   readonly #file: SpoolFile;
-  readonly #clock: Clock;
+  /** The highest number of a doubt so far: a damage may take it from the file. */
+  #newest = 0;
 
-  constructor(file: SpoolFile, clock: Clock) {
+  constructor(file: SpoolFile) {
     this.#file = file;
-    this.#clock = clock;
   }
 
   has(name: string): boolean {
@@ -43,30 +43,58 @@ export class Targets {
       startedMs: row?.started_ms ?? null,
       canaryMs: row?.canary_ms ?? null,
       verifyReason: row?.verify_reason ?? null,
-      verifySinceMs: row?.verify_since_ms ?? null,
+      doubt: row?.doubt ?? 0,
       verifiedFromMs: row?.verified_from_ms ?? null,
       doubted: row?.doubted === 1,
       repairedMs: row?.repaired_ms ?? null,
     };
   }
 
-  note(name: string, changes: Partial<TargetNote>): void {
-    const { startedMs, canaryMs, verifyReason, ...rest } = { ...this.get(name), ...changes };
-    const { verifySinceMs, verifiedFromMs, doubted, repairedMs } = rest;
-    this.#file.durable(() =>
-      this.#file
-        .sql<[string, Value, Value, Value, Value, Value, number, Value], never>(
-          `insert or replace into target (name, started_ms, canary_ms, verify_reason, verify_since_ms, verified_from_ms,
-             doubted, repaired_ms)
-           values (?, ?, ?, ?, ?, ?, ?, ?)`,
-        )
-        .run(name, startedMs, canaryMs, verifyReason, verifySinceMs, verifiedFromMs, Number(doubted), repairedMs),
-    );
+  note(name: string, changes: Partial<TargetFacts>): void {
+    this.#change(name, () => changes);
   }
 
-  /** Has everything that a target stores compared. */
-  verify(name: string, verifyReason: string, doubted: boolean): void {
-    this.note(name, { verifyReason, verifySinceMs: this.#clock.nowMs(), verifiedFromMs: null, doubted });
+  /**
+   * Has everything that a target stores compared.
+   * @param trusted true: what it has is read meanwhile, unless it was in doubt before
+   */
+  doubt(name: string, verifyReason: string, trusted: boolean): void {
+    this.#change(name, ({ doubt, doubted }) => {
+      this.#newest = Math.max(this.#newest, doubt) + 1;
+      return { verifyReason, verifiedFromMs: null, doubt: this.#newest, doubted: doubted || !trusted };
+    });
+  }
+
+  /** How far back it has been compared for a doubt. @returns false, changing nothing, if that is not the latest one */
+  progress(name: string, doubt: number, verifiedFromMs: number): boolean {
+    return this.#change(name, (now) => (now.doubt === doubt ? { verifiedFromMs } : null));
+  }
+
+  /** All that it stores was compared for a doubt. @returns false, changing nothing, if that is not the latest one */
+  endDoubt(name: string, doubt: number): boolean {
+    const none = { verifyReason: null, verifiedFromMs: null, doubted: false };
+    return this.#change(name, (now) => (now.doubt === doubt ? none : null));
+  }
+
+  /** Looks and writes in one: if the file is replaced in between, which raises doubts, both are done again. */
+  #change(name: string, changes: (now: TargetNote) => Partial<TargetNote> | null): boolean {
+    return this.#file.durable(() => {
+      const now = this.get(name);
+      const changed = changes(now);
+      if (changed !== null) this.#write(name, { ...now, ...changed });
+      return changed !== null;
+    });
+  }
+
+  #write(name: string, note: TargetNote): void {
+    const { startedMs, canaryMs, verifyReason, doubt, verifiedFromMs, doubted, repairedMs } = note;
+    this.#file
+      .sql<[string, Value, Value, Value, number, Value, number, Value], never>(
+        `insert or replace into target (name, started_ms, canary_ms, verify_reason, doubt, verified_from_ms, doubted,
+           repaired_ms)
+         values (?, ?, ?, ?, ?, ?, ?, ?)`,
+      )
+      .run(name, startedMs, canaryMs, verifyReason, doubt, verifiedFromMs, Number(doubted), repairedMs);
   }
 
   /** Forgets a target, with what was kept for it. */

@@ -7,6 +7,7 @@
  */
 import { floorToStep, minuteMs } from "../core/time.ts";
 import type { Spool, WindowKey } from "./spool.ts";
+import { windowTouched } from "./spool-format.ts";
 
 export const windowMs = 5 * minuteMs;
 
@@ -19,8 +20,7 @@ export type Window = WindowKey & {
   readonly differs: string | null;
 };
 
-/** Why the values of a target in a window may yet turn out wrong. */
-export type Dirty = WindowKey & { readonly target: string; readonly reason: string; readonly sinceMs: number };
+const lostReason = "points may be lost";
 
 type WindowRow = { measurement: string; start_ms: number; last_seq: number; writes: number; differs: string | null };
 
@@ -32,11 +32,11 @@ export class Windows {
   }
 
   /**
-   * Windows that every target has whole and that nobody wrote to since `beforeMs`, those written to longest ago first;
-   * after them those that differ for good, in case a copy was mended.
+   * Windows that every target has whole and that nobody wrote to since `beforeMs`, those written to longest ago first.
    * @param seq every batch up to it is behind all cursors
+   * @param again after them those that differ for good, in case a copy was mended; default false
    */
-  closed(seq: number, beforeMs: number, limit: number): Window[] {
+  closed(seq: number, beforeMs: number, limit: number, { again = false } = {}): Window[] {
     const rows = (which: string, most: number): WindowRow[] =>
       this.#spool.file
         .sql<[number, number, number], WindowRow>(
@@ -44,7 +44,8 @@ export class Windows {
         )
         .all(seq, beforeMs, most);
     const equal = rows("differs is null", limit);
-    return [...equal, ...rows("differs is not null", limit - equal.length)].map(toWindow);
+    const differing = again ? rows("differs is not null", limit - equal.length) : [];
+    return [...equal, ...differing].map(toWindow);
   }
 
   get(key: WindowKey): Window | null {
@@ -80,6 +81,26 @@ export class Windows {
     );
   }
 
+  /** Has windows compared once more, as if somebody had written to them by now. */
+  reopen(keys: readonly WindowKey[], nowMs: number): void {
+    const { file } = this.#spool;
+    const touch = file.sql<[string, number, number, number, number], never>(windowTouched);
+    file.relaxed(() => {
+      const seq = file.lastSeq;
+      for (const { measurement, startMs } of keys) touch.run(measurement, startMs, seq, seq, nowMs);
+    });
+  }
+
+  /** Whether copies differ for good in a window of a measurement that touches [fromMs, toMs). */
+  differsIn(measurement: string, fromMs: number, toMs: number): boolean {
+    const found = this.#spool.file
+      .sql<[string, number, number], object>(
+        "select 1 from window where measurement = ? and start_ms > ? and start_ms < ? and differs is not null",
+      )
+      .get(measurement, fromMs - windowMs, toMs);
+    return found !== undefined;
+  }
+
   /** Those whose copies differ for good, newest first. */
   differing(limit: number): Window[] {
     return this.#spool.file
@@ -88,19 +109,45 @@ export class Windows {
       .map(toWindow);
   }
 
+  /** The values of a target there may yet turn out wrong. */
   markDirty(target: string, windows: readonly WindowKey[], reason: string, nowMs: number): void {
     const insert = this.#spool.file.sql<[string, string, number, string, number], never>(
-      "insert or ignore into dirty values (?, ?, ?, ?, ?)",
+      "insert into dirty values (?, ?, ?, ?, ?) on conflict do update set since_ms = excluded.since_ms",
     );
     this.#spool.file.relaxed(() => {
       for (const { measurement, startMs } of windows) insert.run(target, measurement, startMs, reason, nowMs);
     });
   }
 
-  clean(target: string): void {
+  /** Those that were not marked since are clean: all of them were compared. */
+  clean(target: string, sinceMs: number): void {
     this.#spool.file.relaxed(() =>
-      this.#spool.file.sql<[string], never>("delete from dirty where target = ?").run(target),
+      this.#spool.file
+        .sql<[string, number, string], never>("delete from dirty where target = ? and since_ms < ? and reason <> ?")
+        .run(target, sinceMs, lostReason),
     );
+  }
+
+  /** Windows that are not sealed yet may hold points that a target has lost; until they are, it is not trusted there. */
+  markLost(target: string, nowMs: number): void {
+    const { file } = this.#spool;
+    file.relaxed(() =>
+      file
+        .sql<[string, string, number], never>(
+          `insert or replace into dirty select ?, measurement, start_ms, ?, ? from window where differs is null`,
+        )
+        .run(target, lostReason, nowMs),
+    );
+  }
+
+  /** Whether a target may have lost points of a measurement in a window that touches [fromMs, toMs). */
+  lostIn(target: string, measurement: string, fromMs: number, toMs: number): boolean {
+    const found = this.#spool.file
+      .sql<[string, string, number, number, string], object>(
+        "select 1 from dirty where target = ? and measurement = ? and start_ms > ? and start_ms < ? and reason = ?",
+      )
+      .get(target, measurement, fromMs - windowMs, toMs, lostReason);
+    return found !== undefined;
   }
 
   isDirty(target: string, { measurement, startMs }: WindowKey): boolean {
@@ -110,17 +157,6 @@ export class Windows {
       )
       .get(target, measurement, startMs);
     return found !== undefined;
-  }
-
-  /** Newest first. */
-  dirty(target: string, limit: number): Dirty[] {
-    return this.#spool.file
-      .sql<
-        [string, number],
-        { target: string; measurement: string; start_ms: number; reason: string; since_ms: number }
-      >("select * from dirty where target = ? order by start_ms desc limit ?")
-      .all(target, limit)
-      .map(({ start_ms: startMs, since_ms: sinceMs, ...rest }) => ({ ...rest, startMs, sinceMs }));
   }
 
   /** How many are open or yet to be compared, how many differ for good, and how many are dirty by target. */

@@ -304,8 +304,9 @@ export function stateContract(name: string, makeOpen: () => OpenState): void {
         });
       });
 
-      test("slots that failed can be run once more, for the record; what waits, runs or is done stays", async () => {
-        await state.slots.add([...[-6, -5, -4, -3].map((count) => slot(count)), slot(-6, "sales")]);
+      test("slots that ended can be run once more, for the record; what waits or runs stays", async () => {
+        await state.slots.add([...[-6, -5, -4, -3].map((count) => slot(count)), slot(-6, "sales"), slot(-6, "visits")]);
+        await state.slots.lease(slot(-6, "visits"), "w1", nowMs, untilMs);
         const fail = { state: "failed", dataState: "source-down", error: "no room for new points" } as const;
         for (const each of [slot(-6), slot(-5), slot(-6, "sales")]) {
           await state.slots.lease(each, "w1", nowMs, untilMs);
@@ -314,8 +315,8 @@ export function stateContract(name: string, makeOpen: () => OpenState): void {
         await state.slots.lease(slot(-4), "w1", nowMs, untilMs);
         await state.slots.finish(slot(-4), "w1", { state: "done", rows: 3 }, nowMs);
         const before = await state.slots.get("orders", slot(-5).startMs);
-        const asked = [slot(-6), slot(-4), slot(-3), slot(-9), slot(-6, "sales"), slot(-6)];
-        expect(await state.slots.reopen(asked, nowMs + 500)).toBe(2);
+        const asked = [slot(-6), slot(-4), slot(-3), slot(-9), slot(-6, "sales"), slot(-6, "visits"), slot(-6)];
+        expect(await state.slots.reopen(asked, nowMs + 500)).toBe(3);
         expect(await other.slots.get("orders", slot(-6).startMs)).toMatchObject({
           state: "due",
           dueMs: nowMs + 500,
@@ -325,7 +326,7 @@ export function stateContract(name: string, makeOpen: () => OpenState): void {
           error: "no room for new points",
         });
         expect(await state.slots.get("orders", slot(-5).startMs), "not asked for").toEqual(before);
-        expect(await state.slots.counts()).toEqual({ due: 3, leased: 0, done: 1, failed: 1, "caught-up": 0 });
+        expect(await state.slots.counts()).toEqual({ due: 4, leased: 1, done: 0, failed: 1, "caught-up": 0 });
         expect(await state.slots.ready(nowMs + 499, 9)).toEqual([]);
         expect((await state.slots.ready(nowMs + 500, 9)).map((each) => each.sampler)).toEqual(["orders", "sales"]);
         expect(await other.slots.lease(slot(-6), "w2", nowMs + 500, untilMs)).toMatchObject({ attempts: 1 });

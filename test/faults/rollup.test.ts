@@ -36,6 +36,26 @@ describe.skipIf(missing !== null)(`coarser buckets${missing === null ? "" : ` ($
       expect(await sums(server, "bellwether_1h")).toEqual(expected(points, hourMs));
     }
   });
+
+  test("a copy that comes back empty gets its sums back, those of raw points long gone among them", {
+    timeout: 60_000,
+  }, async () => {
+    await using rig = await Rig.open();
+    const oldMs = floorToStep(Date.now() - 200 * 24 * hourMs, hourMs);
+    const old = { measurement: "orders", tags: { s: "x" }, fields: { sum_n: 5, mean_n: 2.5 }, timeMs: oldMs };
+    await rig.mirror.appendCoarser("bellwether_1h", [old]);
+    await rig.mirror.write([
+      { measurement: "orders", tags: { s: "x" }, fields: { n: 7 }, timeMs: Date.now() - 5 * hourMs },
+    ]);
+    await rig.mirror.drain(10_000);
+    await rig.b.stop();
+    await rig.b.wipe();
+    await rig.b.start();
+    await rig.until("it is seen", () => rig.status("b").verifyReason !== null);
+    await rig.tend();
+    expect(await sums(rig.b, "bellwether_1h")).toEqual(await sums(rig.a, "bellwether_1h"));
+    expect((await sums(rig.b, "bellwether_1h"))[`x ${oldMs}`]).toEqual([5, 2.5]);
+  });
 });
 
 async function sums(server: Influx, bucket: string): Promise<Record<string, [number, number]>> {

@@ -79,4 +79,43 @@ describe.skipIf(missing !== null)(`no room${missing === null ? "" : ` (${missing
       expect(values).toEqual(refused.map(() => usual[tags.country as keyof typeof usual]));
     }
   });
+
+  test("servers that no longer know us cost no slot: it is stored here, and judged unknown", {
+    timeout: 120_000,
+  }, async () => {
+    const options = {
+      admin: { name: "root", password: "root" },
+      databases: ["shop"],
+      users: [{ name: "bw", password: "bw", rights: { shop: "all" as const } }],
+    };
+    const [user] = options.users as [(typeof options.users)[number]];
+    await using a = await startInflux(options);
+    await using b = await startInflux(options);
+    const settings = {
+      INFLUX_URLS: `a=${a.urlWith("shop", user)} b=${b.urlWith("shop", user)}`,
+      BELLWETHER_KEEP_RAW: "forever",
+    };
+    await using world = await World.open("2026-11-18T10:00:00Z", usual, settings);
+    await world.minutes(2, usual);
+    const password = (text: string) =>
+      Promise.all([a, b].map((server) => server.query(`set password for bw = '${text}'`)));
+    await password("another");
+    await world.stop();
+    await world.start();
+    const fromMs = world.clock.nowMs();
+    await world.minutes(4, usual);
+    expect(await world.app.desk.state.slots.counts()).toMatchObject({ failed: 0, leased: 0 });
+    const mirror = world.app.desk.mirror;
+    expect(mirror?.pendingPoints("a")).toBeGreaterThan(0);
+
+    await password("bw");
+    await mirror?.drain(60_000);
+    const windows = [{ fromMs, toMs: world.clock.nowMs() }];
+    const levels = await world.app.desk.store.read({ measurement: "orders_verdict", fields: ["level"], windows });
+    expect(new Set(levels.series.flatMap(({ values }) => values))).toEqual(new Set([-1]));
+    const orders = await world.app.desk.store.read({ measurement: "orders", fields: ["orders"], windows });
+    expect(orders.series.map(({ values }) => values.length)).toEqual(
+      [4, 4].map((count) => expect.closeTo(count, -0.5)),
+    );
+  });
 });

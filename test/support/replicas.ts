@@ -55,6 +55,7 @@ export class SeededReplicas implements NonNullable<Facts["replicas"]> {
         differingWindows: undecided.length,
         undecided,
         repairFault: "b: no answer within 10s",
+        repairFaultSinceMs: at("14:20"),
       },
       replicas: [this.#a(), this.#b()],
     };
@@ -174,7 +175,7 @@ function factsOf(startedMs: number, buckets: readonly Bucket[], diskBytes: numbe
 
 function laneOf(bucket: string, given: Partial<LaneStatus>): LaneStatus {
   const counts = { requests: 0, points: 0, failures: 0, requestSeconds: 0 };
-  return { bucket, state: "idle", reason: null, sinceMs: null, ...counts, ...given };
+  return { bucket, state: "idle", reason: null, sinceMs: null, mendedMs: null, ...counts, ...given };
 }
 
 function accountOf(

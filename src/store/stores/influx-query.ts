@@ -35,8 +35,15 @@ function column({ name, type }: FieldColumn): string {
   return `${quoteName(name)}::${type}`;
 }
 
-export function schemaStatements(measurement: string): [string, string] {
-  const from = quoteName(measurement);
+/** A measurement in a bucket; `""` is that of raw points, the database's default. */
+export type Place = { readonly bucket: string; readonly measurement: string };
+
+function placeName({ bucket, measurement }: Place): string {
+  return bucket === "" ? quoteName(measurement) : `${quoteName(bucket)}.${quoteName(measurement)}`;
+}
+
+export function schemaStatements(place: Place): [string, string] {
+  const from = placeName(place);
   return [`SHOW TAG KEYS FROM ${from}`, `SHOW FIELD KEYS FROM ${from}`];
 }
 
@@ -45,7 +52,7 @@ export function schemaStatements(measurement: string): [string, string] {
  * costs two to three times as much where there are thousands of series.
  */
 export function readStatements(
-  measurement: string,
+  place: Place,
   { fields, tags }: Schema,
   matchers: readonly Matcher[],
   windows: ReadQuery["windows"],
@@ -53,8 +60,7 @@ export function readStatements(
   const columns = [...fields.map(column), ...tags.map((tag) => `${quoteName(tag)}::tag`)].join(", ");
   const conditions = matchers.filter((matcher) => isExact(matcher, tags)).map(condition);
   return windows.map(
-    (window) =>
-      `SELECT ${columns} FROM ${quoteName(measurement)} WHERE ${[within(window), ...conditions].join(" AND ")}`,
+    (window) => `SELECT ${columns} FROM ${placeName(place)} WHERE ${[within(window), ...conditions].join(" AND ")}`,
   );
 }
 
@@ -78,13 +84,13 @@ export function lastNonzeroStatement(measurement: string, field: FieldColumn): s
 
 /** Count of each field over all series, and of numbers the sum, the least and the greatest. */
 export function summaryStatement(
-  measurement: string,
+  place: Place,
   fields: readonly FieldColumn[],
   window: TimeWindow,
   everyMs: number,
 ): string {
   const columns = fields.flatMap((field) => summaryCalls(field).map((call) => `${call}(${column(field)})`));
-  const from = `FROM ${quoteName(measurement)} WHERE ${within(window)}`;
+  const from = `FROM ${placeName(place)} WHERE ${within(window)}`;
   return `SELECT ${columns.join(", ")} ${from} GROUP BY time(${everyMs}ms) fill(none)`;
 }
 
@@ -123,8 +129,4 @@ export function rollUpIntoStatement(
 export function canaryStatement(measurement: string, by: string, atMs: number): string {
   const where = `time = ${inMs(atMs)} AND "by"::tag = ${quoteText(by)}`;
   return `SELECT "n"::float FROM ${quoteName(measurement)} WHERE ${where}`;
-}
-
-export function latestCanaryStatement(measurement: string, by: string): string {
-  return `SELECT last("n"::float) FROM ${quoteName(measurement)} WHERE "by"::tag = ${quoteText(by)}`;
 }

@@ -170,12 +170,7 @@ class Influx implements Replica, Measured {
     const answer = await this.send("", gzipSync(`${point.toLineProtocol()}\n`), signal);
     if (answer.kind !== "stored") return answer;
     try {
-      const [rows] = await this.#ask(
-        [influxql.canaryStatement(canaryMeasurement, this.name, timeMs)],
-        deadline(this.#readTimeoutMs, signal),
-      );
-      const [row] = recordsOf(rows ?? []);
-      if (row?.n === timeMs) return answer;
+      if (await this.holdsCanary(timeMs, signal)) return answer;
       return { kind: "unknown", reason: "it took a canary point, and did not give it back" };
     } catch (thrown) {
       const kind = thrown instanceof Problem && !thrown.retryable ? "operator" : "unknown";
@@ -183,11 +178,10 @@ class Influx implements Replica, Measured {
     }
   }
 
-  async latestCanaryMs(signal: AbortSignal): Promise<number | null> {
+  async holdsCanary(timeMs: number, signal: AbortSignal): Promise<boolean> {
     const until = deadline(this.#readTimeoutMs, signal);
-    const [rows] = await this.#ask([influxql.latestCanaryStatement(canaryMeasurement, this.name)], until);
-    const time = recordsOf(rows ?? [])[0]?.time;
-    return typeof time === "number" ? time : null;
+    const [rows] = await this.#ask([influxql.canaryStatement(canaryMeasurement, this.name, timeMs)], until);
+    return recordsOf(rows ?? [])[0]?.n === timeMs;
   }
 
   // ---- reading -------------------------------------------------------------------------------------------------------
@@ -196,7 +190,8 @@ class Influx implements Replica, Measured {
     if (fields.length === 0 || windows.length === 0) return [];
     const elapsedMs = stopwatch();
     const until = deadline(this.#readTimeoutMs, signal);
-    const collector = await this.#collect(measurement, fields, tags, windows, until, (columns, names) => {
+    const place = { bucket: "", measurement };
+    const collector = await this.#collect(place, fields, tags, windows, until, (columns, names) => {
       return new SeriesCollector(measurement, columns, names, tags);
     });
     this.#counts.reads += 1;
@@ -205,9 +200,9 @@ class Influx implements Replica, Measured {
     return collector?.series() ?? [];
   }
 
-  async points(measurement: string, window: TimeWindow, signal: AbortSignal): Promise<readonly Point[]> {
+  async points(measurement: string, window: TimeWindow, signal: AbortSignal, bucket = ""): Promise<readonly Point[]> {
     const until = this.#surveyDeadline(signal);
-    const collector = await this.#collect(measurement, null, [], [window], until, (columns, names) => {
+    const collector = await this.#collect({ bucket, measurement }, null, [], [window], until, (columns, names) => {
       return new PointCollector(measurement, columns, names);
     });
     return collector?.points ?? [];
@@ -221,38 +216,39 @@ class Influx implements Replica, Measured {
    * @returns null if there is nothing of these fields
    */
   async #collect<T extends { readonly count: number; add(part: Part): void }>(
-    measurement: string,
+    place: influxql.Place,
     fields: readonly string[] | null,
     matchers: NonNullable<ReadQuery["tags"]>,
     windows: ReadQuery["windows"],
     signal: AbortSignal,
     make: (columns: readonly string[], tags: readonly string[]) => T,
   ): Promise<T | null> {
-    const known = this.#schemas.get(measurement);
-    let schema = known ?? (await this.#schema(measurement, signal));
+    const { measurement } = place;
+    const known = this.#schemas.get(placeKey(place));
+    let schema = known ?? (await this.#schema(place, signal));
     let columns = columnsOf(schema, fields);
     if (columns.length === 0 && known !== undefined) {
-      schema = await this.#schema(measurement, signal);
+      schema = await this.#schema(place, signal);
       columns = columnsOf(schema, fields);
     }
     while (columns.length > 0) {
       const names = columns.map(({ name }) => name);
       const collector = make(names, schema.tags);
       const asked = { tags: schema.tags, fields: columns };
-      const selects = influxql.readStatements(measurement, asked, matchers, windows);
+      const selects = influxql.readStatements(place, asked, matchers, windows);
       const after: [Part[], Part[]] = [[], []];
       await this.#stream(
-        [...selects, ...influxql.schemaStatements(measurement)],
+        [...selects, ...influxql.schemaStatements(place)],
         chunkRows(columns, schema.tags.length),
         (statement, part) => {
-          const place = statement - selects.length;
-          if (place >= 0) after[place as 0 | 1].push(part);
+          const extra = statement - selects.length;
+          if (extra >= 0) after[extra as 0 | 1].push(part);
           else collector.add(part);
           if (collector.count > this.#valuesMax) throw this.#tooMuch(measurement);
         },
         signal,
       );
-      schema = this.#learn(measurement, ...after);
+      schema = this.#learn(place, ...after);
       columns = columnsOf(schema, fields);
       if (isDeepStrictEqual({ tags: schema.tags, fields: columns }, asked)) return collector;
       this.#log.debug({ replica: this.name, measurement }, "read again: a tag or a field is new, or gone");
@@ -260,19 +256,19 @@ class Influx implements Replica, Measured {
     return null;
   }
 
-  async #schema(measurement: string, signal: AbortSignal): Promise<influxql.Schema> {
-    const [tags = [], fields = []] = await this.#ask(influxql.schemaStatements(measurement), signal);
-    return this.#learn(measurement, tags, fields);
+  async #schema(place: influxql.Place, signal: AbortSignal): Promise<influxql.Schema> {
+    const [tags = [], fields = []] = await this.#ask(influxql.schemaStatements(place), signal);
+    return this.#learn(place, tags, fields);
   }
 
-  #learn(measurement: string, tags: readonly Part[], fields: readonly Part[]): influxql.Schema {
+  #learn(place: influxql.Place, tags: readonly Part[], fields: readonly Part[]): influxql.Schema {
     const schema = {
       tags: recordsOf(tags).map(({ tagKey }) => String(tagKey)),
       fields: recordsOf(fields).map(fieldColumn),
     };
     // Nobody can fill the memory with names that are asked for and do not exist.
-    if (schema.fields.length === 0) this.#schemas.delete(measurement);
-    else this.#schemas.set(measurement, schema);
+    if (schema.fields.length === 0) this.#schemas.delete(placeKey(place));
+    else this.#schemas.set(placeKey(place), schema);
     return schema;
   }
 
@@ -338,11 +334,13 @@ class Influx implements Replica, Measured {
     window: TimeWindow,
     everyMs: number,
     signal: AbortSignal,
+    bucket = "",
   ): Promise<readonly PieceSummary[]> {
     const until = this.#surveyDeadline(signal);
-    const { fields } = await this.#schema(measurement, until);
+    const place = { bucket, measurement };
+    const { fields } = await this.#schema(place, until);
     if (fields.length === 0) return [];
-    const [parts = []] = await this.#ask([influxql.summaryStatement(measurement, fields, window, everyMs)], until);
+    const [parts = []] = await this.#ask([influxql.summaryStatement(place, fields, window, everyMs)], until);
     return parts.flatMap(({ values = [] }) =>
       values.map((row) => ({ startMs: row[0] as number, fields: summaries(fields, row) })),
     );
@@ -357,7 +355,9 @@ class Influx implements Replica, Measured {
     signal: AbortSignal,
   ): Promise<readonly Point[]> {
     const until = this.#surveyDeadline(signal);
-    const numbers = (await this.#schema(measurement, until)).fields.filter(({ type }) => influxql.isNumber(type));
+    const numbers = (await this.#schema({ bucket: "", measurement }, until)).fields.filter(({ type }) =>
+      influxql.isNumber(type),
+    );
     if (numbers.length === 0) return [];
     const columns = numbers.flatMap(({ name }) => [`sum_${name}`, `mean_${name}`]);
     const points: Point[] = [];
@@ -499,6 +499,7 @@ class Influx implements Replica, Measured {
 
   #tooMuch(measurement: string): Problem {
     return new Problem(`more than ${this.#valuesMax} values of ${measurement} were asked for at once`, {
+      code: "QRY-001",
       where: this.place,
       fix: "ask for shorter windows, or for fewer series",
     });
@@ -580,4 +581,8 @@ function countsOf(parts: readonly Part[]): number {
   return counted
     .flatMap(({ values = [] }) => values.flatMap((row) => row.slice(1)))
     .reduce<number>((sum, count) => sum + Number(count ?? 0), 0);
+}
+
+function placeKey({ bucket, measurement }: influxql.Place): string {
+  return `${bucket}\n${measurement}`;
 }

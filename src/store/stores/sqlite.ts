@@ -244,6 +244,7 @@ class SqliteStore implements TimeSeriesStore, Measured {
 
   #tooMuch(query: ReadQuery): Problem {
     return new Problem(`more than ${this.#valuesMax} values of ${query.measurement} were asked for at once`, {
+      code: "QRY-001",
       fix: "ask for shorter windows, or for fewer series",
     });
   }

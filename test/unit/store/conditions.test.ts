@@ -6,7 +6,7 @@ const nowMs = Date.UTC(2026, 10, 20, 9, 0);
 const second = 1_000;
 
 function lane(changes: Partial<LaneStatus> = {}): LaneStatus {
-  const quiet = { state: "idle", reason: null, sinceMs: null } as const;
+  const quiet = { state: "idle", reason: null, sinceMs: null, mendedMs: null } as const;
   return { bucket: "", ...quiet, requests: 1, points: 1, failures: 0, requestSeconds: 0, ...changes };
 }
 
@@ -32,7 +32,7 @@ function replica(changes: Partial<ReplicaStatus> = {}): ReplicaStatus {
 
 function status(replicas: ReplicaStatus[], spool: Partial<ReplicasStatus["spool"]> = {}): ReplicasStatus {
   const empty = { bytes: 0, bytesMax: 100, freeBytes: 1e9, gaps: 0, unsealedWindows: 0, differingWindows: 0 };
-  return { spool: { ...empty, undecided: [], repairFault: null, ...spool }, replicas };
+  return { spool: { ...empty, undecided: [], repairFault: null, repairFaultSinceMs: null, ...spool }, replicas };
 }
 
 function told(given: ReplicasStatus): string[] {
@@ -84,14 +84,25 @@ describe("what somebody must be told", () => {
     ]);
   });
 
+  test("one that catches up after a trouble is not called slow", () => {
+    const back = (mendedMs: number) => status([replica({ lagMs: 600 * second, lanes: [lane({ mendedMs })] })]);
+    expect(told(back(nowMs - 299 * second))).toEqual([]);
+    expect(told(back(nowMs - 300 * second))).toEqual([expect.stringMatching(/^warning replica-behind b: /)]);
+  });
+
+  test("copies that are not compared for an hour", () => {
+    const unchecked = (sinceMs: number) =>
+      status([replica()], { repairFault: "a does not answer", repairFaultSinceMs: sinceMs });
+    expect(told(unchecked(nowMs - 3_599 * second))).toEqual([]);
+    expect(told(unchecked(nowMs - 3_600 * second))).toEqual([
+      expect.stringMatching(/^warning replicas-unchecked spool: .*a does not answer/),
+    ]);
+  });
+
   test.each<[string, Partial<ReplicasStatus["spool"]>, RegExp]>([
     ["a spool that fills up", { bytes: 70 }, /^warning spool-full spool: The spool fills up \(70 %\)/],
     ["one that refuses points of low priority", { bytes: 85 }, /^critical spool-full spool: /],
-    [
-      "points that had no room",
-      { gaps: 3 },
-      /^critical points-refused spool: There was no room for the points of 3 slots/,
-    ],
+    ["points that had no room", { gaps: 3 }, /^critical points-refused spool: The points of 3 slots are lacking/],
     ["copies that differ for good", { differingWindows: 2 }, /^warning replicas-differ spool: .*compare names them/],
   ])("%s", (_, spool, text) => {
     expect(told(status([replica()], spool))).toEqual([expect.stringMatching(text)]);
@@ -123,6 +134,13 @@ describe("servers that do not go together", () => {
     diskBytes: 0,
   } as const;
   const a = replica({ name: "a", facts });
+
+  test("somebody is told, and any two are looked at", () => {
+    const other = (name: string) => replica({ name, facts: { ...facts, identity: "two" } });
+    expect(told(status([a, other("b"), other("c")]))).toEqual([
+      expect.stringMatching(/^critical replicas-set-up replicas: .*b and c are one and the same server/),
+    ]);
+  });
 
   test("two addresses of one server are one copy", () => {
     expect(setUpFaults(status([a, replica({ facts })]))).toMatchObject([{ code: "TGT-001", where: "INFLUX_URLS" }]);

@@ -19,7 +19,11 @@ test.each([
 test("only what the server takes as we mean it becomes a condition", () => {
   const matchers = ['a="x"', 'a!="y"', 'a=""', 'a!=""', 'a=~"x.*"', 'unknown="x"'].map(parseMatcher);
   const schema = { tags: ["a", "b"], fields: [{ name: "n", type: "float" }] };
-  expect(readStatements("m", schema, matchers, [{ fromMs: 0.5, toMs: Number.POSITIVE_INFINITY }])).toEqual([
+  expect(
+    readStatements({ bucket: "", measurement: "m" }, schema, matchers, [
+      { fromMs: 0.5, toMs: Number.POSITIVE_INFINITY },
+    ]),
+  ).toEqual([
     'SELECT "n"::float, "a"::tag, "b"::tag FROM "m" WHERE time >= 1ms AND time < 9223372036854ms ' +
       "AND \"a\"::tag = 'x' AND \"a\"::tag != 'y'",
   ]);

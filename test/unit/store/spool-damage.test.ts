@@ -1,11 +1,13 @@
 import { once } from "node:events";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import Sqlite from "better-sqlite3";
 import { uniformInt } from "pure-rand/distribution/uniformInt";
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Catalogue } from "../../../src/store/catalogue.ts";
 import type { Spool } from "../../../src/store/spool.ts";
+import { spoolFormat } from "../../../src/store/spool-format.ts";
 import { smallDisk, whyNoSmallDisk } from "../../support/servers/disk.ts";
 import { batchOf, damaged, drain, expectAccounts, idOf, openSpool, recordingLog, startMs } from "./spool-support.ts";
 import { outputOf, start, testFolder } from "./support.ts";
@@ -237,7 +239,7 @@ describe("a damaged spool", () => {
     expect(drain(spool, "b")).toEqual(rest);
     expect(drain(spool, "a")).toEqual(rest.filter((id) => id > 30));
     expect(log.lines[0]).toBe("batch 45 of the spool is damaged: it is given up");
-    expect(spool.gaps(10)).toMatchObject([{ sampler: "shop", slotMs: startMs + 45 * 60_000, points: 3 }]);
+    expect(spool.gaps(10)).toMatchObject([{ sampler: "shop", slotMs: startMs + 45 * 60_000, points: 3, kind: "lost" }]);
     for (const target of ["a", "b"]) {
       expect(spool.target(target)).toMatchObject({
         verifyReason: "the spool lost points that it lacked",
@@ -286,6 +288,22 @@ describe("a damaged spool", () => {
     spool.close();
   });
 
+  test("of a damaged file of an older version, what it has is carried over all the same", () => {
+    const file = join(folder, "older", "spool.db");
+    mkdirSync(join(folder, "older"));
+    const database = new Sqlite(file);
+    database.exec(`${spoolFormat.versions.slice(0, 2).join("")} pragma user_version = 2;
+      insert into gap values ('shop', 60000, 3, 'no room', 1);
+      insert into target values ('a', null, 7, 'it was restarted', 1, null, 1, null);
+      drop table shelf;`);
+    database.close();
+    const spool = openSpool(file);
+    expect(spool.file.mishaps).toMatchObject([{ incomplete: ["shelf"] }]);
+    expect(spool.gaps(9)).toMatchObject([{ sampler: "shop", slotMs: 60_000, points: 3, kind: "refused" }]);
+    expect(spool.target("a")).toMatchObject({ canaryMs: 7, verifyReason: "the spool was damaged", doubted: true });
+    spool.close();
+  });
+
   test("a snapshot of the series that cannot be read is as if there were none", async () => {
     const file = join(folder, "snapshot", "spool.db");
     mkdirSync(join(folder, "snapshot"));
@@ -297,8 +315,7 @@ describe("a damaged spool", () => {
       const spool = openSpool(file);
       const catalogue = new Catalogue(spool);
       catalogue.complete = true;
-      catalogue.claim({ measurement: "orders", tags: {}, fields: { n: 1 }, timeMs: 1 }, undefined, 1);
-      await spool.append([batchOf(1)]);
+      await claimed(spool, catalogue);
       await catalogue.save();
       spool.file.sql<[], never>(spoil).run();
       const again = new Catalogue(spool);
@@ -307,8 +324,15 @@ describe("a damaged spool", () => {
         again.list({}).map(({ tags }) => tags),
         "from the log",
       ).toEqual([{ shop: "0" }, { shop: "1" }]);
-      again.claim({ measurement: "orders", tags: {}, fields: { n: 1 }, timeMs: 1 }, undefined, 1);
+      await claimed(spool, again);
       spool.close();
     }
   });
 });
+
+async function claimed(spool: Spool, catalogue: Catalogue): Promise<void> {
+  using claim = catalogue.claim(undefined, 1);
+  expect(claim.take({ measurement: "orders", tags: {}, fields: { n: 1 }, timeMs: 1 })).toBeNull();
+  await spool.append([batchOf(1)], undefined, claim.write);
+  claim.keep();
+}

@@ -11,7 +11,7 @@ for (let id = 1; id <= damaged.batches; id += 1) {
 }
 for (const [target, seq] of Object.entries(damaged.settled)) {
   spool.settle(target, "", seq, seq * 3, []);
-  spool.noteTarget(target, { verifyReason: null, verifySinceMs: null, verifiedFromMs: null, doubted: false });
+  spool.endDoubt(target, spool.target(target).doubt);
 }
 process.stdout.write("open\n");
 await once(process.stdin, "data");

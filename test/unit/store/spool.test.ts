@@ -77,7 +77,7 @@ describe("accounts", () => {
   type Step =
     | { kind: "append"; bucket: string; points: number }
     | { kind: "settle"; target: string; bucket: string; refused: number; expired: number }
-    | { kind: "unshelve" | "trim" | "reopen" | "wait" };
+    | { kind: "unshelve" | "give up" | "trim" | "reopen" | "wait" };
   const target = fc.constantFrom("a", "b");
   const bucket = fc.constantFrom("", "", "hourly");
   const step: fc.Arbitrary<Step> = fc.oneof(
@@ -95,7 +95,7 @@ describe("accounts", () => {
         expired: fc.integer({ min: 0, max: 2 }),
       }),
     },
-    { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom("unshelve", "trim", "reopen", "wait") }) },
+    { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom("unshelve", "give up", "trim", "reopen", "wait") }) },
   ) as fc.Arbitrary<Step>;
 
   /** Figures that are kept beside the spool, by target and bucket. */
@@ -124,7 +124,11 @@ describe("accounts", () => {
             else if (each.kind === "unshelve") {
               const entries = spool.shelf({ limit: 2 });
               spool.unshelve(entries);
-              for (const entry of entries) unshelved(entry, book);
+              for (const entry of entries) takenDown(entry, "acknowledged", book);
+            } else if (each.kind === "give up") {
+              const entries = spool.shelf({ limit: 2 });
+              spool.giveUp(entries);
+              for (const entry of entries) takenDown(entry, "expired", book);
             } else if (each.kind === "wait") {
               await clock.advance(40 * minuteMs);
               const windows = new Windows(spool);
@@ -164,10 +168,11 @@ describe("accounts", () => {
     own.shelved += refused.filter(({ expired }) => !expired).length;
   }
 
-  function unshelved({ target: name, bucket: from, expired, count }: ShelfEntry, book: Book): void {
-    const own = book.get(`${name} ${from}`)!;
-    own[expired ? "expired" : "shelved"] -= count;
-    own.acknowledged += count;
+  function takenDown(entry: ShelfEntry, to: "acknowledged" | "expired", book: Book): void {
+    const own = book.get(`${entry.target} ${entry.bucket}`)!;
+    if (entry.expired) return;
+    own.shelved -= entry.count;
+    own[to] += entry.count;
   }
 
   test("a settlement that is not of what follows the cursor is refused, and changes nothing", async () => {
@@ -195,13 +200,85 @@ describe("accounts", () => {
     expect(spool.accounts()[0]).toMatchObject({ acknowledged: 2, shelved: 0, pending: 0 });
     spool.close();
   });
+
+  test("points that are too old are one entry a measurement, and take no room of the shelf", async () => {
+    const spool = openSpool(newFile());
+    const old = (line: string) => ({ line, reason: "beyond retention", expired: true });
+    await spool.append([batchOf(1, { points: 4 })]);
+    spool.settle("a", "", 1, 1, [
+      old("orders,shop=1 n=1 1"),
+      old("orders n=1 2"),
+      old("big\\ orders\\,s,shop=1 n=1 3"),
+    ]);
+    await spool.append([batchOf(2, { points: 1 })]);
+    spool.settle("a", "", 2, 0, [old("orders,shop=2 n=1 4")]);
+    const shelf = spool.shelf({ target: "a", limit: 10 });
+    expect(shelf.map(({ line, count, expired }) => ({ line, count, expired }))).toEqual([
+      { line: "orders,shop=2 n=1 4", count: 3, expired: true },
+      { line: "big\\ orders\\,s,shop=1 n=1 3", count: 1, expired: true },
+    ]);
+    expect(spool.shelfRows("a")).toBe(0);
+    expect(spool.shelfTakes("a", 100_000)).toBe(true);
+    expect(spool.accounts()[0]).toMatchObject({ acknowledged: 1, shelved: 0, expired: 4 });
+    spool.unshelve(shelf);
+    expect(spool.shelf({ limit: 10 }), "each stands for others").toHaveLength(2);
+    expectAccounts(spool);
+    spool.close();
+  });
+
+  test("points that are given up are off the shelf, and count with those that are too old", async () => {
+    const file = newFile();
+    let spool = openSpool(file);
+    const refused = (line: string, expired = false) => ({ line, reason: "no", expired });
+    await spool.append([batchOf(1, { points: 4 })]);
+    spool.settle("a", "", 1, 0, [refused("a n=1 1"), refused("a n=1 1"), refused("b n=1 1"), refused("c n=1 1", true)]);
+    spool.settle("b", "", 1, 3, [refused("a n=1 1")]);
+    const entries = spool.shelf({ target: "a", limit: 10 });
+    expect(spool.giveUp(entries)).toBe(3);
+    expect(spool.giveUp(entries), "they are gone").toBe(0);
+    spool.close();
+    spool = openSpool(file);
+    expect(spool.shelf({ limit: 10 }).map(({ target: name }) => name)).toEqual(["b"]);
+    expect(spool.accounts()[0]).toMatchObject({ target: "a", shelved: 0, expired: 4 });
+    expectAccounts(spool);
+    spool.close();
+  });
+
+  test("an entry of the shelf that is gone is not taken for the one that has its number now", async () => {
+    const spool = openSpool(newFile());
+    await spool.append([batchOf(1)]);
+    spool.settle("a", "", 1, 1, [{ line: "first n=1 1", reason: "no", expired: false }]);
+    const gone = spool.shelf({ limit: 10 });
+    spool.unshelve(gone);
+    await spool.append([batchOf(2)]);
+    spool.settle("a", "", 2, 1, [{ line: "second n=1 1", reason: "no", expired: false }]);
+    spool.unshelve(gone);
+    expect(spool.shelf({ limit: 10 })).toMatchObject([{ id: gone[0]?.id, line: "second n=1 1" }]);
+    expectAccounts(spool);
+    spool.close();
+  });
+
+  test("hold though batches were forgotten between two looks", async () => {
+    const clock = new SimulatedClock(startMs);
+    const spool = openSpool(newFile(), { clock, cushionMs: hourMs });
+    for (let id = 1; id <= 4; id += 1) await spool.append([batchOf(id)]);
+    expectAccounts(spool);
+    for (const target of ["a", "b"]) drain(spool, target);
+    const windows = new Windows(spool);
+    windows.seal(windows.closed(spool.handedOver(), clock.nowMs(), 10));
+    await clock.advance(2 * hourMs);
+    await spool.trim();
+    expect([...spool.since(0).batches]).toEqual([]);
+    expectAccounts(spool);
+    spool.close();
+  });
 });
 
 describe("targets", () => {
   test("a new one begins at the end and is compared; one that is gone keeps nobody up", async () => {
     const file = newFile();
     let spool = openSpool(file);
-    expect(spool.target("a")).toMatchObject({ verifyReason: "it is new here", doubted: false });
+    expect(spool.target("a")).toMatchObject({ verifyReason: "it is new here", doubted: true, doubt: 1 });
     await spool.append([batchOf(1)]);
     drain(spool, "a");
     spool.close();
@@ -210,10 +287,51 @@ describe("targets", () => {
     expect(log.lines).toEqual(["a target is no longer in the settings: what it lacks is not kept for it"]);
     expect(spool.target("c")).toMatchObject({ verifyReason: "it is new here", doubted: true });
     expect(spool.next("c", "", 10, 1e6)).toEqual([]);
-    expect(spool.handedOver()).toBe(Number.MAX_SAFE_INTEGER);
+    expect(spool.handedOver()).toBe(1);
     await spool.append([batchOf(2)]);
     expect(idsBehind(spool, "c")).toEqual([2]);
     expectAccounts(spool);
+    spool.close();
+  });
+
+  test.for([
+    ["all are", ["c", "d"], "c"],
+    ["the one that stays lacks some too", ["b", "c"], "c"],
+  ] as const)("a new one is given all that is in the log where %s", async ([, targets, name]) => {
+    const file = newFile();
+    let spool = openSpool(file);
+    for (let id = 1; id <= 3; id += 1) await spool.append([batchOf(id)]);
+    drain(spool, "a");
+    spool.settle("b", "", 1, 2, []);
+    spool.close();
+    spool = openSpool(file, { targets });
+    expect(idsBehind(spool, name)).toEqual([1, 2, 3]);
+    expect(spool.target(name)).toMatchObject({ verifyReason: "it is new here", doubted: true });
+    expectAccounts(spool);
+    spool.close();
+  });
+
+  test("a verification ends the doubt that it began with, and none that arose meanwhile", () => {
+    const file = newFile();
+    let spool = openSpool(file);
+    const { doubt: first } = spool.target("a");
+    expect(spool.progress("a", first, 500)).toBe(true);
+    expect(spool.target("a").verifiedFromMs).toBe(500);
+    spool.doubt("a", "it was restarted", { trusted: true });
+    expect(spool.target("a"), "in doubt as before").toMatchObject({ verifiedFromMs: null, doubted: true });
+    expect(spool.progress("a", first, 400)).toBe(false);
+    expect(spool.endDoubt("a", first)).toBe(false);
+    expect(spool.target("a")).toMatchObject({ verifyReason: "it was restarted", verifiedFromMs: null });
+    spool.noteTarget("a", { startedMs: 7 });
+    const { doubt: second } = spool.target("a");
+    expect(second).toBeGreaterThan(first);
+    expect(spool.endDoubt("a", second)).toBe(true);
+    spool.close();
+    spool = openSpool(file);
+    expect(spool.target("a")).toMatchObject({ verifyReason: null, doubted: false, doubt: second, startedMs: 7 });
+    spool.doubt("a", "it was restarted", { trusted: true });
+    expect(spool.target("a")).toMatchObject({ doubted: false, verifyReason: "it was restarted" });
+    expect(spool.target("a").doubt).toBeGreaterThan(second);
     spool.close();
   });
 });
@@ -293,14 +411,14 @@ describe("who may open it", () => {
     const spool = openSpool(file);
     await spool.append([batchOf(1)]);
     spool.close();
-    withFile(file, (database) => database.pragma("user_version = 3"));
+    withFile(file, (database) => database.pragma("user_version = 4"));
     expect(() => openSpool(file)).toThrow(
       expect.objectContaining({
         code: "SPL-002",
-        message: "written by a newer build: version 3, this build reads up to 2",
+        message: "written by a newer build: version 4, this build reads up to 3",
       }),
     );
-    withFile(file, (database) => database.pragma("user_version = 2"));
+    withFile(file, (database) => database.pragma("user_version = 3"));
     const again = openSpool(file);
     expect(idsBehind(again, "a")).toEqual([1]);
     again.close();
@@ -310,8 +428,16 @@ describe("who may open it", () => {
     const file = newFile();
     const spool = openSpool(file);
     for (let id = 1; id <= 5; id += 1) await spool.append([batchOf(id)]);
-    spool.settle("a", "", 2, 3, [{ line: "orders n=1 1", reason: "no", expired: false }]);
+    spool.settle("a", "", 2, 1, [
+      { line: "orders n=1 1", reason: "no", expired: false },
+      { line: "orders,shop=1 n=1 1", reason: "too old", expired: true },
+      { line: "orders,shop=2 n=1 1", reason: "too old", expired: true },
+    ]);
     spool.noteTarget("a", { canaryMs: 7 });
+    const slot = { sampler: "shop", slotMs: startMs };
+    spool.file
+      .sql<[string, number], never>("insert into gap values (?, ?, 3, 'no room', 1, 'refused')")
+      .run(slot.sampler, slot.slotMs);
     const before = { accounts: spool.accounts(), shelf: spool.shelf({ limit: 9 }), ids: idsBehind(spool, "a") };
     spool.close();
     const old = newFile();
@@ -319,7 +445,17 @@ describe("who may open it", () => {
       database.exec(`${spoolFormat.versions[0]}; pragma user_version = 1;`);
       database.exec(`attach '${file}' as newer`);
       const tables = database.prepare("select name from main.sqlite_master where type = 'table'").pluck().all();
-      for (const table of tables) database.exec(`insert into main.${table} select * from newer.${table}`);
+      for (const table of tables) {
+        const columns = (schema: string) =>
+          database.prepare(`select name from pragma_table_info(?, ?)`).pluck().all(table, schema) as string[];
+        const both = columns("main").filter((name) => columns("newer").includes(name));
+        if (table !== "sqlite_sequence") database.exec(`delete from main.${table}`);
+        database.exec(`insert into main.${table} (${both}) select ${both} from newer.${table}`);
+      }
+      // As they were kept then: each point by itself.
+      database.exec(`update shelf set count = 1 where expired = 1;
+        insert into shelf (target, bucket, line, expired, reason, first_ms, last_ms, count)
+        select target, bucket, 'orders,shop=1 n=1 1', 1, reason, first_ms, last_ms, 1 from shelf where expired = 1`);
     });
     const upgraded = openSpool(old);
     expect({
@@ -327,11 +463,12 @@ describe("who may open it", () => {
       shelf: upgraded.shelf({ limit: 9 }),
       ids: idsBehind(upgraded, "a"),
     }).toEqual(before);
-    expect(upgraded.target("a").canaryMs).toBe(7);
+    expect(upgraded.target("a")).toMatchObject({ canaryMs: 7, verifyReason: "it is new here", doubt: 1 });
+    expect(upgraded.gaps(9)).toMatchObject([{ ...slot, kind: "refused" }]);
     await upgraded.append([batchOf(6)]);
     expect(idsBehind(upgraded, "a")).toEqual([3, 4, 5, 6]);
     upgraded.close();
-    withFile(old, (database) => expect(database.pragma("user_version", { simple: true })).toBe(2));
+    withFile(old, (database) => expect(database.pragma("user_version", { simple: true })).toBe(3));
   });
 });
 
@@ -394,6 +531,8 @@ describe("the bound", () => {
     windows.seal(windows.closed(spool.handedOver(), startMs, 20));
     await spool.append([batchOf(id)], origin("low", id));
     expect(spool.gapCount, "the slot was stored after all").toBe(0);
+    // A turn of forgetting is short; each write has one.
+    while (spool.heldUp) await spool.append([batchOf(++id)], origin("high", id));
     const left = [...spool.since(0).batches].map(idOf);
     expect(left[0], "the sealed ones went, and as few others as needed").toBeGreaterThanOrEqual(20);
     expect(left[0]).toBeLessThan(full);
@@ -416,6 +555,24 @@ describe("the bound", () => {
     ]);
     for (const gap of seen) spool.dropGap(gap);
     expect(spool.gapCount).toBe(0);
+    spool.close();
+  });
+
+  test("gaps are listed page by page, in the order of their slots", async () => {
+    const spool = openSpool(newFile(), { bytesMax: 50_000 });
+    const batch = batchOf(1, { ballastBytes: 50_000 });
+    for (const slot of [3, 1, 2]) {
+      for (const priority of ["medium", "high"] as const) {
+        await expect(spool.append([batch], origin(priority, slot))).rejects.toThrow();
+      }
+    }
+    const seen: string[] = [];
+    for (let page = spool.gaps(4); page.length > 0; page = spool.gaps(4, page.at(-1))) {
+      for (const { sampler, slotMs, kind } of page) seen.push(`${(slotMs - startMs) / minuteMs} ${sampler} ${kind}`);
+    }
+    expect(seen).toEqual(
+      [1, 2, 3].flatMap((slot) => [`${slot} high-sampler refused`, `${slot} medium-sampler refused`]),
+    );
     spool.close();
   });
 });
