@@ -1,19 +1,19 @@
 /** Disks that are full, that fail, and files that are not what was written. */
 import {
   closeSync,
-  existsSync,
   openSync,
   readdirSync,
   readSync,
+  renameSync,
   rmSync,
   statSync,
   truncateSync,
   writeSync,
 } from "node:fs";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import Database from "better-sqlite3";
 import type { Problem } from "../../src/core/problem.ts";
+import { spoolFormat } from "../../src/store/spool-format.ts";
 import { smallDisk, whyNoSmallDisk } from "../support/servers/disk.ts";
 import { whyNoStrace } from "../support/servers/strace.ts";
 import { type Fault, must, playFaults } from "./fault.ts";
@@ -290,36 +290,59 @@ playFaults("disks", [
   ...damages.map(damaged),
   {
     id: "X46",
-    title: "a spool of an older format, and one of a newer",
+    title: "a spool of the oldest format, and one of a newer",
     play: async (rig) => {
       await Promise.all([rig.a.kill(), rig.b.kill()]);
       await rig.burst(20);
       await rig.stop();
       const { file } = rig.load;
-      const version = (change: string): number => {
-        const database = new Database(file);
-        database.exec(change);
-        const found = Number(database.pragma("user_version", { simple: true }));
-        database.close();
-        return found;
-      };
-      const now = version("");
-      version(`pragma user_version = ${now + 1}`);
+      const now = formatOf(file);
+      edit(file, `pragma user_version = ${now + 1}`);
       const refused = await rig.start().then(
         () => null,
         (thrown: Problem) => thrown,
       );
       must(refused?.code === "SPL-002", "a newer format", refused?.message);
-      must(existsSync(file) && version("") === now + 1, "it was touched", readdirSync(join(file, "..")));
-      // As the format was before the newest table came.
-      version(`drop table catalogue; pragma user_version = ${now - 1}`);
+      must(formatOf(file) === now + 1, "it was touched", readdirSync(rig.dir));
+      toFormat(file, 1);
+      await rig.start();
+      const pending = [rig.pending("a"), rig.pending("b")];
+      must(
+        pending.every((points) => points === rig.acknowledged),
+        "what is pending",
+        pending,
+      );
       await Promise.all([rig.a.start(), rig.b.start()]);
-      await rig.start();
-      must(rig.pending("a") + rig.pending("b") > 0 || rig.acknowledged > 0, "nothing was pending");
+      await Promise.all([rig.caughtUp("a"), rig.caughtUp("b")]);
       await rig.stop();
-      must(version("") === now, "it was not brought up to date", version(""));
-      await rig.start();
-      return { "older format": now - 1, "refused format": now + 1 };
+      must(formatOf(file) === now, "it was not brought up to date", formatOf(file));
+      return { "read format": 1, "own format": now, "refused format": now + 1 };
     },
   },
 ]);
+
+function formatOf(file: string): number {
+  const database = new Database(file, { readonly: true });
+  const version = Number(database.pragma("user_version", { simple: true }));
+  database.close();
+  return version;
+}
+
+/** The same spool as an older build would have written it: its tables, and of their columns those that there were. */
+function toFormat(file: string, version: number): void {
+  const older = `${file}.older`;
+  const database = new Database(older);
+  database.exec(spoolFormat.versions.slice(0, version).join(""));
+  const tables = database.prepare<[], string>("select name from sqlite_master where type = 'table'").pluck().all();
+  database.exec(`attach '${file}' as newer`);
+  for (const table of tables.filter((name) => !name.startsWith("sqlite_"))) {
+    const columns = (schema: string): string[] =>
+      (database.pragma(`${schema}.table_info(${table})`) as { name: string }[]).map(({ name }) => name);
+    const known = columns("newer");
+    const common = columns("main").filter((name) => known.includes(name));
+    database.exec(`insert into main.${table} (${common}) select ${common} from newer.${table}`);
+  }
+  database.exec(`detach newer; pragma user_version = ${version}`);
+  database.close();
+  renameSync(older, file);
+}
