@@ -129,7 +129,7 @@ const table: { readonly [K in keyof Settings]: Entry<Settings[K]> } = {
   influx: {
     name: "INFLUX_URLS",
     byDefault: "",
-    meaning: "two InfluxDBs or more, a=http://user:password@host:8086/database b=...; none: series in the data folder",
+    meaning: "two InfluxDBs, a=http://user:password@host:8086/database b=...; none: embedded",
     secret: true,
     read: influxTargets,
   },

@@ -13,7 +13,8 @@ import { formatMs, median, printTable, silent } from "../support.ts";
 import { Pair, slotOf } from "./pair.ts";
 
 const seriesCount = 5_000;
-const slots = 120;
+/** Three whole blocks. */
+const slots = 171;
 /** Minutes around the slots that are stored of each day; judging reads no others. */
 const aroundMs = { before: 60 * minuteMs, after: (slots + 5) * minuteMs };
 const nowMs = Date.parse("2026-11-17T12:00:00Z");
