@@ -1,5 +1,6 @@
 import type { FieldJudging, Sampler } from "../core/definitions.ts";
 import { type Matcher, matchersOf, tagsKey } from "../core/labels.ts";
+import { counter, gauge } from "../core/measure.ts";
 import type { Point, Tags, TimeWindow } from "../core/model.ts";
 import type { Measure, Series, TimeSeriesStore } from "../core/ports.ts";
 import { Problem } from "../core/problem.ts";
@@ -285,11 +286,11 @@ export class History {
 
   measures(): Measure[] {
     return [
-      gauge("bellwether_judge_history_cells", "Slots of history held in memory.", this.cells()),
-      gauge("bellwether_judge_history_cells_limit", "Slots of history that may be held.", cellsMax),
-      gauge("bellwether_judge_history_blocks", "Measurements and fields whose history is held.", this.#blocks.size),
-      counter("bellwether_judge_history_reads_total", "Reads of history from the store.", this.#reads),
-      counter("bellwether_judge_history_evictions_total", "Histories given up for lack of room.", this.#evictions),
+      gauge("judge_history_cells", "Slots of history held in memory.", this.cells()),
+      gauge("judge_history_cells_limit", "Slots of history that may be held.", cellsMax),
+      gauge("judge_history_blocks", "Measurements and fields whose history is held.", this.#blocks.size),
+      counter("judge_history_reads", "Reads of history from the store.", this.#reads),
+      counter("judge_history_evictions", "Histories given up for lack of room.", this.#evictions),
     ];
   }
 }
@@ -314,12 +315,4 @@ export function putPoints(block: Block, field: string, points: readonly Point[])
 function heldOf(block: Block, tags: Tags, only: Tags | undefined): Held | null {
   const key = tagsKey(tags);
   return only === undefined || key === tagsKey(only) ? block.series(key, tags) : null;
-}
-
-function gauge(name: string, help: string, value: number): Measure {
-  return { name, help, kind: "gauge", value };
-}
-
-function counter(name: string, help: string, value: number): Measure {
-  return { name, help, kind: "counter", value };
 }

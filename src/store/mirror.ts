@@ -6,7 +6,9 @@
  *            Pulse per target: is it well, was it restarted or emptied
  *            Repairer: compare, write what is lacking, seal
  */
+
 import { existsSync } from "node:fs";
+import { counter, gauge } from "../core/measure.ts";
 import type { Condition, Point, TimeWindow } from "../core/model.ts";
 import type {
   Clock,
@@ -22,6 +24,7 @@ import type {
   Rejection,
   Replica,
   ReplicasStatus,
+  ShelfEntry,
   TimeSeriesStore,
 } from "../core/ports.ts";
 import { messageOf, Problem } from "../core/problem.ts";
@@ -35,7 +38,7 @@ import { linesOf } from "./line.ts";
 import { Pulse } from "./pulse.ts";
 import { Repairer } from "./repair.ts";
 import { Router } from "./router.ts";
-import { type Gap, type ShelfEntry, Spool } from "./spool.ts";
+import { type Gap, Spool } from "./spool.ts";
 import { statusMeasures, statusOf } from "./status.ts";
 import { Windows, windowsOf } from "./windows.ts";
 
@@ -452,13 +455,10 @@ export class Mirror implements TimeSeriesStore, Measured {
 
   measures(): Measure[] {
     const { points, rejected } = this.#counts;
-    const total = (name: string, help: string, value: number): Measure => {
-      return { name: `bellwether_store_points_${name}_total`, help, kind: "counter", value };
-    };
     return [
-      total("written", "Points stored.", points),
-      total("rejected", "Points that can never be stored.", rejected),
-      { name: "bellwether_store_series", help: "Series known.", kind: "gauge", value: this.#catalogue.seriesCount },
+      counter("store_points_written", "Points stored.", points),
+      counter("store_points_rejected", "Points that can never be stored.", rejected),
+      gauge("store_series", "Series known.", this.#catalogue.seriesCount),
       ...statusMeasures(this.status()),
       ...this.#spool.measures(),
       ...this.#router.measures(),

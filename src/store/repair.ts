@@ -6,6 +6,7 @@
  *
  * Both go in steps, and one step at a time is done: who asks by hand waits for a step, not for hours.
  */
+import { counter, gauge } from "../core/measure.ts";
 import type { TimeWindow } from "../core/model.ts";
 import type { Bucket, ComparisonFound, Log, Measure, Replica } from "../core/ports.ts";
 import { messageOf, Problem } from "../core/problem.ts";
@@ -338,18 +339,13 @@ export class Repairer {
   measures(): Measure[] {
     const { compared, sealed, differing, repaired, failures } = this.#counts;
     return [
-      counter("windows_compared", "Windows of five minutes compared among the copies.", compared),
-      counter("windows_sealed", "Windows found equal.", sealed),
-      counter("windows_differing", "Windows in which copies differed.", differing),
-      counter("points_repaired", "Points written to copies that lacked them.", repaired),
-      counter("roll_ups", "Stretches summed into a coarser bucket by us.", this.#coarser.count),
-      counter("comparisons_failed", "Comparisons that a server did not answer.", failures),
-      {
-        name: "bellwether_repair_points_per_second_limit",
-        help: "Points a second that repair may write.",
-        kind: "gauge",
-        value: this.#deps.pointsPerSecondMax,
-      },
+      counter("replica_windows_compared", "Windows of five minutes compared among the copies.", compared),
+      counter("replica_windows_sealed", "Windows found equal.", sealed),
+      counter("replica_windows_differing", "Windows in which copies differed.", differing),
+      counter("replica_points_repaired", "Points written to copies that lacked them.", repaired),
+      counter("replica_roll_ups", "Stretches summed into a coarser bucket by us.", this.#coarser.count),
+      counter("replica_comparisons_failed", "Comparisons that a server did not answer.", failures),
+      gauge("repair_points_per_second_limit", "Points a second that repair may write.", this.#deps.pointsPerSecondMax),
     ];
   }
 }
@@ -404,8 +400,4 @@ function gathered(found: readonly Differing[]): Differing[][] {
     }
   }
   return groups;
-}
-
-function counter(name: string, help: string, value: number): Measure {
-  return { name: `bellwether_replica_${name}_total`, help, kind: "counter", value };
 }

@@ -2,8 +2,10 @@
  * Which copy is read: a clean one that answers, before one that is behind. What a copy still lacks is added from the
  * spool, so that whoever wrote a point reads it; where that is too much, the answer says that it is stale.
  */
+
 import { gunzipSync } from "node:zlib";
 import { matchesAll } from "../core/labels.ts";
+import { counter } from "../core/measure.ts";
 import type { FieldValue, Point, Tags } from "../core/model.ts";
 import type { Clock, Measure, Reading, ReadQuery, Replica, Series } from "../core/ports.ts";
 import { messageOf, Problem } from "../core/problem.ts";
@@ -165,12 +167,16 @@ export class Router {
   measures(): Measure[] {
     const { reads, hedged, failedOver, stale, failed, seconds } = this.#counts;
     return [
-      counter("reads", "Reads of series.", reads),
-      counter("read_seconds", "Time spent reading series.", seconds),
-      counter("reads_hedged", "Reads that a second copy was asked for, because the first was slow.", hedged),
-      counter("reads_failed_over", "Reads that a second copy was asked for, because the first failed.", failedOver),
-      counter("reads_stale", "Reads that only a copy in doubt, or behind, could answer.", stale),
-      counter("reads_failed", "Reads that nobody answered.", failed),
+      counter("replica_reads", "Reads of series.", reads),
+      counter("replica_read_seconds", "Time spent reading series.", seconds),
+      counter("replica_reads_hedged", "Reads that a second copy was asked for, because the first was slow.", hedged),
+      counter(
+        "replica_reads_failed_over",
+        "Reads that a second copy was asked for, because the first failed.",
+        failedOver,
+      ),
+      counter("replica_reads_stale", "Reads that only a copy in doubt, or behind, could answer.", stale),
+      counter("replica_reads_failed", "Reads that nobody answered.", failed),
     ];
   }
 }
@@ -227,8 +233,4 @@ function merged(series: Series, more: ReadonlyMap<number, FieldValue>): Series {
   for (const [timeMs, value] of more) all.set(timeMs, value);
   const timesMs = [...all.keys()].sort((a, b) => a - b);
   return { ...series, timesMs, values: timesMs.map((timeMs) => all.get(timeMs) as FieldValue) };
-}
-
-function counter(name: string, help: string, value: number): Measure {
-  return { name: `bellwether_replica_${name}_total`, help, kind: "counter", value };
 }

@@ -1,23 +1,7 @@
 /** Points that a target refused, each with its reason, until it takes them or somebody gives them up. */
+import type { ShelfEntry } from "../core/ports.ts";
 import { seriesKey } from "./line.ts";
 import type { SpoolFile } from "./spool-file.ts";
-
-export type ShelfEntry = {
-  readonly id: number;
-  readonly target: string;
-  readonly bucket: string;
-  readonly line: string;
-  /**
-   * True: older than the server keeps points, so it will not be taken whatever is mended. One entry stands for all such
-   * points of a measurement; `line` is the newest of them.
-   */
-  readonly expired: boolean;
-  readonly reason: string;
-  readonly firstMs: number;
-  readonly lastMs: number;
-  /** How often this very point was refused; of those that are too old, how many there were. */
-  readonly count: number;
-};
 
 export type Refused = Pick<ShelfEntry, "line" | "reason" | "expired">;
 

@@ -227,11 +227,10 @@ export class SpoolFile {
     this.mishaps.push(mishap);
     const { aside, batches, points, lost, traces, incomplete } = mishap;
     const fields = { file: this.#options.file, aside, batches, lost, traces: traces.slice(0, 20), incomplete };
-    const what = incomplete.length === 0 ? "" : `; not to be had, or not all of it: ${incomplete.join(", ")}`;
-    this.#options.log.error(
-      fields,
-      `of a damaged spool ${points} points were carried over, and ${lost} batches were lost${what}`,
-    );
+    // Where a table is not whole, nobody knows what else there was.
+    const more = incomplete.length === 0 ? "" : ` or more; not to be had, or not all of it: ${incomplete.join(", ")}`;
+    const text = `of a damaged spool ${points} points were carried over, batches lost: ${lost}${more}`;
+    this.#options.log.error(fields, text);
   }
 
   #full(cause: unknown): Problem {

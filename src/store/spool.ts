@@ -8,23 +8,25 @@
  * It is one SQLite file; SQLite is the best-tested way to survive a crash. Calls are synchronous and short; appends of
  * one turn of the event loop share one wait for the disk.
  */
+
 import { statfsSync } from "node:fs";
 import { dirname } from "node:path";
+import { counter, gauge } from "../core/measure.ts";
 import type { TimeWindow } from "../core/model.ts";
-import type { Clock, Log, Measure, Measured, Origin, PointAccount } from "../core/ports.ts";
+import type { Clock, Log, Measure, Measured, Origin, PointAccount, ShelfEntry } from "../core/ports.ts";
 import { Problem, toProblem } from "../core/problem.ts";
 import { hourMs, stopwatch } from "../core/time.ts";
 import { Accounts, type Cursor } from "./accounts.ts";
 import { Cushion } from "./cushion.ts";
 import { type Gap, Gaps, type Slot } from "./gaps.ts";
-import { type Refused, Shelf, type ShelfEntry, shelfRowsMax } from "./shelf.ts";
+import { type Refused, Shelf, shelfRowsMax } from "./shelf.ts";
 import { type Batch, type NewBatch, rowOf, toBatch, type WindowKey, windowsIn } from "./spool-batch.ts";
 import { isNoRoom, type Mishap, SpoolFile } from "./spool-file.ts";
 import { type BatchRow, batchPutter, isSound, windowTouched } from "./spool-format.ts";
 import { type TargetFacts, type TargetNote, Targets } from "./targets.ts";
 
 export type { Gap } from "./gaps.ts";
-export type { Refused, ShelfEntry } from "./shelf.ts";
+export type { Refused } from "./shelf.ts";
 export type { Batch, NewBatch, WindowKey } from "./spool-batch.ts";
 
 export type SpoolOptions = {
@@ -651,12 +653,4 @@ function accountMeasures({ target, bucket, ...account }: PointAccount): Measure[
     value: account[name],
     labels: { target, bucket: bucket === "" ? "raw" : bucket },
   }));
-}
-
-function gauge(name: string, help: string, value: number): Measure {
-  return { name: `bellwether_${name}`, help, kind: "gauge", value };
-}
-
-function counter(name: string, help: string, value: number): Measure {
-  return { name: `bellwether_${name}_total`, help, kind: "counter", value };
 }

@@ -1,4 +1,5 @@
 /** How the copies are, gathered from those who know it, and as numbers for `/metrics`. */
+import { counter, gauge } from "../core/measure.ts";
 import type { LaneStatus, Measure, Replica, ReplicaStatus, ReplicasStatus } from "../core/ports.ts";
 import { secondMs } from "../core/time.ts";
 import type { Lane } from "./lane.ts";
@@ -87,17 +88,10 @@ export function statusMeasures({ spool, replicas }: ReplicasStatus): Measure[] {
 
 function laneMeasures(target: string, { bucket, requests, failures, requestSeconds, state }: LaneStatus): Measure[] {
   const labels = { target, bucket: bucket === "" ? "raw" : bucket };
-  const counter = (name: string, help: string, value: number): Measure => {
-    return { name: `bellwether_lane_${name}_total`, help, kind: "counter", value, labels };
-  };
   return [
-    counter("requests", "Requests to write.", requests),
-    counter("failures", "Of them, those that were not stored.", failures),
-    counter("request_seconds", "Time spent on them.", requestSeconds),
+    counter("lane_requests", "Requests to write.", requests, labels),
+    counter("lane_failures", "Of them, those that were not stored.", failures, labels),
+    counter("lane_request_seconds", "Time spent on them.", requestSeconds, labels),
     gauge("lane_parked", "1: somebody has to mend the server first.", Number(state === "parked"), labels),
   ];
-}
-
-function gauge(name: string, help: string, value: number, labels?: Measure["labels"]): Measure {
-  return { name: `bellwether_${name}`, help, kind: "gauge", value, ...(labels === undefined ? {} : { labels }) };
 }

@@ -134,7 +134,7 @@ function edit(file: string, sql: string): void {
 function damaged({ title, after, do: spoil, lost = 0, told = /damaged/ }: Damage): Fault {
   const batchesLost = (rig: Rig): number =>
     rig.lines.reduce((sum, { text }) => {
-      const [, many, one] = /(\d+) batches were lost|(batch \d+) of the spool is damaged/.exec(text) ?? [];
+      const [, many, one] = /batches lost: (\d+)|(batch \d+) of the spool is damaged/.exec(text) ?? [];
       return sum + Number(many ?? 0) + (one === undefined ? 0 : 1);
     }, 0);
   return {

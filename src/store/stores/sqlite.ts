@@ -1,7 +1,9 @@
 /** Series in one SQLite file: the embedded store, for one process on one machine. */
+
 import { statSync } from "node:fs";
 import type Sqlite from "better-sqlite3";
 import { z } from "zod";
+import { counter, gauge } from "../../core/measure.ts";
 import type { Point } from "../../core/model.ts";
 import type {
   Clock,
@@ -253,18 +255,18 @@ class SqliteStore implements TimeSeriesStore, Measured {
     const counts = this.#counts;
     const bytes = ["", "-wal"].map((suffix) => statSync(this.#path + suffix, { throwIfNoEntry: false })?.size ?? 0);
     return [
-      counter("bellwether_store_points_written_total", "Points stored.", counts.written),
-      counter("bellwether_store_points_rejected_total", "Points that can never be stored.", counts.rejected),
-      counter("bellwether_store_values_expired_total", "Field values forgotten because of their age.", counts.expired),
-      counter("bellwether_store_reads_total", "Reads of series.", counts.reads),
-      counter("bellwether_store_read_seconds_total", "Time spent reading series.", counts.readSeconds),
-      counter("bellwether_store_writes_total", "Writes of points.", counts.writes),
-      counter("bellwether_store_write_seconds_total", "Time spent writing points.", counts.writeSeconds),
-      gauge("bellwether_store_read_values_peak", "Values that the largest read returned.", this.#valuesPeak),
-      gauge("bellwether_store_read_values_limit", "Values that one read may return.", this.#valuesMax),
-      gauge("bellwether_store_series", "Series known.", this.#catalogue.seriesCount),
-      gauge("bellwether_store_bytes", "Size of the series file and its log.", bytes[0]! + bytes[1]!),
-      gauge("bellwether_store_damaged_files", "Damaged files set aside at the start.", this.#file.damaged ? 1 : 0),
+      counter("store_points_written", "Points stored.", counts.written),
+      counter("store_points_rejected", "Points that can never be stored.", counts.rejected),
+      counter("store_values_expired", "Field values forgotten because of their age.", counts.expired),
+      counter("store_reads", "Reads of series.", counts.reads),
+      counter("store_read_seconds", "Time spent reading series.", counts.readSeconds),
+      counter("store_writes", "Writes of points.", counts.writes),
+      counter("store_write_seconds", "Time spent writing points.", counts.writeSeconds),
+      gauge("store_read_values_peak", "Values that the largest read returned.", this.#valuesPeak),
+      gauge("store_read_values_limit", "Values that one read may return.", this.#valuesMax),
+      gauge("store_series", "Series known.", this.#catalogue.seriesCount),
+      gauge("store_bytes", "Size of the series file and its log.", bytes[0]! + bytes[1]!),
+      gauge("store_damaged_files", "Damaged files set aside at the start.", this.#file.damaged ? 1 : 0),
     ];
   }
 
@@ -303,14 +305,6 @@ function cut(times: readonly number[], countMax: number): (readonly number[])[] 
   const parts: (readonly number[])[] = [];
   for (let start = 0; start < times.length; start += countMax) parts.push(times.slice(start, start + countMax));
   return parts;
-}
-
-function counter(name: string, help: string, value: number): Measure {
-  return { name, help, kind: "counter", value };
-}
-
-function gauge(name: string, help: string, value: number): Measure {
-  return { name, help, kind: "gauge", value };
 }
 
 /** Lets whatever else is ready run. */
