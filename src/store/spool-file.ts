@@ -375,7 +375,8 @@ function hiddenIn(file: string, database: Sqlite.Database): Hidden {
   const rows = seqs.flatMap((seq) => pages.read(seq).row ?? []);
   // A transaction that a kill or a full disk cut off has no end: that is no damage.
   const [{ log }] = database.pragma("wal_checkpoint(NOOP)") as [{ log: number }];
-  const damaged = pages.committedPages > log || (log === 0 && rows.length > 0);
+  const isCut = pages.endsCutOff(log, lastSeq);
+  const damaged = !isCut && (pages.committedPages > log || (log === 0 && rows.length > 0));
   if (!damaged) return { rows: [], lost: 0, traces: [], damaged };
   const traces = seqs.flatMap((seq) => {
     const found = pages.read(seq);

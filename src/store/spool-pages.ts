@@ -33,7 +33,8 @@ export class SpoolPages implements Disposable {
   /** Where in the log the newest copy of a page is. */
   readonly #logged = new Map<number, number>();
   readonly #cells = new Map<number, Cell[]>();
-  #commits = 0;
+  /** Pages of the log up to the end of each of its last two transactions. */
+  #commits: [number, number] = [0, 0];
 
   /** Looks through a file, which may be absent, and through its log, or through the log alone. */
   constructor(file: string, only?: "log") {
@@ -49,7 +50,33 @@ export class SpoolPages implements Disposable {
 
   /** Pages of the log up to the end of its last transaction, as far as its own first bytes say that they belong to it. */
   get committedPages(): number {
-    return this.#commits;
+    return this.#commits[1];
+  }
+
+  /**
+   * After its first `soundPages` pages, the log has but one transaction, of which all was written but its last page.
+   * A process killed there leaves the page's head, and below it what an earlier round had in that place: batches that
+   * are in the file (`lastSeq`), whereas a page that was damaged later has new ones.
+   */
+  endsCutOff(soundPages: number, lastSeq: number): boolean {
+    const [before, last] = this.#commits;
+    if (before > soundPages || last <= soundPages) return false;
+    const [stepBytes, from] = [frameHeadBytes + pageBytes, logHeadBytes + (last - 1) * (frameHeadBytes + pageBytes)];
+    const isNew = ([seq, cells]: [number, Cell[]]) =>
+      seq > lastSeq && cells.some(({ source, offset }) => source === "log" && offset === from + frameHeadBytes);
+    if ([...this.#cells].some(isNew)) return false;
+    const head = this.#bytes("log", 0, logHeadBytes);
+    const isBigEndian = (head.readUInt32BE(0) & 1) === 1;
+    const sumOf = (frame: Buffer): Sum => [frame.readUInt32BE(16), frame.readUInt32BE(20)];
+    const frameOf = (page: number) => this.#bytes("log", logHeadBytes + (page - 1) * stepBytes, stepBytes);
+    let sum: Sum = soundPages === 0 ? [head.readUInt32BE(24), head.readUInt32BE(28)] : sumOf(frameOf(soundPages));
+    for (let page = soundPages + 1; page < last; page += 1) {
+      const frame = frameOf(page);
+      sum = checksum(checksum(sum, frame.subarray(0, 8), isBigEndian), frame.subarray(frameHeadBytes), isBigEndian);
+      const [one, two] = sumOf(frame);
+      if (sum[0] !== one || sum[1] !== two) return false;
+    }
+    return true;
   }
 
   /** Of the file and its log. */
@@ -94,7 +121,7 @@ export class SpoolPages implements Disposable {
         if (source === "log") {
           this.#logged.set(chunk.readUInt32BE(at), from + at + frameBytes);
           const ends = chunk.readUInt32BE(at + 4) !== 0 && salt.equals(chunk.subarray(at + 8, at + 16));
-          if (ends) this.#commits = (from + at - headBytes) / stepBytes + 1;
+          if (ends) this.#commits = [this.#commits[1], (from + at - headBytes) / stepBytes + 1];
         }
         const page = chunk.subarray(at + frameBytes, at + stepBytes);
         if (page[0] === tableLeaf) this.#note(page, { source, offset: from + at + frameBytes });
@@ -118,10 +145,14 @@ export class SpoolPages implements Disposable {
   }
 
   #page({ source, offset }: Place): Buffer | null {
+    const page = this.#bytes(source, offset, pageBytes);
+    return page.length === pageBytes ? page : null;
+  }
+
+  #bytes(source: Place["source"], offset: number, length: number): Buffer {
     const handle = this.#handles[source];
-    if (handle === null) return null;
-    const page = Buffer.alloc(pageBytes);
-    return readSync(handle, page, 0, pageBytes, offset) === pageBytes ? page : null;
+    const bytes = Buffer.alloc(length);
+    return handle === null ? bytes.subarray(0, 0) : bytes.subarray(0, readSync(handle, bytes, 0, length, offset));
   }
 
   #row(page: Buffer, at: number, preferred: Place["source"]): BatchRow | null {
@@ -142,6 +173,18 @@ export class SpoolPages implements Disposable {
     }
     return decode(head.seq, payload);
   }
+}
+
+type Sum = readonly [number, number];
+
+/** Of a log's pages, each from that of the one before (https://www.sqlite.org/fileformat2.html, section 4.2). */
+function checksum([one, two]: Sum, bytes: Buffer, isBigEndian: boolean): Sum {
+  const read = (at: number) => (isBigEndian ? bytes.readUInt32BE(at) : bytes.readUInt32LE(at));
+  for (let at = 0; at < bytes.length; at += 8) {
+    one = (one + read(at) + two) >>> 0;
+    two = (two + read(at + 4) + one) >>> 0;
+  }
+  return [one, two];
 }
 
 type CellHead = { seq: number; payloadBytes: number; payloadAt: number; localBytes: number };
