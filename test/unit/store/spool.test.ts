@@ -534,7 +534,9 @@ describe("the bound", () => {
     // A turn of forgetting is short; each write has one.
     while (spool.heldUp) await spool.append([batchOf(++id)], origin("high", id));
     const left = [...spool.since(0).batches].map(idOf);
-    expect(left[0], "the sealed ones went, and as few others as needed").toBeGreaterThanOrEqual(20);
+    // How many go in one turn depends on its time: it may be that not even all sealed ones have to.
+    expect(left[0], "the oldest went, as few as needed").toBeGreaterThan(0);
+    expect(left, "and no others").toEqual(left.map((_, index) => (left[0] as number) + index));
     expect(left[0]).toBeLessThan(full);
     expect(spool.heldUp).toBe(false);
     expect(measure(spool, "bellwether_spool_batches_sacrificed_total")).toBe(left[0]);
