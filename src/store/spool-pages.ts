@@ -14,6 +14,7 @@ const pageBytes = 4_096;
 const tableLeaf = 0x0d;
 /** Before the pages of the log, and before each of them. */
 const [logHeadBytes, frameHeadBytes] = [32, 24];
+const frameBytes = frameHeadBytes + pageBytes;
 /** Where the log says which of its pages are of this round. */
 const saltAt = 16;
 const chunkBytes = 1_048_576;
@@ -61,14 +62,15 @@ export class SpoolPages implements Disposable {
   endsCutOff(soundPages: number, lastSeq: number): boolean {
     const [before, last] = this.#commits;
     if (before > soundPages || last <= soundPages) return false;
-    const [stepBytes, from] = [frameHeadBytes + pageBytes, logHeadBytes + (last - 1) * (frameHeadBytes + pageBytes)];
+    const frameAt = (page: number) => logHeadBytes + (page - 1) * frameBytes;
+    const lastAt = frameAt(last) + frameHeadBytes;
     const isNew = ([seq, cells]: [number, Cell[]]) =>
-      seq > lastSeq && cells.some(({ source, offset }) => source === "log" && offset === from + frameHeadBytes);
+      seq > lastSeq && cells.some(({ source, offset }) => source === "log" && offset === lastAt);
     if ([...this.#cells].some(isNew)) return false;
     const head = this.#bytes("log", 0, logHeadBytes);
     const isBigEndian = (head.readUInt32BE(0) & 1) === 1;
     const sumOf = (frame: Buffer): Sum => [frame.readUInt32BE(16), frame.readUInt32BE(20)];
-    const frameOf = (page: number) => this.#bytes("log", logHeadBytes + (page - 1) * stepBytes, stepBytes);
+    const frameOf = (page: number) => this.#bytes("log", frameAt(page), frameBytes);
     let sum: Sum = soundPages === 0 ? [head.readUInt32BE(24), head.readUInt32BE(28)] : sumOf(frameOf(soundPages));
     for (let page = soundPages + 1; page < last; page += 1) {
       const frame = frameOf(page);

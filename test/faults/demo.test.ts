@@ -1,20 +1,19 @@
-import { spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { influxd, whyMissing } from "../support/debian.ts";
+import { runDemo } from "./run-demo.ts";
 
 /** The demo on two InfluxDBs of its own, killed once in the middle: its story comes true, and nothing is left running. */
 const missing = whyMissing(influxd);
-const root = resolve(import.meta.dirname, "../..");
 
 test.skipIf(missing !== null)("the demo's story comes true on two InfluxDBs", { timeout: 600_000 }, async () => {
   const dir = mkdtempSync(join(tmpdir(), "bellwether-demo-influx-"));
   try {
-    const killed = await run(dir, 25_000);
+    const killed = await runDemo(dir, 25_000, "--influx");
     expect(killed).toMatchObject({ code: null, signal: "SIGKILL" });
-    const { code, text } = await run(dir, null);
+    const { code, text } = await runDemo(dir, null, "--influx");
     const facts = JSON.parse(text.trim().split("\n").at(-1) as string);
     expect({ code, cameTrue: facts.cameTrue, text: code === 0 ? "" : text }).toEqual({
       code: 0,
@@ -27,25 +26,6 @@ test.skipIf(missing !== null)("the demo's story comes true on two InfluxDBs", { 
     rmSync(dir, { recursive: true, force: true });
   }
 });
-
-/** @param lifeMs null: until it ends by itself */
-function run(
-  dir: string,
-  lifeMs: number | null,
-): Promise<{ code: number | null; signal: string | null; text: string }> {
-  const args = ["src/main.ts", "demo", "--influx", "--exit", "--port", "0", "--speed", "300", "--data", dir];
-  const child = spawn(process.execPath, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
-  const timer = lifeMs === null ? undefined : setTimeout(() => child.kill("SIGKILL"), lifeMs);
-  let text = "";
-  child.stdout.on("data", (data) => (text += data));
-  child.stderr.on("data", (data) => (text += data));
-  return new Promise((done) => {
-    child.on("close", (code, signal) => {
-      clearTimeout(timer);
-      done({ code, signal, text });
-    });
-  });
-}
 
 /** Processes whose command line names the folder. */
 function serversOf(dir: string): string[] {

@@ -1,13 +1,13 @@
-import { spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import Database from "better-sqlite3";
 import { expect, test } from "vitest";
 import { historyDays, liveFromMs, story } from "../../src/cli/demo/story.ts";
 import { parseSelector } from "../../src/core/labels.ts";
 import { dayMs, minuteMs } from "../../src/core/time.ts";
 import { msToWall } from "../../src/core/zone.ts";
+import { runDemo } from "./run-demo.ts";
 
 /**
  * The demo, killed again and again: in its past, in its outages, in the middle of a mail. Each time it is started again
@@ -15,8 +15,6 @@ import { msToWall } from "../../src/core/zone.ts";
  * a mail twice. `BELLWETHER_TEST_KILLS` says how often (default 8; the long form 50).
  */
 const kills = Number(process.env.BELLWETHER_TEST_KILLS ?? 8);
-const root = resolve(import.meta.dirname, "../..");
-const speed = 300;
 /** Enough for history and story on a slow machine; a start that hangs is a failure. */
 const runMsMax = 280_000;
 
@@ -26,10 +24,10 @@ test(`the demo survives kill -9, ${kills} times`, { timeout: 15 * minuteMs }, as
     for (let kill = 0; kill < kills; kill += 1) {
       // Early and late, since the past takes about as long as the story: most starts live half a second to six.
       const lifeMs = 300 + Math.random() * (kill % 4 === 3 ? 12_000 : 4_000);
-      const { code, signal, text } = await run(dir, lifeMs);
+      const { code, signal, text } = await runDemo(dir, lifeMs);
       expect({ kill, code, signal, text }).toMatchObject({ code: null, signal: "SIGKILL" });
     }
-    const { code, text } = await run(dir, null);
+    const { code, text } = await runDemo(dir, runMsMax);
     expect({ code, text: text.slice(-3_000) }).toMatchObject({ code: 0 });
     const facts = JSON.parse(text.trim().split("\n").at(-1) as string);
     expect(facts.cameTrue).toBe(true);
@@ -39,25 +37,6 @@ test(`the demo survives kill -9, ${kills} times`, { timeout: 15 * minuteMs }, as
     rmSync(dir, { recursive: true, force: true });
   }
 });
-
-/** @param lifeMs null: until it ends by itself */
-function run(
-  dir: string,
-  lifeMs: number | null,
-): Promise<{ code: number | null; signal: string | null; text: string }> {
-  const args = ["src/main.ts", "demo", "--exit", "--port", "0", "--speed", String(speed), "--data", dir];
-  const child = spawn(process.execPath, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
-  const timer = setTimeout(() => child.kill("SIGKILL"), lifeMs ?? runMsMax);
-  let text = "";
-  child.stdout.on("data", (data) => (text += data));
-  child.stderr.on("data", (data) => (text += data));
-  return new Promise((done) => {
-    child.on("close", (code, signal) => {
-      clearTimeout(timer);
-      done({ code, signal, text });
-    });
-  });
-}
 
 /** Every minute of the shop's open hours is in the store once, with exactly what the shop sold in it. */
 function checkStore(dir: string): void {

@@ -1,5 +1,5 @@
 import type { Definitions, Group, Person, Route, Rule, Sampler } from "../../../src/core/definitions.ts";
-import type { Level, Tags, Verdict } from "../../../src/core/model.ts";
+import type { Level, NoticeKind, OutboxItem, Tags, Verdict } from "../../../src/core/model.ts";
 
 /** Small definitions and verdicts, whole enough for everything after judging. */
 
@@ -143,5 +143,27 @@ export function verdict(parts: VerdictParts): Verdict {
     lossSoFar: parts.lossSoFar === undefined ? (bad ? 18 : null) : parts.lossSoFar,
     slotsSummed: 1,
     reason: `${observed} orders, about 21 were expected`,
+  };
+}
+
+/** A message to Ana of the shop team, being sent. */
+export function outboxItem(kind: NoticeKind, number: number, step = 0): OutboxItem {
+  return {
+    id: "item-1",
+    noticeKey: `incident-1:${number}:shop-team.${step}`,
+    incidentId: "incident-1",
+    kind,
+    notifier: "email",
+    recipient: "ana@shop.example",
+    recipientName: "Ana",
+    state: "sending",
+    dueMs: 0,
+    attempts: 1,
+    leaseOwner: "w",
+    leaseUntilMs: 1,
+    createdMs: 0,
+    sentMs: null,
+    receipt: null,
+    error: null,
   };
 }

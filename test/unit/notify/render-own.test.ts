@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { advanceCondition } from "../../../src/alert/condition.ts";
-import type { Alert, Condition, Incident, Message, NoticeKind, OutboxItem } from "../../../src/core/model.ts";
+import type { Alert, Condition, Incident, Message, NoticeKind } from "../../../src/core/model.ts";
 import { renderNotice } from "../../../src/notify/render.ts";
-import { definitions } from "../alert/builders.ts";
+import { definitions, outboxItem } from "../alert/builders.ts";
 
 /** Messages about Bellwether itself: there is no number, no expectation, no chart and no series to look at. */
 
@@ -27,24 +27,6 @@ function alertOf(condition: Condition, over = false): Alert {
 type Parts = { kind?: NoticeKind; number?: number; alerts?: Alert[]; incident?: Partial<Incident>; nowMs?: number };
 
 function render({ kind = "opened", number = 1, alerts = [alertOf(stuck)], incident, nowMs }: Parts = {}): Message {
-  const item: OutboxItem = {
-    id: "item-1",
-    noticeKey: `incident-1:${number}:shop-team.0`,
-    incidentId: "incident-1",
-    kind,
-    notifier: "email",
-    recipient: "ana@shop.example",
-    recipientName: "Ana",
-    state: "sending",
-    dueMs: 0,
-    attempts: 1,
-    leaseOwner: "w",
-    leaseUntilMs: 1,
-    createdMs: 0,
-    sentMs: null,
-    receipt: null,
-    error: null,
-  };
   const whole: Incident = {
     id: "incident-1",
     groupKey: "k",
@@ -65,7 +47,7 @@ function render({ kind = "opened", number = 1, alerts = [alertOf(stuck)], incide
     ...incident,
   };
   return renderNotice({
-    item,
+    item: outboxItem(kind, number),
     incident: whole,
     alerts,
     definitions: definitions(),

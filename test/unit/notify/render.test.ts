@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import type { Definitions } from "../../../src/core/definitions.ts";
-import type { Alert, Incident, Message, NoticeKind, OutboxItem } from "../../../src/core/model.ts";
+import type { Alert, Incident, Message, NoticeKind } from "../../../src/core/model.ts";
 import { alertsShownMax, type NoticeChart, renderNotice, renderTest } from "../../../src/notify/render.ts";
-import { definitions, group, sampler } from "../alert/builders.ts";
+import { definitions, group, outboxItem, sampler } from "../alert/builders.ts";
 
 const at = (time: string): number => Date.parse(`2026-07-20T${time}Z`);
 const baseUrl = "http://console.example:8080";
@@ -57,27 +57,6 @@ function incident(fields: Partial<Incident> = {}): Incident {
   };
 }
 
-function item(kind: NoticeKind, number: number, step = 0): OutboxItem {
-  return {
-    id: "item-1",
-    noticeKey: `incident-1:${number}:shop-team.${step}`,
-    incidentId: "incident-1",
-    kind,
-    notifier: "email",
-    recipient: "ana@shop.example",
-    recipientName: "Ana",
-    state: "sending",
-    dueMs: 0,
-    attempts: 1,
-    leaseOwner: "w",
-    leaseUntilMs: 1,
-    createdMs: 0,
-    sentMs: null,
-    receipt: null,
-    error: null,
-  };
-}
-
 type Parts = {
   kind?: NoticeKind;
   number?: number;
@@ -93,7 +72,7 @@ const usual = definitions({ groups: [group("shop-team", ["ana"], { title: "Shop 
 
 function render(parts: Parts = {}): Message {
   return renderNotice({
-    item: item(parts.kind ?? "opened", parts.number ?? 1, parts.step),
+    item: outboxItem(parts.kind ?? "opened", parts.number ?? 1, parts.step),
     incident: incident(parts.incident),
     alerts: parts.alerts ?? [alert()],
     definitions: parts.definitions ?? usual,
@@ -287,6 +266,8 @@ describe("what data says is text, never code (S12)", () => {
     for (const kind of ["opened", "update", "still", "resolved"] as const) {
       expect(render({ kind, alerts: [] }).text).not.toBe("");
     }
-    expect(renderTest({ ...item("test", 1), incidentId: null }, baseUrl, 0).text).toContain("test message to Ana");
+    expect(renderTest({ ...outboxItem("test", 1), incidentId: null }, baseUrl, 0).text).toContain(
+      "test message to Ana",
+    );
   });
 });
