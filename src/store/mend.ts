@@ -15,7 +15,8 @@ import { lineOf, parseLines, seriesKey } from "./line.ts";
 import type { Spool, WindowKey } from "./spool.ts";
 import { type Window, type Windows, windowMs } from "./windows.ts";
 
-const askTimeoutMs = 2 * minuteMs;
+/** How long one question about what copies hold may take. */
+export const askTimeoutMs = 2 * minuteMs;
 /** Points that are read of each copy, compared and sent at once: some tens of milliseconds of work. */
 export const mendPoints = 5_000;
 
@@ -70,16 +71,14 @@ export class Mender {
   async fill(
     copies: readonly Replica[],
     bucket: string,
-    { measurement, window }: Range,
+    range: Range,
     tally: Tally,
     signal: AbortSignal,
   ): Promise<void> {
-    const soon = deadline(askTimeoutMs, signal);
-    const found = await Promise.all(copies.map((replica) => replica.points(measurement, window, soon, bucket)));
     const lacking = copies.map(() => new Map<string, Lacking>());
-    for (const difference of differencesOf(found)) {
-      const present = new Set(difference.values.filter((value) => value !== undefined));
-      if (present.size === 1) addLacking(lacking, difference, [...present][0] as FieldValue);
+    for (const difference of await differencesIn(copies, range, signal, bucket)) {
+      const present = distinct(difference.values);
+      if (present.length === 1) addLacking(lacking, difference, present[0] as FieldValue);
     }
     for (const [index, points] of lacking.entries()) {
       await this.#send(copies[index] as Replica, bucket, [...points.values()], tally, signal);
@@ -87,17 +86,11 @@ export class Mender {
   }
 
   /** Points that copies hold differently, without those that are on the shelf of the copy that lacks them. */
-  async differences(
-    copies: readonly Replica[],
-    { measurement, window }: Range,
-    signal: AbortSignal,
-  ): Promise<Difference[]> {
-    const soon = deadline(askTimeoutMs, signal);
-    const found = await Promise.all(copies.map((replica) => replica.points(measurement, window, soon)));
-    const shelves = copies.map(({ name }) => this.#shelfKeys(name, measurement));
-    return differencesOf(found).filter(({ point, values }) => {
-      const present = new Set(values.filter((value) => value !== undefined));
-      if (present.size > 1) return true;
+  async differences(copies: readonly Replica[], range: Range, signal: AbortSignal): Promise<Difference[]> {
+    const found = await differencesIn(copies, range, signal);
+    const shelves = copies.map(({ name }) => this.#shelfKeys(name, range.measurement));
+    return found.filter(({ point, values }) => {
+      if (distinct(values).length > 1) return true;
       const key = pointKey(point);
       return !values.every((value, index) => value !== undefined || shelves[index]?.has(key) === true);
     });
@@ -179,9 +172,7 @@ export class Mender {
 
   /** The newest value in the spool of each field that has two. */
   #spooledValues(differences: readonly Difference[]): Map<string, FieldValue> {
-    const conflicts = differences.filter(
-      ({ values }) => new Set(values.filter((value) => value !== undefined)).size > 1,
-    );
+    const conflicts = differences.filter(({ values }) => distinct(values).length > 1);
     const found = new Map<string, FieldValue>();
     const wanted = new Set(conflicts.map(({ point }) => pointKey(point)));
     const measurement = conflicts[0]?.point.measurement ?? "";
@@ -202,14 +193,14 @@ export class Mender {
     { point, field, values }: Difference,
     spooled: ReadonlyMap<string, FieldValue>,
   ): FieldValue | undefined {
-    const present = new Set(values.filter((value) => value !== undefined));
-    if (present.size === 1) return [...present][0];
+    const present = distinct(values);
+    if (present.length === 1) return present[0];
     const inSpool = spooled.get(`${pointKey(point)} ${field}`);
     if (inSpool !== undefined) return inSpool;
     const startMs = floorToStep(point.timeMs, windowMs);
     const sound = values.filter((_, index) => this.#wasSound(copies[index] as Replica, point.measurement, startMs));
-    const right = new Set(sound.filter((value) => value !== undefined));
-    return right.size === 1 && sound.length < values.length ? [...right][0] : undefined;
+    const right = distinct(sound);
+    return right.length === 1 && sound.length < values.length ? right[0] : undefined;
   }
 
   /** A copy that need not be compared as a whole, and gave no unclear answers in this window. */
@@ -261,6 +252,21 @@ export class Mender {
     }
     return refused;
   }
+}
+
+async function differencesIn(
+  copies: readonly Replica[],
+  { measurement, window }: Range,
+  signal: AbortSignal,
+  bucket?: string,
+): Promise<Difference[]> {
+  const soon = deadline(askTimeoutMs, signal);
+  return differencesOf(await Promise.all(copies.map((replica) => replica.points(measurement, window, soon, bucket))));
+}
+
+/** The values that copies have, each once. */
+function distinct(values: Difference["values"]): FieldValue[] {
+  return [...new Set(values.filter((value) => value !== undefined))];
 }
 
 /** A window cut so that each part holds about as many points as are read at once. */

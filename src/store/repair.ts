@@ -8,13 +8,13 @@
  */
 import { counter, gauge } from "../core/measure.ts";
 import type { TimeWindow } from "../core/model.ts";
-import type { Bucket, ComparisonFound, Log, Measure, Replica } from "../core/ports.ts";
+import type { Bucket, ComparisonFound, Log, Measure, PieceSummary, Replica } from "../core/ports.ts";
 import { messageOf, Problem } from "../core/problem.ts";
 import { dayMs, deadline, floorToStep, hourMs, minuteMs, secondMs, stopwatch } from "../core/time.ts";
 import type { Catalogue } from "./catalogue.ts";
 import { Coarser, type CoarserDeps } from "./coarser.ts";
 import { differingPieces } from "./compare.ts";
-import { type MendDeps, Mender, mendPoints, type Range, type Tally } from "./mend.ts";
+import { askTimeoutMs, type MendDeps, Mender, mendPoints, type Range, type Tally } from "./mend.ts";
 import type { WindowKey } from "./spool.ts";
 import { type Window, windowMs } from "./windows.ts";
 
@@ -25,7 +25,6 @@ const sweepMax = 5_000;
 const sweepEveryMs = minuteMs;
 /** Windows that differ for good are looked at again in one of so many sweeps: somebody may have mended them. */
 const sweepsUntilAgain = 60;
-const askTimeoutMs = 2 * minuteMs;
 /** What one question of a verification spans: doubled while answers are quick, halved while they are slow or late. */
 const spanMs = { least: hourMs, first: dayMs, most: 28 * dayMs };
 const quickMs = 500;
@@ -216,16 +215,12 @@ export class Repairer {
   async #fillBucket(
     copies: readonly Replica[],
     bucket: string,
-    { measurement, window }: Range,
+    range: Range,
     tally: Tally,
     signal: AbortSignal,
   ): Promise<void> {
-    const soon = deadline(askTimeoutMs, signal);
-    const summed = await Promise.all(
-      copies.map((replica) => replica.summarize(measurement, window, dayMs, soon, bucket)),
-    );
-    for (const startMs of differingPieces(summed)) {
-      const day = { measurement, window: { fromMs: startMs, toMs: startMs + dayMs } };
+    for (const startMs of differingPieces(await summarized(copies, range, dayMs, signal, bucket))) {
+      const day = { measurement: range.measurement, window: { fromMs: startMs, toMs: startMs + dayMs } };
       await this.#mender.fill(copies, bucket, day, tally, signal);
     }
   }
@@ -290,13 +285,9 @@ export class Repairer {
     return [...new Set([...known, ...stored.flat().map(({ measurement }) => measurement)])].sort();
   }
 
-  async #differing(
-    copies: readonly Replica[],
-    { measurement, window }: Range,
-    signal: AbortSignal,
-  ): Promise<Differing[]> {
-    const soon = deadline(askTimeoutMs, signal);
-    const summed = await Promise.all(copies.map((replica) => replica.summarize(measurement, window, windowMs, soon)));
+  async #differing(copies: readonly Replica[], range: Range, signal: AbortSignal): Promise<Differing[]> {
+    const { measurement } = range;
+    const summed = await summarized(copies, range, windowMs, signal);
     const points = new Map<number, number>();
     for (const { startMs, fields } of summed.flat()) {
       points.set(startMs, Math.max(points.get(startMs) ?? 0, ...fields.map(({ count }) => count)));
@@ -320,11 +311,7 @@ export class Repairer {
     const open = new Set<number>();
     const [repaired, differing] = [tally.repaired, tally.differing.length];
     for (const group of gathered(found)) {
-      const first = group[0] as Differing;
-      const range = {
-        measurement: first.measurement,
-        window: { fromMs: first.startMs, toMs: (group.at(-1)?.startMs ?? 0) + windowMs },
-      };
+      const range = rangeOf(group);
       const points = group.reduce((sum, each) => sum + each.points, 0);
       const before = tally.repaired;
       for (const startMs of await this.#mender.mend(copies, range, points, tally, signal)) open.add(startMs);
@@ -354,8 +341,21 @@ function newTally(): Tally {
   return { windows: 0, differing: [], repaired: 0, undecided: [] };
 }
 
-function rangeOf(group: readonly Window[]): Range {
-  const first = group[0] as Window;
+/** What each copy has, in pieces of `everyMs`. */
+function summarized(
+  copies: readonly Replica[],
+  { measurement, window }: Range,
+  everyMs: number,
+  signal: AbortSignal,
+  bucket?: string,
+): Promise<(readonly PieceSummary[])[]> {
+  const soon = deadline(askTimeoutMs, signal);
+  return Promise.all(copies.map((replica) => replica.summarize(measurement, window, everyMs, soon, bucket)));
+}
+
+/** From the first to the end of the last of some windows, ascending. */
+function rangeOf(group: readonly WindowKey[]): Range {
+  const first = group[0] as WindowKey;
   return {
     measurement: first.measurement,
     window: { fromMs: first.startMs, toMs: (group.at(-1)?.startMs ?? 0) + windowMs },

@@ -89,8 +89,9 @@ export class SpoolFile {
     const found = { aside: null, batches: loaded.rows.length, points: pointsOf(loaded.rows), lost, traces };
     if (salvage !== null) this.#report({ ...(salvage as Salvage), aside: damaged });
     else if (before.file === 0 && before.reserve) this.#report({ ...found, incomplete: ["the whole file"] });
-    else if (before.file > 0 && leftOpen && !before.log) this.#report({ ...found, incomplete: ["the log beside it"] });
-    else if (loaded.damaged) this.#report({ ...found, incomplete: ["the log beside it"] });
+    else if (loaded.damaged || (before.file > 0 && leftOpen && !before.log)) {
+      this.#report({ ...found, incomplete: ["the log beside it"] });
+    }
     this.#database.pragma(ownCheckpoints);
   }
 

@@ -92,16 +92,7 @@ test("a silence holds it back until its end", async () => {
 
 test("who acknowledges it hears no repeats, the next one in line nothing, and all who heard its end", async () => {
   await using world = await World.open("2026-11-18T10:00:00Z", usual);
-  world.write("rules/routes/shop.yaml", "route: { group: shop-team, repeat_interval: 15m }\n");
-  world.write(
-    "rules/people/shop.yaml",
-    world
-      .read("rules/people/shop.yaml")
-      .replace(
-        "members: [ana] }",
-        "members: [ana, ben], steps: [ { notifier: email }, { notifier: email, wait: 10m } ] }",
-      ),
-  );
+  world.repeatAndEscalate();
   await world.minutes(1, usual);
   const condition = stuck(world);
   await tell(world, 11 * 60, condition);

@@ -25,16 +25,7 @@ test("a silence holds its alerts back, and what still stands at its end speaks",
 
 test("repeats and escalation stop when somebody acknowledges; the end is told to those who heard", async () => {
   await using world = await World.open("2026-11-18T10:00:00Z", usual);
-  world.write("rules/routes/shop.yaml", "route: { group: shop-team, repeat_interval: 15m }\n");
-  world.write(
-    "rules/people/shop.yaml",
-    world
-      .read("rules/people/shop.yaml")
-      .replace(
-        "shop-team: { title: Shop team, members: [ana] }",
-        "shop-team: { title: Shop team, members: [ana, ben], steps: [ { notifier: email }, { notifier: email, wait: 10m } ] }",
-      ),
-  );
+  world.repeatAndEscalate();
   await world.minutes(4, usual);
   await world.minutes(20, { France: 30 });
   const before = await world.mails("ana");

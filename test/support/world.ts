@@ -125,6 +125,14 @@ export class World implements AsyncDisposable {
     return readFileSync(join(this.dir, path), "utf8");
   }
 
+  /** The shop team, Ana and Ben, hears again each quarter of an hour, and in a second step after ten minutes. */
+  repeatAndEscalate(): void {
+    this.write("rules/routes/shop.yaml", "route: { group: shop-team, repeat_interval: 15m }\n");
+    const people = "rules/people/shop.yaml";
+    const steps = "steps: [ { notifier: email }, { notifier: email, wait: 10m } ]";
+    this.write(people, this.read(people).replace("members: [ana] }", `members: [ana, ben], ${steps} }`));
+  }
+
   /** `count` orders in the minute that begins `minutesAgo` minutes before the running one; 0: the running one. */
   order(country: string, count: number, minutesAgo = 0): void {
     const fromMs = Math.floor(this.clock.nowMs() / minuteMs - minutesAgo) * minuteMs;
