@@ -49,7 +49,9 @@ function Copy({ replica }: { replica: Api["Replica"] }) {
   const zone = useZone();
   const nowMs = useNowMs();
   const { name, place, well, reason, faults, facts, doubt, repaired, lagMs } = replica;
-  const started = facts?.started ? `, started ${relative(facts.started, nowMs)}` : "";
+  // A server does not run on a demonstration's clock: by that it may be yet to start.
+  const startedAt = facts?.started && Date.parse(facts.started) <= nowMs ? facts.started : null;
+  const started = startedAt === null ? "" : `, started ${relative(startedAt, nowMs)}`;
   return (
     <li class="card copy">
       <div>
