@@ -25,6 +25,13 @@ export type Sampler = {
   readonly active: ActiveHours | null;
   /** How long one run may take before its source is stopped. Default 10 s, at most the step. */
   readonly timeoutMs: number;
+  /**
+   * How long after its due time an empty slot is asked for again before it counts as missing: until then it is `late`.
+   * Default 0.
+   */
+  readonly graceMs: number;
+  /** Slots before the newest that are read once more with each one, for rows that came late. Default 0, at most 12. */
+  readonly resample: number;
   readonly source: { readonly kind: string; readonly options: unknown };
   readonly point: {
     readonly measurement: string;
@@ -187,6 +194,8 @@ export type Connection = {
   readonly name: string;
   readonly kind: string;
   readonly options: Readonly<Record<string, unknown>>;
+  /** How long its system may work for all samplers together within an hour. Default 1 h. */
+  readonly budgetMs: number;
   readonly place: Place;
 };
 

@@ -62,6 +62,9 @@ export type SlotRecord = Slot & {
   readonly rows: number | null;
   readonly points: number | null;
   readonly dataState: DataState | null;
+  /** What the read cost the system that was asked: its time, and rows that it went through; null: not known. */
+  readonly serverMs: number | null;
+  readonly rowsRead: number | null;
   /** One line, redacted. */
   readonly error: string | null;
 };

@@ -21,8 +21,36 @@ export interface Log {
 
 /** Reads what happened in `[fromMs, toMs)`. Throws Problem; retryable only if the same call could succeed later. */
 export interface Source extends AsyncDisposable {
-  read(window: TimeWindow, signal: AbortSignal): Promise<readonly Row[]>;
+  read(window: TimeWindow, signal: AbortSignal): Promise<SourceAnswer>;
+  /**
+   * What the system that is asked says of itself and of this read, under the same limits and without the read itself:
+   * for `try`, `check --connect` and `doctor`. @throws Problem if it cannot be asked
+   */
+  inspect(window: TimeWindow, signal: AbortSignal): Promise<SourceFacts>;
 }
+
+export type SourceAnswer = { readonly rows: readonly Row[]; readonly cost: SourceCost };
+
+/** What a read cost the system that was asked. */
+export type SourceCost = {
+  /** How long it worked or was waited for, ms; waiting for a place in a pool of ours is not in it. */
+  readonly serverMs: number;
+  /** Rows or documents that it had to go through; null if it does not tell. */
+  readonly rowsRead: number | null;
+};
+
+export type SourceFacts = {
+  /** What answers and where, without user and password: `PostgreSQL 15.8 at db.example:5432/shop`. */
+  readonly server: string;
+  /** Its clock less ours; null if it does not tell. */
+  readonly clockAheadMs: number | null;
+  /** Tables or indices that the read names, and about how many rows each has; null if it does not tell. */
+  readonly tables: readonly { readonly name: string; readonly rows: number | null }[];
+  /** What it expects one read to take: rows to go through, and a cost in its own unit; null if it does not tell. */
+  readonly estimate: { readonly rows: number; readonly cost: number | null } | null;
+  /** What is wrong or unwise: an account that may write, a time condition that no index serves. */
+  readonly problems: readonly Problem[];
+};
 
 /** One series' values in the windows asked for, ascending in time. Times and values have the same length. */
 export type Series = SeriesId & { readonly timesMs: readonly number[]; readonly values: readonly FieldValue[] };
@@ -327,13 +355,33 @@ export interface Notifier extends AsyncDisposable {
 
 /** Work to do. Ids hold letters, digits, "-" and "_"; a job must survive `JSON.parse(JSON.stringify(job))`. */
 export type Job =
-  | { readonly kind: "slot"; readonly id: string; readonly sampler: string; readonly startMs: number }
-  | { readonly kind: "deliver"; readonly id: string };
+  /** Look for a slot of this sampler to run. `share`: which part of all samplers it belongs to, 0 to {@link shareCount}. */
+  | {
+      readonly kind: "sample";
+      readonly id: string;
+      readonly sampler: string;
+      readonly startMs: number;
+      readonly share: number;
+    }
+  /** Look for messages that are owed. */
+  | { readonly kind: "notify"; readonly id: string };
 export type JobOf<K extends Job["kind"]> = Extract<Job, { kind: K }>;
+
+/** Parts that samplers are dealt into; the most workers that can have some of them. */
+export const shareCount = 32;
 
 /** At least once, in no promised order. A job whose id is waiting or running is ignored. */
 export interface Queue extends AsyncDisposable {
-  add(job: Job, options?: { delayMs?: number }): Promise<void>;
+  /**
+   * @param options.priority jobs of a higher one go first. Default medium
+   * @throws Problem, retryable, if the job is not taken; it never waits for a server that is away
+   */
+  add(job: Job, options?: { delayMs?: number; priority?: Priority }): Promise<void>;
+  /**
+   * Shares whose `sample` jobs this process handles from now on; jobs of others stay for whoever serves them. Those that
+   * run go on to their end. Before the first call: none.
+   */
+  serve(shares: ReadonlySet<number>): void;
   /** Handles at most `concurrency` jobs of a kind at a time. A handler that throws is logged, never retried: SQL is the truth. */
   work<K extends Job["kind"]>(
     kind: K,
@@ -350,6 +398,8 @@ export type SourceDeps = {
   readonly dataDir: string;
   /** What a reference (`env:NAME`, `file:PATH`) stands for; throws Problem CFG-013 without the value. */
   readonly secret: (reference: string) => string;
+  /** True: what is unsafe is refused, where it is only warned of otherwise. */
+  readonly production: boolean;
   readonly log: Log;
 };
 
@@ -384,6 +434,8 @@ export type Plugin<Port, Options, Deps> = {
   create(options: Options, deps: Deps): Port;
   /** What is allowed but unwise in options that are valid. Pure. */
   warnings?(options: Options): readonly Problem[];
+  /** For sources: reads of the same window whose options give the same text here are one read. Absent or null: no other's. */
+  batch?(options: Options): string | null;
   /** Figures of what the ports made with the same `deps` object share. */
   measures?(deps: Deps): readonly Measure[];
 };

@@ -17,16 +17,23 @@ type SourceKind = {
   warnings?(options: any): readonly Problem[];
 };
 
-/** A map with exactly one key, the kind, and that kind's options. */
-export function onlyKey(options: Readonly<Record<string, z.ZodType>>, what: string) {
+/**
+ * A map with exactly one key, the kind, and that kind's options.
+ * @param beside keys that may stand beside it, whatever the kind
+ */
+export function onlyKey(
+  options: Readonly<Record<string, z.ZodType>>,
+  what: string,
+  beside: Readonly<Record<string, z.ZodType>> = {},
+) {
   const kinds = Object.keys(options);
   const optional = Object.fromEntries(kinds.map((kind) => [kind, (options[kind] as z.ZodType).optional()]));
   return z
-    .looseObject(optional)
+    .looseObject({ ...optional, ...beside })
     .superRefine(
       (value, context) => {
         if (typeof value !== "object" || value === null) return;
-        const given = Object.keys(value);
+        const given = Object.keys(value).filter((key) => !Object.hasOwn(beside, key));
         const unknown = given.filter((kind) => !kinds.includes(kind));
         if (unknown.length > 0) context.addIssue({ code: "unrecognized_keys", keys: unknown, input: value });
         if (given.length === 1) return;
@@ -39,5 +46,5 @@ export function onlyKey(options: Readonly<Record<string, z.ZodType>>, what: stri
       },
       { when: () => true },
     )
-    .meta({ additionalProperties: false, minProperties: 1, maxProperties: 1 });
+    .meta({ additionalProperties: false, minProperties: 1, maxProperties: 1 + Object.keys(beside).length });
 }

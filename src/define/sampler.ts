@@ -145,6 +145,12 @@ export function samplerSchema(kinds: Kinds) {
         .describe("time zone of cron, active hours and baseline days; default: BELLWETHER_ZONE"),
       active: active.optional(),
       timeout: duration({ minMs: 100, maxMs: hourMs }).optional().describe("how long one run may take; default 10s"),
+      grace: duration(scalar.waitRange)
+        .prefault("0s")
+        .describe("how long an empty slot is late before it is missing; it is asked for again meanwhile"),
+      resample: count(0, 12)
+        .prefault(0)
+        .describe("slots before the newest that are read again with each one, for rows that come late"),
       source: onlyKey(sources, "source kind").describe("where rows come from"),
       point: point.describe("which columns make the points"),
       empty: z.enum(["zero", "missing", "error"]).describe("what a slot without rows means"),
@@ -162,6 +168,7 @@ export function samplerSchema(kinds: Kinds) {
     }),
     (sampler, report) => {
       checkSchedule(sampler, report);
+      checkLate(sampler, report);
       checkJudge(sampler, report);
     },
   );
@@ -197,6 +204,15 @@ function checkSchedule(sampler: Loose, report: Report): void {
   if (isNumber(every)) checkStep(every, report);
   if (isNumber(every) && isNumber(timeout) && timeout >= every) {
     report(["timeout"], fault("SCH-007", `not shorter than every, which is ${formatDuration(every)}`, "shorten it"));
+  }
+}
+
+function checkLate({ empty, grace, resample }: Loose, report: Report): void {
+  if (isNumber(grace) && grace > 0 && empty !== "missing") {
+    report(["grace"], fault("CFG-019", `grace with empty: ${String(empty)}`, "use resample, or empty: missing"));
+  }
+  if (isNumber(resample) && resample > 0 && empty === "error") {
+    report(["resample"], fault("CFG-019", "resample with empty: error", "use empty: zero or missing"));
   }
 }
 
@@ -268,6 +284,8 @@ export function toSampler(written: Written, place: Place, defaultZone: string): 
     zone,
     active: written.active === undefined ? null : toActive(written.active, zone),
     timeoutMs: written.timeout ?? defaultTimeoutMs(schedule.stepMs),
+    graceMs: written.grace,
+    resample: written.resample,
     source: { kind, options },
     point: written.point,
     empty: written.empty,

@@ -12,7 +12,7 @@ import { type CatchUp, planSlots, skippedMax } from "./plan.ts";
 const aheadMs = minuteMs;
 
 /** The longest rest between two looks at the ledger: what a lost job or a dead worker's slot waits at most. */
-const sweepMs = 15 * secondMs;
+const sweepMs = 5 * secondMs;
 
 /** A clock found further away than this from where it should be has jumped. */
 const jumpMs = 5 * minuteMs;
@@ -26,6 +26,8 @@ export type SchedulerDeps = {
   readonly queue: Queue;
   readonly log: Log;
   readonly catchUp: CatchUp;
+  /** The share that a sampler belongs to, whether it is defined or not. */
+  readonly shareOf: (sampler: string) => number;
 };
 
 /**
@@ -136,7 +138,10 @@ export class Scheduler implements Measured {
     const nowMs = this.#deps.clock.nowMs();
     this.#comingMs = this.#comingMs.filter((dueMs) => dueMs > nowMs);
     try {
-      for (const slot of await this.#deps.slots.ready(nowMs, wakeMax)) await this.#deps.queue.add(slotJob(slot));
+      for (const slot of await this.#deps.slots.ready(nowMs, wakeMax)) {
+        const priority = this.#samplers.get(slot.sampler)?.priority ?? "low";
+        await this.#deps.queue.add(slotJob(slot, this.#deps.shareOf(slot.sampler)), { priority });
+      }
     } catch (thrown) {
       this.#fault(thrown, "cannot wake workers");
     }

@@ -1,38 +1,62 @@
 /** Runs slots: leases one, has it executed, writes down what became of it. */
 import type { Sampler } from "../core/definitions.ts";
 import type { DataState, SlotRecord } from "../core/model.ts";
-import type { Clock, JobOf, Log, Measure, Measured, Queue } from "../core/ports.ts";
+import type { Clock, JobOf, Log, Measure, Measured, Queue, SourceCost } from "../core/ports.ts";
 import { formatProblem, messageOf, Problem } from "../core/problem.ts";
-import { minuteMs } from "../core/time.ts";
-import type { SlotLedger } from "../state/slots.ts";
+import { dayMs, minuteMs } from "../core/time.ts";
+import type { SlotLedger, SlotOutcome } from "../state/slots.ts";
 import { slotJob } from "./job.ts";
+import type { CatchUp } from "./plan.ts";
 import { decideRetry } from "./retry.ts";
 import { Tally } from "./tally.ts";
 
 /** The longest error text that the ledger keeps, in characters. */
 const errorLengthMax = 1_000;
 
-type SlotResult = { readonly rows: number; readonly points: number; readonly dataState: DataState };
+type SlotResult = {
+  readonly rows: number;
+  readonly points: number;
+  readonly dataState: DataState;
+  readonly cost: SourceCost | null;
+};
 
 export type SlotWorkerDeps = {
   readonly clock: Clock;
-  readonly slots: Pick<SlotLedger, "readyOf" | "lease" | "renew" | "finish">;
+  readonly slots: Pick<SlotLedger, "readyOf" | "lease" | "renew" | "finish" | "reopenFailed">;
   readonly queue: Queue;
   readonly log: Log;
   /** Names this worker in leases; different for each process. */
   readonly owner: string;
-  /** Slots run at a time, each of another sampler. Default 8. */
+  /** Slots run at a time, each of another sampler; nearly all of them wait for a source. Default 32. */
   readonly concurrency?: number;
   /** How often a slot is started at most. Default 3. */
   readonly attemptsMax?: number;
   /** A lease that is not renewed for so long is taken over. Renewed three times as often. Default 1 min. */
   readonly leaseMs?: number;
   readonly sampler: (name: string) => Sampler | undefined;
+  /** The share that a sampler belongs to, whether it is defined or not. */
+  readonly shareOf: (sampler: string) => number;
+  /** Whether this process works on a share now. Default: on all. */
+  readonly holds?: (share: number) => boolean;
   /** Everything that a slot needs; run again after a crash. Throws Problem; a retryable one is tried again. */
   readonly execute: (sampler: Sampler, slot: SlotRecord, signal: AbortSignal) => Promise<SlotResult>;
+  /** Told of a slot that nobody will try again for now; before that is written down. */
+  readonly failed?: (sampler: Sampler, slot: SlotRecord, state: DataState, reason: string) => Promise<void>;
+  /** Told of what became of a slot, after it was written down. */
+  readonly ended?: (end: SlotEnd) => void;
+  /** How far back, and how many, failed slots of a sampler are run again once its source answers. */
+  readonly catchUp?: CatchUp;
 };
 
-type Outcome = Parameters<SlotLedger["finish"]>[2];
+export type SlotEnd = {
+  readonly record: SlotRecord;
+  readonly outcome: SlotOutcome;
+  readonly startedMs: number;
+  readonly endedMs: number;
+};
+
+/** A read that was not made because the sampler is slowed down: its slot is late, its source is not down. */
+const slowedCode = "SRC-001";
 
 /**
  * A job is a wake-up only: the worker asks the ledger for the sampler's oldest slot, so that slots of a sampler run one
@@ -40,20 +64,35 @@ type Outcome = Parameters<SlotLedger["finish"]>[2];
  * next one, at the end of the queue: many slots of one sampler do not hold up another.
  */
 export class SlotWorker implements Measured {
-  readonly #deps: SlotWorkerDeps & Required<Pick<SlotWorkerDeps, "concurrency" | "attemptsMax" | "leaseMs">>;
+  readonly #deps: SlotWorkerDeps &
+    Required<Pick<SlotWorkerDeps, "concurrency" | "attemptsMax" | "leaseMs" | "catchUp">>;
   /** Samplers that this worker runs a slot of. */
   readonly #busy = new Set<string>();
   /** The oldest slots of samplers as found after their last run, to spare asking twice; a lease decides anyway. */
   readonly #next = new Map<string, SlotRecord>();
+  /** Samplers whose slots have succeeded since a failure, or since this process began: nothing of theirs is to be run again. */
+  readonly #sound = new Set<string>();
   readonly #tally = new Tally();
 
   constructor(deps: SlotWorkerDeps) {
-    this.#deps = { concurrency: 8, attemptsMax: 3, leaseMs: minuteMs, ...deps };
+    const catchUp = { ageMsMax: dayMs, slotsMax: 1_500 };
+    this.#deps = { concurrency: 32, attemptsMax: 3, leaseMs: minuteMs, catchUp, ...deps };
   }
 
   /** Begins to take jobs; the queue's end is the worker's end. */
   start(): void {
-    this.#deps.queue.work("slot", this.#deps.concurrency, (job, signal) => this.#handle(job, signal));
+    this.#deps.queue.work("sample", this.#deps.concurrency, (job, signal) => this.#handle(job, signal));
+  }
+
+  /** Shares of which a slot is being run. */
+  busy(): ReadonlySet<number> {
+    return new Set([...this.#busy].map((sampler) => this.#deps.shareOf(sampler)));
+  }
+
+  /** What is remembered of samplers whose share another worker has now is out of date. */
+  forget(isLost: (sampler: string) => boolean): void {
+    for (const sampler of this.#next.keys()) if (isLost(sampler)) this.#next.delete(sampler);
+    for (const sampler of this.#sound) if (isLost(sampler)) this.#sound.delete(sampler);
   }
 
   measures(): Measure[] {
@@ -69,8 +108,8 @@ export class SlotWorker implements Measured {
     ];
   }
 
-  async #handle(job: JobOf<"slot">, signal: AbortSignal): Promise<void> {
-    if (signal.aborted || this.#busy.has(job.sampler)) return;
+  async #handle(job: JobOf<"sample">, signal: AbortSignal): Promise<void> {
+    if (signal.aborted || this.#busy.has(job.sampler) || !this.#holds(job.sampler)) return;
     this.#busy.add(job.sampler);
     let retry: { record: SlotRecord; atMs: number } | null = null;
     try {
@@ -81,14 +120,19 @@ export class SlotWorker implements Measured {
     } finally {
       this.#busy.delete(job.sampler);
     }
-    if (signal.aborted) return;
+    if (signal.aborted || !this.#holds(job.sampler)) return;
     const nowMs = this.#deps.clock.nowMs();
     const next = retry?.record ?? (await this.#deps.slots.readyOf(job.sampler, nowMs));
     if (next === null) return;
     if (retry === null) this.#next.set(job.sampler, next);
     const delayMs = retry === null ? 0 : Math.max(0, retry.atMs - nowMs);
     // A queue that is closing takes nothing more; the slot stays due.
-    await this.#deps.queue.add(slotJob(next), { delayMs }).catch(() => {});
+    const priority = this.#deps.sampler(job.sampler)?.priority ?? "low";
+    await this.#deps.queue.add(slotJob(next, job.share), { delayMs, priority }).catch(() => {});
+  }
+
+  #holds(sampler: string): boolean {
+    return this.#deps.holds?.(this.#deps.shareOf(sampler)) ?? true;
   }
 
   async #leaseOldest(sampler: string): Promise<SlotRecord | null> {
@@ -99,7 +143,7 @@ export class SlotWorker implements Measured {
     return oldest === null ? null : await slots.lease(oldest, owner, nowMs, nowMs + leaseMs);
   }
 
-  async #run(record: SlotRecord, signal: AbortSignal): Promise<Outcome> {
+  async #run(record: SlotRecord, signal: AbortSignal): Promise<SlotOutcome> {
     const { clock, slots, owner, log } = this.#deps;
     const startedMs = clock.nowMs();
     const ended = new AbortController();
@@ -112,31 +156,63 @@ export class SlotWorker implements Measured {
     const nowMs = clock.nowMs();
     const kept = !lost.signal.aborted && (await slots.finish(record, owner, outcome, nowMs));
     this.#tally.count(record, kept ? outcome.state : "lost", startedMs, nowMs);
-    if (!kept)
+    if (kept) {
+      await this.#reopenFailed(record, outcome, nowMs);
+      this.#deps.ended?.({ record, outcome, startedMs, endedMs: nowMs });
+    } else
       log.warn({ sampler: record.sampler, startMs: record.startMs }, "a lease was lost: another worker has the slot");
     return outcome;
   }
 
-  async #outcome(record: SlotRecord, running: AbortSignal, stopping: AbortSignal): Promise<Outcome> {
+  async #outcome(record: SlotRecord, running: AbortSignal, stopping: AbortSignal): Promise<SlotOutcome> {
     const sampler = this.#deps.sampler(record.sampler);
     if (sampler === undefined) return { state: "failed", error: `sampler ${record.sampler} is no longer defined` };
     try {
-      const result = await this.#deps.execute(sampler, record, running);
-      return { state: record.catchUp ? "caught-up" : "done", ...result };
+      const { cost, ...result } = await this.#deps.execute(sampler, record, running);
+      const { serverMs, rowsRead } = cost ?? {};
+      return { state: record.catchUp ? "caught-up" : "done", ...result, serverMs, rowsRead };
     } catch (thrown) {
       if (stopping.aborted) return { state: "due", error: "stopped before its end" };
-      return this.#failure(record, thrown);
+      const outcome = this.#failure(record, thrown);
+      if (outcome.state === "failed") await this.#tellFailed(sampler, record, outcome);
+      return outcome;
     }
   }
 
-  #failure(record: SlotRecord, thrown: unknown): Outcome {
+  async #tellFailed(sampler: Sampler, record: SlotRecord, { dataState, error }: SlotOutcome): Promise<void> {
+    try {
+      await this.#deps.failed?.(sampler, record, dataState ?? "missing", error ?? "");
+    } catch (thrown) {
+      this.#deps.log.warn({ err: thrown, sampler: record.sampler }, `a failed slot is not judged: ${messageOf(thrown)}`);
+    }
+  }
+
+  /**
+   * Once its source answers, slots of the sampler that failed for want of an answer are run again, for the record. One
+   * that fails again then has failed for good: a source is not asked for ever for what it cannot give.
+   */
+  async #reopenFailed({ sampler, catchUp }: SlotRecord, { state }: SlotOutcome, nowMs: number): Promise<void> {
+    if (state === "failed" || state === "due") this.#sound.delete(sampler);
+    if (state !== "done" || catchUp || this.#sound.has(sampler)) return;
+    this.#sound.add(sampler);
+    const { ageMsMax, slotsMax } = this.#deps.catchUp;
+    try {
+      await this.#deps.slots.reopenFailed(sampler, nowMs - ageMsMax, slotsMax, nowMs);
+    } catch (thrown) {
+      this.#sound.delete(sampler);
+      this.#deps.log.warn({ err: thrown, sampler }, `failed slots are not run again: ${messageOf(thrown)}`);
+    }
+  }
+
+  #failure(record: SlotRecord, thrown: unknown): SlotOutcome {
     const { clock, attemptsMax, log } = this.#deps;
     const error = errorText(thrown);
     if (!(thrown instanceof Problem)) log.error({ err: thrown, sampler: record.sampler }, `a slot failed: ${error}`);
     if (!(thrown instanceof Problem) || !thrown.retryable) return { state: "failed", dataState: "missing", error };
     const decision = decideRetry(record, clock.nowMs(), attemptsMax, thrown.retryAfterMs);
-    if (decision.retry) return { state: "due", dueMs: decision.atMs, dataState: "source-down", error };
-    return { state: "failed", dataState: "source-down", error: `${error} (given up: ${decision.reason})` };
+    const dataState = thrown.code === slowedCode ? "late" : "source-down";
+    if (decision.retry) return { state: "due", dueMs: decision.atMs, dataState, error };
+    return { state: "failed", dataState, error: `${error} (given up: ${decision.reason})` };
   }
 
   /** Keeps the lease alive until `ended`; aborts `lost` once another worker has it. */

@@ -1,0 +1,173 @@
+/**
+ * Which shares of all samplers this process works on. A share is a lease in SQL: one worker has it at a time, renews it
+ * while it lives, and keeps the history of the share's series in memory. A dead worker's shares run out and are taken by
+ * the others; a new worker is made room for.
+ */
+import { counter, gauge } from "../core/measure.ts";
+import type { Clock, Log, Measure, Measured } from "../core/ports.ts";
+import { shareCount } from "../core/ports.ts";
+import { messageOf } from "../core/problem.ts";
+import { secondMs } from "../core/time.ts";
+import type { Leases } from "../state/leases.ts";
+
+/** How long a lease holds without being renewed, and how often it is; a dead worker's share moves within the sum. */
+const leaseMs = 10 * secondMs;
+const lookMs = 2 * secondMs;
+/** A lease that could not be renewed is given up so long before it runs out for the others: clocks differ a little. */
+const marginMs = 2 * secondMs;
+
+export type ShareKeeperDeps = {
+  readonly clock: Clock;
+  readonly leases: Pick<Leases, "take" | "renew" | "release" | "list">;
+  /** Names this worker; different for each process. */
+  readonly owner: string;
+  /** Workers that live, this one included. */
+  readonly workers: () => Promise<number>;
+  readonly log: Log;
+  /** What is worked on from now on. Called before a lost share can be anybody else's. */
+  readonly onChange: (shares: ReadonlySet<number>, gained: readonly number[], lost: readonly number[]) => void;
+  /** Shares of which a slot is being run; they are given away when it has ended. */
+  readonly busy: () => ReadonlySet<number>;
+};
+
+export class ShareKeeper implements Measured {
+  readonly #deps: ShareKeeperDeps;
+  /** Shares that are worked on, to the end of their leases. */
+  readonly #held = new Map<number, number>();
+  /** No longer worked on, and given away once nothing runs there. */
+  readonly #leaving = new Set<number>();
+  #moves = 0;
+  #faults = 0;
+
+  constructor(deps: ShareKeeperDeps) {
+    this.#deps = deps;
+  }
+
+  holds(share: number): boolean {
+    return this.#held.has(share);
+  }
+
+  /** Takes and renews until the signal aborts. What is held then, {@link release} gives back. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#deps;
+    while (!signal.aborted) {
+      try {
+        await this.#look();
+      } catch (thrown) {
+        this.#faults += 1;
+        this.#giveUpExpiring();
+        log.warn({ err: thrown }, `cannot renew the shares of this worker: ${messageOf(thrown)}`);
+      }
+      await clock.sleep(lookMs, signal).catch(() => {});
+    }
+  }
+
+  /** Lets others go on at once. After the last slot has ended. */
+  async release(): Promise<void> {
+    const names = [...this.#held.keys(), ...this.#leaving].map(leaseName);
+    this.#held.clear();
+    this.#leaving.clear();
+    if (names.length > 0) await this.#deps.leases.release(names, this.#deps.owner);
+  }
+
+  measures(): Measure[] {
+    return [
+      gauge("shares_held", "Shares of the samplers that this worker runs.", this.#held.size),
+      gauge("shares_max", "Shares there are.", shareCount),
+      counter("shares_moved", "Shares taken or given away by this worker.", this.#moves),
+      counter("shares_faults", "Looks at the leases of shares that failed.", this.#faults),
+    ];
+  }
+
+  async #look(): Promise<void> {
+    await this.#renew();
+    await this.#giveAway();
+    const { leases, owner, clock, workers } = this.#deps;
+    const nowMs = clock.nowMs();
+    const rows = await leases.list(leasePrefix);
+    const others = rows.filter((row) => row.owner !== null && row.owner !== owner && row.untilMs > nowMs);
+    const taken = new Set(others.map((row) => shareOfLease(row.name)));
+    const { take, leave } = dealShares(new Set(this.#held.keys()), taken, Math.max(1, await workers()), owner);
+    if (leave.length > 0) this.#lose(leave, true);
+    const free = take.filter((share) => !this.#leaving.has(share));
+    if (free.length === 0) return;
+    const untilMs = nowMs + leaseMs;
+    const won = await leases.take(free.map(leaseName), owner, nowMs, untilMs);
+    this.#gain(won.map(shareOfLease), untilMs);
+  }
+
+  async #renew(): Promise<void> {
+    const { leases, owner, clock } = this.#deps;
+    const names = [...this.#held.keys(), ...this.#leaving].map(leaseName);
+    if (names.length === 0) return;
+    const untilMs = clock.nowMs() + leaseMs;
+    const kept = new Set((await leases.renew(names, owner, untilMs)).map(shareOfLease));
+    for (const share of this.#leaving) if (!kept.has(share)) this.#leaving.delete(share);
+    const lost = [...this.#held.keys()].filter((share) => !kept.has(share));
+    for (const share of kept) if (this.#held.has(share)) this.#held.set(share, untilMs);
+    if (lost.length > 0) this.#lose(lost, false);
+  }
+
+  async #giveAway(): Promise<void> {
+    const busy = this.#deps.busy();
+    const idle = [...this.#leaving].filter((share) => !busy.has(share));
+    if (idle.length === 0) return;
+    await this.#deps.leases.release(idle.map(leaseName), this.#deps.owner);
+    for (const share of idle) this.#leaving.delete(share);
+  }
+
+  /** The database does not answer: before others may take a share, it is no longer worked on here. */
+  #giveUpExpiring(): void {
+    const nowMs = this.#deps.clock.nowMs();
+    const lost = [...this.#held].filter(([, untilMs]) => untilMs - marginMs <= nowMs).map(([share]) => share);
+    if (lost.length > 0) this.#lose(lost, false);
+  }
+
+  #gain(shares: readonly number[], untilMs: number): void {
+    if (shares.length === 0) return;
+    for (const share of shares) this.#held.set(share, untilMs);
+    this.#moves += shares.length;
+    this.#deps.log.info({ shares: this.#held.size }, `this worker took ${shares.length} shares of the samplers`);
+    this.#deps.onChange(new Set(this.#held.keys()), shares, []);
+  }
+
+  #lose(shares: readonly number[], willingly: boolean): void {
+    for (const share of shares) {
+      this.#held.delete(share);
+      if (willingly) this.#leaving.add(share);
+    }
+    this.#moves += shares.length;
+    const how = willingly ? "makes room for others: it leaves" : "has lost";
+    this.#deps.log.info({ shares: this.#held.size }, `this worker ${how} ${shares.length} shares of the samplers`);
+    this.#deps.onChange(new Set(this.#held.keys()), [], shares);
+  }
+}
+
+/**
+ * What one worker should take or leave so that all have about the same number. Pure.
+ * @param taken shares of other workers
+ * @param owner decides where the search for free ones begins, so that two workers seldom want the same
+ */
+export function dealShares(
+  held: ReadonlySet<number>,
+  taken: ReadonlySet<number>,
+  workers: number,
+  owner: string,
+): { readonly take: readonly number[]; readonly leave: readonly number[] } {
+  const fair = Math.ceil(shareCount / workers);
+  if (held.size > fair) return { take: [], leave: [...held].sort((a, b) => a - b).slice(fair) };
+  const start = [...owner].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % shareCount, 0);
+  const all = Array.from({ length: shareCount }, (_, index) => (start + index) % shareCount);
+  const free = all.filter((share) => !held.has(share) && !taken.has(share));
+  return { take: free.slice(0, fair - held.size), leave: [] };
+}
+
+const leasePrefix = "share-";
+
+function leaseName(share: number): string {
+  return `${leasePrefix}${String(share).padStart(2, "0")}`;
+}
+
+function shareOfLease(name: string): number {
+  return Number(name.slice(leasePrefix.length));
+}
