@@ -30,12 +30,13 @@ function sqlite(): SourceCase {
   const folder = mkdtempSync(join(tmpdir(), "bellwether-source-"));
   const connection = (name: string, file: string): [string, Connection] => [
     name,
-    { name, kind: "sqlite", options: { file }, place: "rules/connections.yaml:1:1" },
+    { name, kind: "sqlite", options: { file }, budgetMs: 3_600_000, place: "rules/connections.yaml:1:1" },
   ];
   const deps: SourceDeps = {
     connections: new Map([connection("shop", "shop.db"), connection("gone", "gone.db")]),
     dataDir: folder,
     secret: () => "",
+    production: false,
     log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
   };
   const source = (query: string, more: object = {}): Source =>

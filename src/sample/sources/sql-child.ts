@@ -3,6 +3,8 @@ import { statSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import knex, { type Knex } from "knex";
 import { messageOf } from "../../core/problem.ts";
+import { stopwatch } from "../../core/time.ts";
+import { answerBytesMax, cellBytesMax } from "./sql-cells.ts";
 
 export type Question = {
   /** One SELECT with named parameters. */
@@ -10,16 +12,14 @@ export type Question = {
   readonly bindings: Readonly<Record<string, string | bigint>>;
   /** Rows to read at most; one more is an answer that is too long. */
   readonly rowsMax: number;
+  /** True: the steps that the query would take, without taking them. */
+  readonly plan?: boolean;
 };
 
 export type Answer =
-  | { readonly rows: readonly Record<string, unknown>[] }
+  | { readonly rows: readonly Record<string, unknown>[]; readonly elapsedMs: number }
   /** `code` is SQLite's (`SQLITE_BUSY`), or one of ours: `ROWS`, `CELL`, `SIZE`. */
   | { readonly fault: { readonly code: string; readonly text: string } };
-
-/** Bytes of one cell, and of all text of an answer. */
-const cellBytesMax = 65_536;
-const answerBytesMax = 64 * 1_048_576;
 
 const [, , file = ""] = process.argv;
 let database: { readonly knex: Knex; readonly inode: bigint } | null = null;
@@ -49,10 +49,12 @@ async function open(): Promise<Knex> {
 
 async function answer(question: Question): Promise<Answer> {
   try {
+    const elapsedMs = stopwatch();
     const limited = `select * from (\n${question.query}\n) limit ${question.rowsMax + 1}`;
-    const rows = (await (await open()).raw(limited, question.bindings)) as Record<string, unknown>[];
+    const text = question.plan === true ? `explain query plan ${question.query}` : limited;
+    const rows = (await (await open()).raw(text, question.bindings)) as Record<string, unknown>[];
     if (rows.length > question.rowsMax) return { fault: { code: "ROWS", text: `more than ${question.rowsMax} rows` } };
-    return plainRows(rows);
+    return plainRows(rows, elapsedMs());
   } catch (thrown) {
     const { code } = thrown as { code?: unknown };
     // knex puts the whole query before what SQLite said.
@@ -62,7 +64,7 @@ async function answer(question: Question): Promise<Answer> {
 }
 
 /** Whole numbers that a JavaScript number would round become decimal text; what is too large or binary is refused. */
-function plainRows(rows: Record<string, unknown>[]): Answer {
+function plainRows(rows: Record<string, unknown>[], elapsedMs: number): Answer {
   let bytes = 0;
   for (const [index, row] of rows.entries()) {
     for (const [column, cell] of Object.entries(row)) {
@@ -74,7 +76,9 @@ function plainRows(rows: Record<string, unknown>[]): Answer {
       } else if (cell instanceof Uint8Array) return cellFault(column, index, "binary");
     }
   }
-  return bytes > answerBytesMax ? { fault: { code: "SIZE", text: `more than ${answerBytesMax} bytes` } } : { rows };
+  return bytes > answerBytesMax
+    ? { fault: { code: "SIZE", text: `more than ${answerBytesMax} bytes` } }
+    : { rows, elapsedMs };
 }
 
 function cellFault(column: string, index: number, what: string): Answer {

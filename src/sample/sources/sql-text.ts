@@ -1,14 +1,22 @@
-/** Reads a query just far enough to refuse what is not one SELECT, and to bind the slot's bounds. Pure. */
+/**
+ * Reads a query just far enough to refuse what is not one SELECT, and to bind the slot's bounds. Pure. This is what a
+ * definition is checked by, when the dialect is not known yet; `sql-parse.ts` then reads it as the server would.
+ */
 
 /** What may be bound, by name. */
 const slotParameters = ["slot_start", "slot_end"] as const;
+/** One bound of the slot. */
+export type SlotBound = (typeof slotParameters)[number];
 
 const pattern = new RegExp(
   [
     /(?<comment>--[^\n]*|\/\*[\s\S]*?(?:\*\/|$))/,
-    /(?<quoted>'(?:[^']|'')*'?|"(?:[^"]|"")*"?|`(?:[^`]|``)*`?|\[[^\]]*\]?)/,
+    /(?<quoted>'(?:[^']|'')*'?|"(?:[^"]|"")*"?|`(?:[^`]|``)*`?|\[[A-Za-z_][\w ]*\])/,
     /(?<template>\$\{[^}]*\}?)/,
+    // The cast of PostgreSQL, and its slice of an array, are no parameters.
+    /(?<cast>::)/,
     /(?<parameter>[:@$]\w+|\?\d*)/,
+    /(?<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\w*)/,
     /(?<word>[A-Za-z_]\w*)/,
     /(?<space>\s+)/,
     /(?<symbol>[\s\S])/,
@@ -18,35 +26,57 @@ const pattern = new RegExp(
   "g",
 );
 
-type TokenKind = "comment" | "quoted" | "template" | "parameter" | "word" | "space" | "symbol";
-type Token = { readonly kind: TokenKind; readonly text: string; readonly depth: number };
+export type TokenKind =
+  | "comment"
+  | "quoted"
+  | "template"
+  | "cast"
+  | "parameter"
+  | "number"
+  | "word"
+  | "space"
+  | "symbol";
+/** A piece of a query: its first character as a place in the text, and the depth of parentheses around it. */
+export type Token = { readonly kind: TokenKind; readonly text: string; readonly at: number; readonly depth: number };
 
-/** Tokens that mean something, with the depth of parentheses around them. */
-function tokensOf(query: string): Token[] {
+/** All of the text as tokens, in order. */
+export function tokensOf(query: string): Token[] {
   let depth = 0;
   const tokens: Token[] = [];
-  for (const { groups = {} } of query.matchAll(pattern)) {
+  for (const { groups = {}, index } of query.matchAll(pattern)) {
     const [kind, text] = Object.entries(groups).find(([, found]) => found !== undefined) as [TokenKind, string];
     if (text === ")") depth -= 1;
-    tokens.push({ kind, text, depth });
+    tokens.push({ kind, text, at: index, depth });
     if (text === "(") depth += 1;
   }
   return tokens;
+}
+
+/** Tokens that mean something, without the closing semicolon. */
+export function meaningOf(tokens: readonly Token[]): Token[] {
+  const meaning = tokens.filter(({ kind }) => kind !== "comment" && kind !== "space");
+  while (meaning.at(-1)?.text === ";") meaning.pop();
+  return meaning;
 }
 
 const writing = new Set(["insert", "update", "delete", "replace", "merge"]);
 
 /**
  * Everything that is wrong with a query as text, each as `CODE what. Fix: fix`; empty if it is one SELECT that binds
- * nothing but the slot's bounds. What only the database can know (tables, columns) is left to it.
+ * nothing but the slot's bounds. What only the dialect or the database can tell is left to them.
  */
 export function queryFaults(query: string): string[] {
-  const all = tokensOf(query);
-  const tokens = all.filter(({ kind }) => kind !== "comment" && kind !== "space");
-  while (tokens.at(-1)?.text === ";") tokens.pop();
+  return tokenFaults(tokensOf(query));
+}
+
+/** The same of a query that has been cut into tokens already. */
+export function tokenFaults(all: readonly Token[]): string[] {
+  const tokens = meaningOf(all);
   const faults = [...verbFaults(tokens), ...clauseFaults(tokens), ...bindingFaults(tokens)];
-  if (all.some(({ kind, text }) => kind === "comment" && /^\/\*M?!/.test(text))) {
-    faults.push("SQL-005 executable comment. Fix: remove /*! ... */");
+  for (const { kind, text } of all) {
+    if (kind !== "comment") continue;
+    if (/^\/\*M?!/.test(text)) faults.push("SQL-005 executable comment. Fix: remove /*! ... */");
+    if (text.startsWith("/*+")) faults.push("SQL-005 a hint can change limits. Fix: remove /*+ ... */");
   }
   return [...new Set(faults)];
 }
@@ -70,8 +100,9 @@ function clauseFaults(tokens: readonly Token[]): string[] {
   tokens.forEach((token, at) => {
     if (token.kind !== "word") return;
     const [word, next] = [lower(token), lower(tokens[at + 1])];
-    if (word === "for" && (next === "update" || next === "share")) {
-      faults.push("SQL-003 takes locks. Fix: remove FOR UPDATE or FOR SHARE");
+    const locks = word === "for" && ["update", "share", "no", "key"].includes(next);
+    if (locks || (word === "lock" && next === "in")) {
+      faults.push("SQL-003 takes locks. Fix: remove FOR UPDATE, FOR SHARE or LOCK IN SHARE MODE");
     }
     if (word === "into" && tokens[at - 1]?.text !== ".") faults.push("SQL-004 writes. Fix: remove INTO");
     if (word === "load_extension") faults.push("SQL-006 function load_extension is not allowed. Fix: remove it");
@@ -94,11 +125,12 @@ function bindingFaults(tokens: readonly Token[]): string[] {
 }
 
 /** Whether the word is a function's name: `replace(`. */
-function called(tokens: readonly Token[], at: number): boolean {
+export function called(tokens: readonly Token[], at: number): boolean {
   return tokens[at + 1]?.text === "(";
 }
 
-function lower(token: Token | undefined): string {
+/** A token in lower case; `""` for none. */
+export function lower(token: Token | undefined): string {
   return token?.text.toLowerCase() ?? "";
 }
 

@@ -26,7 +26,7 @@ afterEach(() => rmSync(folder, { recursive: true }));
 
 const rowsOf = async (query: string, connection: object = {}, more: Parameters<typeof sqlSource>[2] = {}) => {
   await using source = sqlSource(shopDeps(folder, connection), query, more);
-  return await source.read(window, never);
+  return (await source.read(window, never)).rows;
 };
 const problemOf = async (query: string, more: Parameters<typeof sqlSource>[2] = {}): Promise<Problem> => {
   const thrown = await rowsOf(query, {}, more).catch((reason: unknown) => reason);
@@ -91,7 +91,7 @@ describe("B45-B50 what the database says becomes a text that helps", () => {
     await expect(source.read(window, never)).rejects.toMatchObject({ code: "SQL-015", retryable: true });
     mkdirSync(join(folder, "later"));
     makeDatabase(join(folder, "later/shop.db"), "create table t (n)");
-    expect(await source.read(window, never)).toEqual([{ n: 7 }]);
+    expect((await source.read(window, never)).rows).toEqual([{ n: 7 }]);
   });
 
   test("unknown connections and kinds are named", () => {
@@ -109,8 +109,26 @@ describe("options", () => {
     ["select 1; select 2", {}, "SQL-001 more than one statement. Fix: write one SELECT"],
     ["select 1", { rows_max: 100_001 }, "Too big: expected number to be <=100000"],
     ["select 1", { limit: 5 }, 'Unrecognized key: "limit"'],
+    ["select 1", { batch: "orders" }, "SCH-003 wants either query or batch. Fix: write one of them"],
   ])("%s %o", (query, more, message) => {
     expect(options(query, more).error?.issues.map((issue) => issue.message)).toEqual([message]);
+  });
+
+  test("samplers that name the same query of a connection are one batch; what the connection lacks is named", () => {
+    const batched = (batch: string) => sql.options.parse({ connection: "shop", batch });
+    expect(sql.batch!(batched("orders"))).toBe("shop/orders");
+    expect(sql.batch!(options("select 1").data)).toBeNull();
+    const deps = shopDeps(folder, { queries: { orders: "select 1 as n" } });
+    expect(() => sql.create(batched("refunds"), deps)).toThrow(
+      expect.objectContaining({ message: 'connection shop has no query "refunds"', fix: "name one of orders" }),
+    );
+  });
+
+  test("the queries of a connection are checked as those of samplers are", () => {
+    const issues = sql.connections!.sqlite!.safeParse({ file: "x", queries: { orders: "drop table t" } }).error?.issues;
+    expect(issues?.map(({ path, message }) => [path, message])).toEqual([
+      [["queries", "orders"], "SQL-002 only SELECT is allowed. Fix: write SELECT, or WITH ... SELECT"],
+    ]);
   });
 
   test("the example is valid, and asks for its slot", () => {
@@ -129,7 +147,8 @@ describe("options", () => {
     expect(connection.safeParse({ file: "x", zone: "GMT+8" }).error?.issues[0]?.message).toMatch(
       /^SCH-004 unknown zone/,
     );
-    expect(connection.parse({ file: "x" })).toEqual({ file: "x", time: "text", zone: "UTC", processes_max: 4 });
+    const defaults = { file: "x", time: "text", zone: "UTC", processes_max: 4, queries: {} };
+    expect(connection.parse({ file: "x" })).toEqual(defaults);
   });
 });
 
@@ -191,7 +210,7 @@ describe("S1 hostile statements with the check of the text switched off change n
       await using evil = sqlSource(deps, query, { unchecked: true });
       await evil.read(window, never).catch((reason: unknown) => expect(reason).toBeInstanceOf(Problem));
     }
-    expect(await source.read(window, never)).toEqual([{ n: 1 }]);
+    expect((await source.read(window, never)).rows).toEqual([{ n: 1 }]);
     expect(digest()).toBe(before);
     expect(processesWith(file)).toHaveLength(1);
     expect(["evil.db", "evil.txt", "shop.db-wal"].filter((name) => existsSync(join(folder, name)))).toEqual([]);
@@ -205,14 +224,14 @@ describe("processes", () => {
     const deps = shopDeps(folder);
     await using hung = sqlSource(deps, endless);
     await using quick = sqlSource(deps, "select n from t");
-    expect(await quick.read(window, never)).toEqual([{ n: 1 }]);
+    expect((await quick.read(window, never)).rows).toEqual([{ n: 1 }]);
     const [pid] = processesWith(file);
     const thrown = await hung.read(window, deadline(300)).catch((reason: unknown) => reason);
     expect(formatProblem(thrown as Problem)).toMatch(
       /^SQL-008 connection shop - cut at 0\.[3-9] s\. Fix: add an index on the time column, /,
     );
     await expect.poll(() => processesWith(file)).not.toContain(pid);
-    expect(await quick.read(window, never)).toEqual([{ n: 1 }]);
+    expect((await quick.read(window, never)).rows).toEqual([{ n: 1 }]);
     expect(sql.measures!(deps).map(({ name, value }) => [name, value])).toEqual([
       ["bellwether_sql_processes", 1],
       ["bellwether_sql_queries_waiting", 0],
@@ -226,7 +245,7 @@ describe("processes", () => {
     await using quick = sqlSource(deps, "select n from t");
     const stopping = new AbortController();
     const hanging = hung.read(window, stopping.signal).catch((reason: unknown) => reason);
-    for (let reads = 0; reads < 20; reads += 1) expect(await quick.read(window, never)).toEqual([{ n: 1 }]);
+    for (let reads = 0; reads < 20; reads += 1) expect((await quick.read(window, never)).rows).toEqual([{ n: 1 }]);
     expect(processesWith(file)).toHaveLength(2);
     stopping.abort("enough");
     expect(await hanging).toBe("enough");
@@ -243,7 +262,7 @@ describe("processes", () => {
     expect(processesWith(file)).toHaveLength(1);
     stopping.abort();
     await hanging;
-    expect(await patient).toEqual([{ n: 1 }]);
+    expect((await patient).rows).toEqual([{ n: 1 }]);
   });
 
   test("a process that dies by itself is a Problem worth retrying, and is replaced", async () => {
@@ -253,7 +272,7 @@ describe("processes", () => {
     process.kill(processesWith(file)[0]!, "SIGKILL");
     expect(await reading).toMatchObject({ retryable: true, where: "connection shop" });
     await using quick = sqlSource(shopDeps(folder), "select n from t");
-    expect(await quick.read(window, never)).toEqual([{ n: 1 }]);
+    expect((await quick.read(window, never)).rows).toEqual([{ n: 1 }]);
   });
 
   test("the last source of a connection ends its processes", async () => {
@@ -261,7 +280,7 @@ describe("processes", () => {
     const [first, second] = [sqlSource(deps, "select n from t"), sqlSource(deps, "select n + 1 as n from t")];
     await first.read(window, never);
     await first[Symbol.asyncDispose]();
-    expect(await second.read(window, never)).toEqual([{ n: 2 }]);
+    expect((await second.read(window, never)).rows).toEqual([{ n: 2 }]);
     await second[Symbol.asyncDispose]();
     expect(processesWith(file)).toEqual([]);
   });
@@ -270,15 +289,15 @@ describe("processes", () => {
     const source = sqlSource(shopDeps(folder), "select n from t");
     const reading = source.read(window, never);
     await source[Symbol.asyncDispose]();
-    expect(await reading).toEqual([{ n: 1 }]);
+    expect((await reading).rows).toEqual([{ n: 1 }]);
   });
 
   test("a file that is replaced is read anew", async () => {
     await using source = sqlSource(shopDeps(folder), "select n from t");
-    expect(await source.read(window, never)).toEqual([{ n: 1 }]);
+    expect((await source.read(window, never)).rows).toEqual([{ n: 1 }]);
     makeDatabase(`${file}.new`, "create table t (n); insert into t values (2)");
     renameSync(`${file}.new`, file);
-    expect(await source.read(window, never)).toEqual([{ n: 2 }]);
+    expect((await source.read(window, never)).rows).toEqual([{ n: 2 }]);
   });
 
   test("when this process is killed, its children end too, even in the middle of a query", async () => {
@@ -304,5 +323,41 @@ describe("processes", () => {
     const [pid] = processesWith(file);
     expect(readFileSync(`/proc/${pid}/environ`, "utf8")).not.toContain("s3cret");
     delete process.env.BELLWETHER_TEST_SECRET;
+  });
+});
+
+describe("what the database says of itself", () => {
+  const query = "select count(*) as n from loans where at >= :slot_start and at < :slot_end";
+  const grown = `create table loans (at text);
+    with recursive n(i) as (select 1 union all select i + 1 from n where i < 20000)
+    insert into loans select datetime('2026-07-01', i || ' seconds') from n;`;
+
+  test("its version, the tables of the query with their rows, and a time condition that no index serves", async () => {
+    makeDatabase(file, grown);
+    await using source = sqlSource(shopDeps(folder), query);
+    const { problems, ...facts } = await source.inspect(window, never);
+    expect(facts).toEqual({
+      server: expect.stringMatching(/^SQLite 3\.\d+\.\d+ at shop\.db$/),
+      clockAheadMs: null,
+      tables: [{ name: "loans", rows: 20_000 }],
+      estimate: null,
+    });
+    expect(problems.map(formatProblem)).toEqual([
+      "SQL-W12 connection shop - goes through all of loans, about 20,000 rows. Fix: compare a time column that has an index with :slot_start and :slot_end.",
+    ]);
+  });
+
+  test("nothing is wrong where an index serves it", async () => {
+    makeDatabase(file, `${grown} create index loans_at on loans (at);`);
+    await using source = sqlSource(shopDeps(folder), query);
+    expect(await source.inspect(window, never)).toMatchObject({ problems: [], tables: [{ name: "loans" }] });
+  });
+
+  test("what a read took is told; how many rows SQLite went through is not known", async () => {
+    makeDatabase(file, grown);
+    await using source = sqlSource(shopDeps(folder), query);
+    const { cost } = await source.read(window, never);
+    expect(cost.rowsRead).toBeNull();
+    expect(cost.serverMs).toBeGreaterThan(0);
   });
 });

@@ -18,6 +18,8 @@ export const sampler = (changes: Partial<Sampler> = {}): Sampler => ({
   zone: "UTC",
   active: null,
   timeoutMs: 10_000,
+  graceMs: 0,
+  resample: 0,
   source: { kind: "sql", options: {} },
   point: { measurement: "orders", tags: ["country"], fields: ["orders", "amount"] },
   empty: "missing",
@@ -38,8 +40,14 @@ export function makeDatabase(file: string, statements: string): void {
 }
 
 export function shopDeps(dataDir: string, options: object = {}): SourceDeps {
-  const shop: Connection = { name: "shop", kind: "sqlite", options: { file: "shop.db", ...options }, place: "c:1:1" };
-  return { connections: new Map([["shop", shop]]), dataDir, secret: () => "", log: quietLog };
+  const shop: Connection = {
+    name: "shop",
+    kind: "sqlite",
+    options: { file: "shop.db", ...options },
+    budgetMs: 3_600_000,
+    place: "c:1:1",
+  };
+  return { connections: new Map([["shop", shop]]), dataDir, secret: () => "", production: false, log: quietLog };
 }
 
 /** `unchecked` leaves out the check of the query's text, so that only the database stands in the way. */
