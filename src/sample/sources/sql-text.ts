@@ -2,6 +2,7 @@
  * Reads a query just far enough to refuse what is not one SELECT, and to bind the slot's bounds. Pure. This is what a
  * definition is checked by, when the dialect is not known yet; `sql-parse.ts` then reads it as the server would.
  */
+import { z } from "zod";
 
 /** What may be bound, by name. */
 const slotParameters = ["slot_start", "slot_end"] as const;
@@ -146,3 +147,17 @@ export function bareQuery(query: string): string {
     .join("");
   return text.replace(/[\s;]+$/, "").trim();
 }
+
+/** A query in a definition or a connection. */
+export const queryText = z
+  .string()
+  .max(100_000)
+  .superRefine((query, context) => {
+    for (const message of queryFaults(query)) context.addIssue({ code: "custom", message });
+  });
+
+/** Queries that several samplers read, by name. */
+export const namedQueries = z
+  .record(z.string().min(1), queryText)
+  .default({})
+  .describe("queries that samplers name as `batch`; those that name the same one share its reads");
