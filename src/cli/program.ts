@@ -9,6 +9,7 @@ import { demoCommand } from "./demo.ts";
 import { doctorCommand } from "./doctor.ts";
 import { Exit, exitCodes } from "./exit.ts";
 import { explainCommand } from "./explain.ts";
+import { grafanaCommand } from "./grafana.ts";
 import { incidentsCommand } from "./incidents.ts";
 import { replicasCommand } from "./replicas.ts";
 import { schemaCommand } from "./schema.ts";
@@ -46,6 +47,7 @@ export async function main(args: readonly string[]): Promise<number> {
     ackCommand,
     silenceCommand,
     sendTestCommand,
+    grafanaCommand,
     schemaCommand,
     doctorCommand,
   ];
