@@ -68,7 +68,7 @@ export async function replay(options: ReplayOptions): Promise<Replay> {
   const alerting = new Alerting({ clock, state, definitions: () => definitions });
   const tally = countLevels(store);
   const judge = new Judge({ store: tally.store, log });
-  const pipeline = new Pipeline({ runner, store: tally.store, judge, alerting, log });
+  const pipeline = new Pipeline({ clock, runner, store: tally.store, judge, alerting, log });
   const failed: { sampler: string; startMs: number; error: string }[] = [];
   const signal = new AbortController().signal;
   let tickedMs = fromMs;
@@ -136,7 +136,7 @@ export function storedRows(store: TimeSeriesStore): Pick<SamplerRunner, "run"> {
     run: async (sampler: Sampler, window: TimeWindow) => {
       const { measurement, fields } = sampler.point;
       const { series } = await store.read({ measurement, fields, windows: [window] });
-      return { rows: rowsOf(series), elapsedMs: 0 };
+      return { rows: rowsOf(series), cost: { serverMs: 0, rowsRead: null }, elapsedMs: 0 };
     },
   };
 }

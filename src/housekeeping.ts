@@ -10,21 +10,30 @@ type House = {
   readonly settings: Pick<Settings, "keepPointsMs" | "keepFactsMs">;
   readonly clock: Clock;
   readonly log: Log;
-  readonly store: TimeSeriesStore;
-  readonly state: State;
-  readonly mailbox: Pick<Mailbox, "expire">;
 };
 
-/** Once an hour until the signal aborts: points, finished slots, closed alerts and mails beyond their time go. */
-export function keepHouse({ settings, clock, log, store, state, mailbox }: House, signal: AbortSignal): Promise<void> {
+/** Once an hour until the signal aborts: finished slots and closed alerts beyond their time go. */
+export function keepFacts(house: House & { readonly state: State }, signal: AbortSignal): Promise<void> {
+  const { settings, clock, log, state } = house;
+  return every(hourMs, clock, signal, log, "housekeeping", async () => {
+    const beforeMs = clock.nowMs() - settings.keepFactsMs;
+    const slots = await state.slots.expire(beforeMs);
+    const alerts = await state.alerts.expire(beforeMs);
+    if (slots + alerts > 0) log.info({ slots, alerts }, "what is too old was forgotten");
+  });
+}
+
+/** Once an hour until the signal aborts: points, and mails of the mailbox, beyond their time go. */
+export function keepPoints(
+  house: House & { readonly store: TimeSeriesStore; readonly mailbox: Pick<Mailbox, "expire"> },
+  signal: AbortSignal,
+): Promise<void> {
+  const { settings, clock, log, store, mailbox } = house;
   return every(hourMs, clock, signal, log, "housekeeping", async () => {
     const nowMs = clock.nowMs();
     const points = await store.expire(nowMs - settings.keepPointsMs);
-    const slots = await state.slots.expire(nowMs - settings.keepFactsMs);
-    const alerts = await state.alerts.expire(nowMs - settings.keepFactsMs);
     const mails = await mailbox.expire(nowMs - settings.keepFactsMs);
-    if (points + slots + alerts + mails > 0)
-      log.info({ points, slots, alerts, mails }, "what is too old was forgotten");
+    if (points + mails > 0) log.info({ points, mails }, "what is too old was forgotten");
   });
 }
 

@@ -15,6 +15,12 @@ export type Settings = {
   readonly zone: string;
   readonly environment: "development" | "production";
   readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
+  /** Queue that wakes workers; null: inside the process. */
+  readonly redisUrl: string | null;
+  /** PostgreSQL, MySQL or MariaDB with the facts; null: a SQLite file in the data folder. */
+  readonly databaseUrl: string | null;
+  /** What this process is called where several are told apart; null: machine and role. */
+  readonly processName: string | null;
   /** Slots that run at a time. */
   readonly concurrency: number;
   readonly catchUp: { readonly ageMsMax: number; readonly slotsMax: number };
@@ -110,10 +116,33 @@ const table: { readonly [K in keyof Settings]: Entry<Settings[K]> } = {
     meaning: "least level of log lines on standard error: debug, info, warn, error, silent",
     read: oneOf("debug", "info", "warn", "error", "silent"),
   },
+  redisUrl: {
+    name: "REDIS_URL",
+    byDefault: "",
+    meaning: "Redis that wakes the workers of several processes, redis://user:password@host:6379/0; none: one process",
+    secret: true,
+    read: serverAddress("a Redis", ["redis:", "rediss:"], "redis://host:6379"),
+  },
+  databaseUrl: {
+    name: "DATABASE_URL",
+    byDefault: "",
+    meaning: "facts in PostgreSQL, MySQL or MariaDB, postgres://user:password@host/database; none: SQLite",
+    secret: true,
+    read: serverAddress("a database", ["postgres:", "postgresql:", "mysql:", "mariadb:"], "postgres://host/database"),
+  },
+  processName: {
+    name: "BELLWETHER_NAME",
+    byDefault: "",
+    meaning: "what this process is called among several; default: machine and role",
+    read: (value) => {
+      if (value === "" || /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(value)) return value === "" ? null : value;
+      throw new Problem("not a name", { fix: "write letters, digits, '.', '_' and '-', at most 63" });
+    },
+  },
   concurrency: {
     name: "BELLWETHER_CONCURRENCY",
-    byDefault: "8",
-    meaning: "slots that run at a time, each of another sampler",
+    byDefault: "32",
+    meaning: "slots that run at a time, each of another sampler; nearly all of them wait for a source",
     read: wholeNumber(1, 1_000),
   },
   catchUp: {
@@ -197,20 +226,12 @@ const table: { readonly [K in keyof Settings]: Entry<Settings[K]> } = {
   },
 };
 
-/** Settings of the shape of several processes, which this build does not have yet: set, they must not be ignored. */
-const laterSettings = ["REDIS_URL", "DATABASE_URL"];
-
 /**
  * Reads all settings; empty ones count as not set.
  * @throws Problems with every fault at once
  */
 export function readSettings(env: Env): Settings {
-  const problems: Problem[] = laterSettings
-    .filter((name) => env[name])
-    .map(
-      (name) =>
-        new Problem("this build runs as one process that keeps its facts in SQLite", { where: name, fix: "unset it" }),
-    );
+  const problems: Problem[] = [];
   const settings: Record<string, unknown> = {};
   for (const [key, entry] of Object.entries(table) as [keyof Settings, Entry<unknown>][]) {
     const value = env[entry.name] || entry.byDefault;
@@ -221,6 +242,14 @@ export function readSettings(env: Env): Settings {
       const got = entry.secret ? "" : ` (got ${JSON.stringify(value)})`;
       problems.push(new Problem(`${thrown.message}${got}`, { where: entry.name, fix: thrown.fix }));
     }
+  }
+  if (settings.redisUrl && !settings.databaseUrl && !problems.some(({ where }) => where === "DATABASE_URL")) {
+    problems.push(
+      new Problem("REDIS_URL is for several processes, which cannot share facts in a SQLite file", {
+        where: "DATABASE_URL",
+        fix: "set it to a PostgreSQL, MySQL or MariaDB, or unset REDIS_URL and let one process do all",
+      }),
+    );
   }
   if (problems.length > 0) throw new Problems(problems);
   return settings as Settings;
@@ -302,6 +331,16 @@ function influxTarget(part: string, env: Env): InfluxTarget {
       ? {}
       : { user: decodeURIComponent(url.username), password: decodeURIComponent(url.password) }),
     ...(token ? { token } : {}),
+  };
+}
+
+/** The address of a server; "" is null. What is wrong is said without the address, which may hold a password. */
+function serverAddress(what: string, protocols: readonly string[], example: string): (value: string) => string | null {
+  return (value) => {
+    if (value === "") return null;
+    const url = URL.canParse(value) ? new URL(value) : null;
+    if (url !== null && protocols.includes(url.protocol) && url.hostname !== "") return value;
+    throw new Problem(`not the address of ${what}`, { fix: `write ${example}, with user and password if it has them` });
   };
 }
 

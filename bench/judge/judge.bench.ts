@@ -126,6 +126,8 @@ function samplerOf(): Sampler {
     zone: "Europe/London",
     active: null,
     timeoutMs: 10_000,
+    graceMs: 0,
+    resample: 0,
     source: { kind: "sql", options: {} },
     point: { measurement: "orders", tags: ["country"], fields: ["orders"] },
     empty: "zero",

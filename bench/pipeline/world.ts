@@ -1,4 +1,5 @@
 /** A shop of many series in a SQLite file, a store with a week of its past, and the pipeline between them. */
+
 import { join } from "node:path";
 import Sqlite from "better-sqlite3";
 import type { Alerting } from "../../src/alerting.ts";
@@ -6,6 +7,7 @@ import type { Definitions, Sampler } from "../../src/core/definitions.ts";
 import type { Point } from "../../src/core/model.ts";
 import type { TimeSeriesStore } from "../../src/core/ports.ts";
 import { dayMs, minuteMs, systemClock } from "../../src/core/time.ts";
+import { defaultCollection } from "../../src/define/collection.ts";
 import { backtestJudging } from "../../src/judge/backtest.ts";
 import { SamplerRunner } from "../../src/sample/sample.ts";
 import { openState } from "../../src/state/database.ts";
@@ -46,6 +48,8 @@ export function samplerOf(): Sampler {
     zone: "Europe/London",
     active: null,
     timeoutMs: 10_000,
+    graceMs: 0,
+    resample: 0,
     source: {
       kind: "sql",
       options: {
@@ -85,6 +89,7 @@ function definitionsOf(sampler: Sampler): Definitions {
     groups: new Map(),
     calendars: new Map(),
     connections: new Map(),
+    collection: defaultCollection,
   };
 }
 
@@ -142,7 +147,9 @@ export async function openWorld({ folder, seriesCount, slots, full, soldOut }: W
   const state = await openState({ file: join(folder, "state.db"), clock: systemClock, log: silent });
   const options = { file: "shop.db", time: "epoch-ms" };
   const runner = new SamplerRunner({
-    connections: new Map([["shop", { name: "shop", kind: "sqlite", options, place: "rules/connections.yaml:1:1" }]]),
+    connections: new Map([
+      ["shop", { name: "shop", kind: "sqlite", options, budgetMs: 3_600_000, place: "rules/connections.yaml:1:1" }],
+    ]),
     dataDir: folder,
     secret: () => "",
     log: silent,

@@ -55,7 +55,7 @@ function nothing(reason: string, alert: Alert | null = null): Step {
 
 /** Who tells of it has waited already. `stepMs` 0: there are no slots, `lastSlotMs` is the latest change. */
 function begin(condition: Condition, nowMs: number, id: string): Step {
-  const { kind, subject, severity, sinceMs, reason } = condition;
+  const { kind, subject, group, severity, sinceMs, reason } = condition;
   const series = seriesOf(condition);
   const after: Alert = {
     id,
@@ -63,7 +63,7 @@ function begin(condition: Condition, nowMs: number, id: string): Step {
     rule: ownRule,
     sampler: ownSampler,
     series,
-    labels: { rule: ownRule, sampler: ownSampler, condition: kind, subject },
+    labels: { rule: ownRule, sampler: ownSampler, condition: kind, subject, ...(group && { group }) },
     severity,
     state: "firing",
     recent: "b",

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { loadOptions } from "../app.ts";
+import { loadOptions } from "../desk.ts";
 import { formatProblem } from "../core/problem.ts";
 import { systemClock } from "../core/time.ts";
 import { loadDefinitions } from "../define/load.ts";

@@ -2,7 +2,7 @@ import { accessSync, constants, existsSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import Sqlite from "better-sqlite3";
 import type { Command } from "commander";
-import type { Desk } from "../app.ts";
+import type { Desk } from "../desk.ts";
 import { formatProblem, messageOf, toProblem } from "../core/problem.ts";
 import { deadline, formatDuration, minuteMs, secondMs } from "../core/time.ts";
 import { latestSlot } from "../schedule/cron.ts";

@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import type { Desk } from "../app.ts";
+import type { Desk } from "../desk.ts";
 import { maskAddresses } from "../core/mask.ts";
 import type { Incident, IncidentState } from "../core/model.ts";
 import { Problem } from "../core/problem.ts";

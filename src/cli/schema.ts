@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { kinds } from "../app.ts";
+import { kinds } from "../desk.ts";
 import { jsonSchema, schemaKinds } from "../define/schema.ts";
 import { usage } from "./context.ts";
 import { printJson } from "./output.ts";

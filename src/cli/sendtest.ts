@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Command } from "commander";
-import type { Desk } from "../app.ts";
+import type { Desk } from "../desk.ts";
 import { maskAddresses } from "../core/mask.ts";
 import type { NoticeKind, OutboxItem } from "../core/model.ts";
 import { formatProblem, Problem, toProblem } from "../core/problem.ts";

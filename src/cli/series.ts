@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { Desk } from "../app.ts";
+import type { Desk } from "../desk.ts";
 import { formatSeries, matchesAll, parseSelector, type Selector } from "../core/labels.ts";
 import { type FieldValue, levelNumbers, type SeriesId, type TimeWindow } from "../core/model.ts";
 import { formatTimeUtc, hourMs } from "../core/time.ts";

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { Desk } from "../app.ts";
+import type { Desk } from "../desk.ts";
 import type { Sampler } from "../core/definitions.ts";
 import { formatSeries } from "../core/labels.ts";
 import type { Point, Row, Slot, Verdict } from "../core/model.ts";

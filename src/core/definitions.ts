@@ -199,11 +199,28 @@ export type Connection = {
   readonly place: Place;
 };
 
+/** From when on trouble with the collection itself is told. */
+export type CollectionRules = {
+  /** A slot that has waited so long after it was due, and two steps, is late: a warning. Default 2 min. */
+  readonly lateMs: number;
+  /** As late, and ten steps: critical. Default 10 min. */
+  readonly veryLateMs: number;
+  /** Live slots in a row that failed. Default 3. */
+  readonly failingSlots: number;
+  /** Slots in a row without a row, where empty is missing; null: not told. Default null. */
+  readonly missingSlots: number | null;
+  /** Reads take so much of their time limit, on average over an hour, 0 to 1. Default 0.5. */
+  readonly slowShare: number;
+  /** A process, or all of a role, has not been heard of for so long. Default 30 s. */
+  readonly processGoneMs: number;
+};
+
 /** Everything defined, by name. */
 export type Definitions = {
   readonly samplers: ReadonlyMap<string, Sampler>;
   readonly rules: ReadonlyMap<string, Rule>;
   readonly route: Route;
+  readonly collection: CollectionRules;
   readonly people: ReadonlyMap<string, Person>;
   readonly groups: ReadonlyMap<string, Group>;
   readonly calendars: ReadonlyMap<string, Calendar>;

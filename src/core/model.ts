@@ -367,8 +367,10 @@ export type Explanation = {
 export type Condition = {
   /** What is wrong, in two words or more, `replica-stuck`: a field of a series is never called so. */
   readonly kind: `${string}-${string}`;
-  /** What it is about: the name of a replica, or `spool`. */
+  /** What it is about: the name of a replica, of a sampler, of a process, or `spool`. */
   readonly subject: string;
+  /** Group that hears of it where no route says otherwise. Absent: whoever hears of Bellwether itself. */
+  readonly group?: string;
   readonly severity: "warning" | "critical";
   /** One plain sentence that says what to do. Figures that change at every look are written down at every look. */
   readonly reason: string;

@@ -1,6 +1,7 @@
 /** All files together: names that are used or defined twice, references, rings. Pure. */
 import type { Definitions, Group, Person, Place, Route, Rule, Sampler } from "../core/definitions.ts";
 import { Problem } from "../core/problem.ts";
+import { defaultCollection } from "./collection.ts";
 import { oneOf } from "./fault.ts";
 import type { FileKind } from "./files.ts";
 import { defaultSteps } from "./people.ts";
@@ -38,6 +39,7 @@ class Assembly {
     sampler: new Map(),
     rule: new Map(),
     route: new Map(),
+    collection: new Map(),
     person: new Map(),
     group: new Map(),
     calendar: new Map(),
@@ -61,6 +63,7 @@ class Assembly {
       samplers,
       rules: this.#rules(),
       route: this.#route(),
+      collection: this.#entries.collection.get("root")?.definition ?? defaultCollection,
       people: this.#defined("person"),
       groups,
       calendars: this.#defined("calendar"),

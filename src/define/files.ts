@@ -7,7 +7,7 @@ import { fileBytesMax, tooLarge } from "./document.ts";
 import { oneOf } from "./fault.ts";
 import { staysInside } from "./scalars.ts";
 
-export const fileKinds = ["sampler", "connection", "rule", "route", "people", "calendar"] as const;
+export const fileKinds = ["sampler", "connection", "rule", "route", "people", "calendar", "collection"] as const;
 export type FileKind = (typeof fileKinds)[number];
 
 const filesMax = 10_000;
@@ -109,9 +109,10 @@ function kindOf(file: string): FileKind | Problem {
   const [top, folder, ...rest] = file.split("/") as [string, string, ...string[]];
   if (top === "samplers") return "sampler";
   if (/^connections\.ya?ml$/.test(folder) && rest.length === 0) return "connection";
+  if (/^collection\.ya?ml$/.test(folder) && rest.length === 0) return "collection";
   const kind = rest.length > 0 && Object.hasOwn(ruleFolders, folder) ? ruleFolders[folder] : undefined;
   if (kind !== undefined) return kind;
-  const places = ["connections.yaml", ...Object.keys(ruleFolders).map((name) => `${name}/`)];
+  const places = ["connections.yaml", "collection.yaml", ...Object.keys(ruleFolders).map((name) => `${name}/`)];
   const fix = `move it to ${oneOf(rest.length > 0 ? `${folder}/` : folder, places)}`;
   return new Problem("nothing is defined here", { code: "CFG-005", where: file, fix });
 }

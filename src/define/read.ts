@@ -1,10 +1,21 @@
 /** One file to its definitions: everything that can be said without looking at other files. */
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import type { Calendar, Connection, Group, Person, Place, Route, Rule, Sampler } from "../core/definitions.ts";
+import type {
+  Calendar,
+  CollectionRules,
+  Connection,
+  Group,
+  Person,
+  Place,
+  Route,
+  Rule,
+  Sampler,
+} from "../core/definitions.ts";
 import { Problem } from "../core/problem.ts";
 import { isZone } from "../core/zone.ts";
 import { calendarSchema, toCalendar } from "./calendar.ts";
+import { collectionSchema, toCollection } from "./collection.ts";
 import { toConnection } from "./connection.ts";
 import { clockChanges, cronFault } from "./cron.ts";
 import { formatPath, type Path, readDocument, type YamlDocument } from "./document.ts";
@@ -24,6 +35,7 @@ export type ByKind = {
   sampler: Sampler;
   rule: Rule;
   route: Route;
+  collection: CollectionRules;
   person: Person;
   group: Group;
   calendar: Calendar;
@@ -123,6 +135,11 @@ class EntryReader {
         this.#map("calendars", (name, path) =>
           this.#entry("calendar", name, path, calendarSchema, (each, place) => toCalendar(each, name, place, zone)),
         );
+      },
+      collection: () => {
+        this.#shape(["collection"]);
+        if (valueAt(this.#document.value, ["collection"]) === undefined) return;
+        this.#entry("collection", "root", ["collection"], collectionSchema, toCollection);
       },
       connection: () => {
         this.#shape(["connections"]);

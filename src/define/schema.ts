@@ -1,6 +1,7 @@
 /** The schemas of the files: for reading them here, and as JSON Schema for the editors they are written in. */
 import { z } from "zod";
 import { calendarSchema } from "./calendar.ts";
+import { collectionSchema } from "./collection.ts";
 import { connectionSchema } from "./connection.ts";
 import type { JsonSchema } from "./fault.ts";
 import { type FileKind, fileKinds } from "./files.ts";
@@ -41,6 +42,7 @@ export function schemasOf(kinds: Kinds) {
       groups: map(group).optional().describe("id to group"),
     }),
     calendar: z.strictObject({ calendars: map(calendarSchema).describe("name to calendar") }),
+    collection: z.strictObject({ collection: collectionSchema.describe("limits; what is left out has its default") }),
     connection: z.strictObject({ connections: map(connection).describe("name to connection") }),
   } satisfies Record<FileKind, z.ZodType>;
   const json = {} as Record<FileKind, JsonSchema>;

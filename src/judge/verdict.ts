@@ -105,11 +105,12 @@ export function verdictMeasurement(measurement: string): string {
  * A verdict as it is stored: measurement `<measurement>_verdict`, the series' tags and `field`, time of the slot.
  * Numbers that are absent are left out. `since`, `loss` and `direction` are there while something is going on, in slots
  * that have a value; `since` is 0 where it ends. From them alone the next slot, after a restart too, knows what goes on.
+ * `state` is there where a value is absent and more is known than that: `late`, `source-down`.
  */
 export function verdictPoint(verdict: Verdict): Point {
   const { series } = verdict;
   const fields: Record<string, FieldValue> = { level: levelNumbers[verdict.level], reason: verdict.reason };
-  const goesOn = verdict.sinceMs !== null && verdict.state !== "missing";
+  const goesOn = verdict.sinceMs !== null && verdict.observed !== null;
   const numbers = {
     observed: verdict.observed,
     expected: verdict.expected,
@@ -124,6 +125,7 @@ export function verdictPoint(verdict: Verdict): Point {
     if (value !== null && Number.isFinite(value)) fields[name] = value;
   }
   if (goesOn && verdict.direction !== null) fields.direction = verdict.direction;
+  if (verdict.state === "late" || verdict.state === "source-down") fields.state = verdict.state;
   return {
     measurement: verdictMeasurement(series.measurement),
     tags: { ...series.tags, field: series.field },

@@ -1,56 +1,115 @@
-/** Runs samplers: keeps one source for each, bounds its time, counts what came. */
+/**
+ * Runs samplers: keeps one source for each, bounds its time, counts what came, and holds back who would do harm.
+ *
+ *   brake (was it cut lately?) -> budget (has it had its part?) -> circuit (does its connection answer?) -> batch -> source
+ */
 import type { Sampler } from "../core/definitions.ts";
+import { counter, gauge } from "../core/measure.ts";
 import type { Row, TimeWindow } from "../core/model.ts";
-import type { Measure, Measured, Source, SourceDeps } from "../core/ports.ts";
+import type {
+  Clock,
+  Measure,
+  Measured,
+  Source,
+  SourceAnswer,
+  SourceCost,
+  SourceDeps,
+  SourceFacts,
+} from "../core/ports.ts";
 import { Problem } from "../core/problem.ts";
-import { deadline, secondMs, stopwatch } from "../core/time.ts";
+import { deadline, formatTimeUtc, minuteMs, secondMs, stopwatch } from "../core/time.ts";
+import { Batches } from "./batches.ts";
+import { type Brake, brakeAfterCut } from "./brake.ts";
+import { Breakers } from "./breaker.ts";
+import { budgetSpanMs, decideBudget } from "./budget.ts";
 import { type SourcePlugin, sources } from "./sources/index.ts";
+
+/** How long it is remembered what the last hour's reads cost. */
+const usageMs = 10 * secondMs;
+
+/** How long an answer serves other samplers of its batch: those of one slot start within seconds of each other. */
+const batchKeptMsMax = minuteMs;
 
 /**
  * The object itself is handed to every source: where `connections` is a getter, it is asked anew whenever a source is
- * made. `kinds`: kind of source -> plug-in; default all there are.
+ * made.
  */
-export type SamplerRunnerDeps = SourceDeps & { readonly kinds?: Readonly<Record<string, SourcePlugin>> };
+export type SamplerRunnerDeps = SourceDeps & {
+  readonly clock: Clock;
+  /** Kind of source -> plug-in. Default all there are. */
+  readonly kinds?: Readonly<Record<string, SourcePlugin>>;
+  /** Sampler -> how long its system worked for it since then, ms, in all processes. Default: no budget is kept. */
+  readonly usageMs?: (sinceMs: number) => Promise<ReadonlyMap<string, number>>;
+  /** Samplers that read by a connection. Default: the one that asks. */
+  readonly samplersOf?: (connection: string) => readonly string[];
+  /** How many times as fast as real time the clock runs. Default 1. */
+  readonly tempo?: number;
+};
 
 export type SampleResult = {
   readonly rows: readonly Row[];
+  readonly cost: SourceCost;
   /** Real time, whatever clock the process runs on. */
   readonly elapsedMs: number;
 };
 
 type Held = { readonly definition: Sampler["source"]; readonly source: Source };
-type Tally = { runs: number; faults: number; rows: number; elapsedMs: number };
+type Tally = { runs: number; faults: number; heldBack: number; rows: number; elapsedMs: number; serverMs: number };
 
 export class SamplerRunner implements AsyncDisposable, Measured {
-  readonly #deps: SourceDeps;
+  readonly #deps: SamplerRunnerDeps;
   readonly #kinds: Readonly<Record<string, SourcePlugin>>;
   readonly #held = new Map<string, Held>();
   readonly #tallies = new Map<string, Tally>();
+  readonly #brakes = new Map<string, Brake>();
+  readonly #breakers: Breakers;
+  readonly #batches = new Batches();
+  #usage: { readonly atMs: number; readonly used: Promise<ReadonlyMap<string, number>> } | null = null;
 
   constructor(deps: SamplerRunnerDeps) {
     this.#deps = deps;
     this.#kinds = deps.kinds ?? sources;
+    this.#breakers = new Breakers(isConnectionFault, deps.tempo ?? 1);
   }
 
   /**
    * One read of `[fromMs, toMs)`, stopped after the sampler's `timeoutMs` of real time or when `signal` aborts.
-   * @throws Problem if the source cannot be made or fails; the signal's reason if it aborts
+   * @throws Problem if the source cannot be made or fails; SRC-001 while the sampler is slowed down, SRC-002 while its
+   *   connection's circuit is open, SRC-003 where its budget is spent; the signal's reason if it aborts
    */
   async run(sampler: Sampler, window: TimeWindow, signal: AbortSignal): Promise<SampleResult> {
     const elapsedMs = stopwatch();
     const tally = this.#tallyOf(sampler.name);
+    await this.#mayRead(sampler).catch((thrown: unknown) => {
+      tally.heldBack += 1;
+      throw thrown;
+    });
     tally.runs += 1;
+    const limit = deadline(sampler.timeoutMs, signal);
     try {
-      const source = this.#sourceOf(sampler);
-      const rows = await source.read(window, deadline(sampler.timeoutMs, signal));
+      const { rows, cost } = await this.#read(sampler, window, limit);
+      this.#brakes.delete(sampler.name);
       tally.rows += rows.length;
-      return { rows, elapsedMs: elapsedMs() };
+      tally.serverMs += cost.serverMs;
+      return { rows, cost, elapsedMs: elapsedMs() };
     } catch (thrown) {
       tally.faults += 1;
+      if (thrown instanceof Problem && isCut(thrown, limit)) this.#slowDown(sampler);
       throw thrown;
     } finally {
       tally.elapsedMs += elapsedMs();
     }
+  }
+
+  /** What the source says of one read, within the sampler's time limit. @throws Problem if it cannot be asked */
+  async inspect(sampler: Sampler, window: TimeWindow, signal: AbortSignal): Promise<SourceFacts> {
+    return this.#sourceOf(sampler).inspect(window, deadline(sampler.timeoutMs, signal));
+  }
+
+  /** What must run in one process together with it: its own name, or what it reads in one with others. */
+  shareKey(sampler: Sampler): string {
+    const batch = this.#batchOf(sampler);
+    return batch === null ? sampler.name : `${sampler.source.kind} ${batch}`;
   }
 
   /** Closes a sampler's source; the next run makes a new one. For samplers that went and connections that changed. */
@@ -58,27 +117,98 @@ export class SamplerRunner implements AsyncDisposable, Measured {
     const held = this.#held.get(sampler);
     this.#held.delete(sampler);
     this.#tallies.delete(sampler);
+    this.#brakes.delete(sampler);
+    if (held !== undefined) this.#breakers.forget(connectionOf(held.definition) ?? sampler);
     await held?.source[Symbol.asyncDispose]();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#batches[Symbol.asyncDispose]();
     await Promise.all([...this.#held.keys()].map((sampler) => this.forget(sampler)));
   }
 
   measures(): Measure[] {
-    const counter = (name: string, help: string, value: number, sampler: string): Measure => {
-      return { name: `bellwether_sample_${name}`, help, kind: "counter", value, labels: { sampler } };
-    };
     return [
-      { name: "bellwether_sources_open", help: "Sources held open.", kind: "gauge", value: this.#held.size },
+      gauge("sources_open", "Sources held open.", this.#held.size),
+      gauge("samplers_slowed", "Samplers that are slowed down because their reads were cut.", this.#brakes.size),
       ...[...this.#tallies].flatMap(([sampler, tally]) => [
-        counter("reads_total", "Reads of a source.", tally.runs, sampler),
-        counter("faults_total", "Reads that failed.", tally.faults, sampler),
-        counter("rows_total", "Rows read.", tally.rows, sampler),
-        counter("read_seconds_total", "Time that reads took.", tally.elapsedMs / secondMs, sampler),
+        counter("sample_reads", "Reads of a source.", tally.runs, { sampler }),
+        counter("sample_faults", "Reads that failed.", tally.faults, { sampler }),
+        counter("sample_held_back", "Reads not made: slowed down, or beyond the budget.", tally.heldBack, { sampler }),
+        counter("sample_rows", "Rows read.", tally.rows, { sampler }),
+        counter("sample_read_seconds", "Time that reads took.", tally.elapsedMs / secondMs, { sampler }),
+        counter("sample_server_seconds", "Time that systems worked.", tally.serverMs / secondMs, { sampler }),
       ]),
+      ...this.#breakers.measures(),
+      ...this.#batches.measures(),
       ...Object.values(this.#kinds).flatMap((kind) => kind.measures?.(this.#deps) ?? []),
     ];
+  }
+
+  async #mayRead(sampler: Sampler): Promise<void> {
+    const nowMs = this.#deps.clock.nowMs();
+    const brake = this.#brakes.get(sampler.name);
+    if (brake !== undefined && nowMs < brake.untilMs) {
+      throw new Problem(`slowed down until ${formatTimeUtc(brake.untilMs)}: ${brake.cuts} reads in a row were cut`, {
+        code: "SRC-001",
+        where: sampler.place,
+        fix: "see bellwether try for what a read costs; the slots in between are read once one succeeds",
+        retryable: true,
+        retryAfterMs: brake.untilMs - nowMs,
+      });
+    }
+    const connection = connectionOf(sampler.source);
+    const budgetMs = connection === null ? undefined : this.#deps.connections.get(connection)?.budgetMs;
+    if (connection === null || budgetMs === undefined) return;
+    const among = this.#deps.samplersOf?.(connection) ?? [sampler.name];
+    const used = await this.#usedBy(among, nowMs);
+    const decision = decideBudget(used, budgetMs, sampler.name, among.length);
+    if (decision.read) return;
+    throw new Problem(decision.reason, {
+      code: "SRC-003",
+      where: sampler.place,
+      fix: "make its read cheaper or rarer, or raise the connection's budget",
+      retryable: true,
+    });
+  }
+
+  async #usedBy(samplers: readonly string[], nowMs: number): Promise<ReadonlyMap<string, number>> {
+    const { usageMs: ask } = this.#deps;
+    if (ask === undefined) return new Map();
+    if (this.#usage === null || nowMs - this.#usage.atMs >= usageMs || nowMs < this.#usage.atMs) {
+      this.#usage = { atMs: nowMs, used: ask(nowMs - budgetSpanMs) };
+      this.#usage.used.catch(() => {
+        this.#usage = null;
+      });
+    }
+    const all = await this.#usage.used;
+    return new Map(samplers.map((name) => [name, all.get(name) ?? 0]));
+  }
+
+  #read(sampler: Sampler, window: TimeWindow, limit: AbortSignal): Promise<SourceAnswer> {
+    const source = this.#sourceOf(sampler);
+    const ask = async (signal: AbortSignal): Promise<SourceAnswer> => {
+      const connection = connectionOf(sampler.source) ?? sampler.name;
+      const answer = await this.#breakers.run(connection, () => orCut(source.read(window, signal), signal));
+      if ("cut" in answer) throw answer.cut;
+      return answer;
+    };
+    const batch = this.#batchOf(sampler);
+    if (batch === null) return ask(limit);
+    const { delayMs } = sampler.schedule;
+    const key = JSON.stringify([sampler.source.kind, batch, window.fromMs, window.toMs, delayMs]);
+    const keptMs = Math.min(batchKeptMsMax, sampler.schedule.stepMs / 2);
+    return this.#batches.read(key, { timeoutMs: sampler.timeoutMs, keptMs }, ask, limit);
+  }
+
+  #slowDown({ name, schedule, timeoutMs }: Sampler): void {
+    const brake = brakeAfterCut(this.#brakes.get(name) ?? null, schedule.stepMs, timeoutMs, this.#deps.clock.nowMs());
+    this.#brakes.set(name, brake);
+  }
+
+  #batchOf({ source }: Sampler): string | null {
+    const kind = this.#kinds[source.kind];
+    return kind?.batch?.(kind.options.parse(source.options)) ?? null;
   }
 
   /** The sampler's source; made anew once its definition has changed. */
@@ -102,8 +232,39 @@ export class SamplerRunner implements AsyncDisposable, Measured {
   #tallyOf(sampler: string): Tally {
     const known = this.#tallies.get(sampler);
     if (known !== undefined) return known;
-    const fresh = { runs: 0, faults: 0, rows: 0, elapsedMs: 0 };
+    const fresh = { runs: 0, faults: 0, heldBack: 0, rows: 0, elapsedMs: 0, serverMs: 0 };
     this.#tallies.set(sampler, fresh);
     return fresh;
   }
+}
+
+/** The connection that a source names, if it has one. */
+export function connectionOf({ options }: Sampler["source"]): string | null {
+  const { connection } = options as { connection?: unknown };
+  return typeof connection === "string" ? connection : null;
+}
+
+/** Refused by the guard as too costly; refused by the system for want of rights. */
+const tooCostly = "SQL-009";
+const refusedAccount: ReadonlySet<string | undefined> = new Set(["SQL-014", "NET-011"]);
+
+/** The sampler's own doing: its read took too long, or would. */
+function isCut({ code }: Problem, limit: AbortSignal): boolean {
+  const timedOut = limit.reason instanceof DOMException && limit.reason.name === "TimeoutError";
+  return code === tooCostly || timedOut;
+}
+
+/** Its system does not answer, or turns us away: one sampler's read is as good as another's. */
+function isConnectionFault(fault: unknown): boolean {
+  if (!(fault instanceof Problem)) return false;
+  if (refusedAccount.has(fault.code)) return true;
+  return fault.retryable;
+}
+
+/** A read that was cut says nothing of its connection. */
+function orCut(reading: Promise<SourceAnswer>, signal: AbortSignal): Promise<SourceAnswer | { readonly cut: Problem }> {
+  return reading.catch((thrown: unknown) => {
+    if (thrown instanceof Problem && isCut(thrown, signal)) return { cut: thrown };
+    throw thrown;
+  });
 }

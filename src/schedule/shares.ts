@@ -24,8 +24,8 @@ export type ShareKeeperDeps = {
   /** Workers that live, this one included. */
   readonly workers: () => Promise<number>;
   readonly log: Log;
-  /** What is worked on from now on. Called before a lost share can be anybody else's. */
-  readonly onChange: (shares: ReadonlySet<number>, gained: readonly number[], lost: readonly number[]) => void;
+  /** What has changed in {@link ShareKeeper.held}. Called before a lost share can be anybody else's. */
+  readonly onChange: (gained: readonly number[], lost: readonly number[]) => void;
   /** Shares of which a slot is being run; they are given away when it has ended. */
   readonly busy: () => ReadonlySet<number>;
 };
@@ -41,6 +41,11 @@ export class ShareKeeper implements Measured {
 
   constructor(deps: ShareKeeperDeps) {
     this.#deps = deps;
+  }
+
+  /** Shares that are worked on now. */
+  held(): ReadonlySet<number> {
+    return new Set(this.#held.keys());
   }
 
   holds(share: number): boolean {
@@ -128,7 +133,7 @@ export class ShareKeeper implements Measured {
     for (const share of shares) this.#held.set(share, untilMs);
     this.#moves += shares.length;
     this.#deps.log.info({ shares: this.#held.size }, `this worker took ${shares.length} shares of the samplers`);
-    this.#deps.onChange(new Set(this.#held.keys()), shares, []);
+    this.#deps.onChange(shares, []);
   }
 
   #lose(shares: readonly number[], willingly: boolean): void {
@@ -139,7 +144,7 @@ export class ShareKeeper implements Measured {
     this.#moves += shares.length;
     const how = willingly ? "makes room for others: it leaves" : "has lost";
     this.#deps.log.info({ shares: this.#held.size }, `this worker ${how} ${shares.length} shares of the samplers`);
-    this.#deps.onChange(new Set(this.#held.keys()), [], shares);
+    this.#deps.onChange([], shares);
   }
 }
 

@@ -183,7 +183,10 @@ export class SlotWorker implements Measured {
     try {
       await this.#deps.failed?.(sampler, record, dataState ?? "missing", error ?? "");
     } catch (thrown) {
-      this.#deps.log.warn({ err: thrown, sampler: record.sampler }, `a failed slot is not judged: ${messageOf(thrown)}`);
+      this.#deps.log.warn(
+        { err: thrown, sampler: record.sampler },
+        `a failed slot is not judged: ${messageOf(thrown)}`,
+      );
     }
   }
 

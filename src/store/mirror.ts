@@ -45,6 +45,8 @@ import { Windows, windowsOf } from "./windows.ts";
 /** How long a write of low priority is made to wait while room is short. */
 const heldUpMs = 2 * secondMs;
 const upkeepMs = minuteMs;
+/** How long a process that only reads goes by the series it knows. */
+const othersMs = 30 * secondMs;
 /** An hour. */
 const roundsUntilRelearnt = 60;
 /** Share of the spool's bound below which even points of low priority are taken. */
@@ -69,6 +71,10 @@ export type MirrorOptions = {
   readonly repairPointsPerSecond: number;
   /** Only read: nothing is locked, carried or repaired. Default false. */
   readonly readOnly?: boolean | undefined;
+  /** Other processes write to the same servers: series that only they have written are learnt now and then. Default false. */
+  readonly shared?: boolean | undefined;
+  /** Whether another process could not write to a server for a while: what that lacks, reads from it lack. */
+  readonly behindElsewhere?: ((target: string) => boolean) | undefined;
   readonly pace?: Partial<Pace> | undefined;
 };
 
@@ -150,7 +156,9 @@ export class Mirror implements TimeSeriesStore, Measured {
       const deps = { target, spool, windows, clock, timer, pace, probe, log };
       return buckets.map(({ name: bucket }) => new Lane({ ...deps, bucket }));
     });
-    this.#router = new Router({ replicas, spool, windows, timer, isWell: (name) => this.#isWell(name) });
+    const isWell = (name: string): boolean => this.#isWell(name);
+    const isBehind = options.behindElsewhere ?? (() => false);
+    this.#router = new Router({ replicas, spool, windows, timer, isWell, isBehind });
     this.#repairer = new Repairer({
       replicas,
       buckets,
@@ -239,7 +247,9 @@ export class Mirror implements TimeSeriesStore, Measured {
     measurement?: string | undefined;
     sinceMs?: number | undefined;
   }): Promise<readonly KnownSeries[]> {
-    if (!this.#catalogue.complete) await this.#complete(deadline(firstLookMs, this.#stopping.signal)).catch(() => {});
+    const soon = deadline(firstLookMs, this.#stopping.signal);
+    if (!this.#catalogue.complete) await this.#complete(soon).catch(() => {});
+    else if (this.#options.shared && this.#options.readOnly) await this.#learnSometimes(soon);
     return this.#catalogue.list(query);
   }
 
@@ -252,6 +262,23 @@ export class Mirror implements TimeSeriesStore, Measured {
       this.#completing = null;
     });
     return this.#completing;
+  }
+
+  #learntMs = Number.NEGATIVE_INFINITY;
+
+  /** Who writes nothing itself knows only what it has asked for. */
+  async #learnSometimes(signal: AbortSignal): Promise<void> {
+    if (this.#deps.timer.nowMs() - this.#learntMs < othersMs) return;
+    await this.learnOthers(signal).catch((thrown: unknown) => {
+      this.#deps.log.warn({ err: thrown }, `series that others have written: ${messageOf(thrown)}`);
+    });
+  }
+
+  /** Learns which series there are, those included that other processes have written. @throws Problem if no server tells */
+  async learnOthers(signal: AbortSignal): Promise<void> {
+    this.#learntMs = this.#deps.timer.nowMs();
+    this.#catalogue.complete = false;
+    await this.#complete(signal);
   }
 
   async #learnSeries(signal: AbortSignal): Promise<void> {

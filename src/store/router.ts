@@ -40,6 +40,8 @@ export class Router {
   readonly #timer: Clock;
   /** Whether writes go through, as the lanes and the pulse know it. */
   readonly #isWell: (target: string) => boolean;
+  /** Whether another process could not write to it for a while. */
+  readonly #isBehind: (target: string) => boolean;
   readonly #times = new Map<string, number[]>();
   readonly #failedMs = new Map<string, number>();
   #counts = { reads: 0, hedged: 0, failedOver: 0, stale: 0, failed: 0, seconds: 0 };
@@ -50,12 +52,14 @@ export class Router {
     windows: Windows;
     timer: Clock;
     isWell: (target: string) => boolean;
+    isBehind: (target: string) => boolean;
   }) {
     this.#replicas = deps.replicas;
     this.#spool = deps.spool;
     this.#windows = deps.windows;
     this.#timer = deps.timer;
     this.#isWell = deps.isWell;
+    this.#isBehind = deps.isBehind;
   }
 
   /** @throws Problem, retryable, if no copy answers */
@@ -84,6 +88,7 @@ export class Router {
   }
 
   #isVerified(target: string, { measurement, windows }: ReadQuery): boolean {
+    if (this.#isBehind(target)) return false;
     const { doubted, verifiedFromMs } = this.#spool.target(target);
     if (doubted && (verifiedFromMs === null || (windows[0]?.fromMs ?? 0) < verifiedFromMs)) return false;
     // What it refused is on its shelf, and not in its answers.

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { openMirror } from "../../src/app.ts";
+import { openMirror } from "../../src/desk.ts";
 import { systemClock } from "../../src/core/time.ts";
 import { readSettings } from "../../src/settings.ts";
 import { influxd, whyMissing } from "../support/debian.ts";

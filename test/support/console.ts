@@ -3,6 +3,7 @@
  * shop's clock stands at Friday 20 November 2026, 14:30 in London. Payments of the United Kingdom failed from 13:20 to
  * 13:52 (an incident that Ana took on, resolved), and orders from Germany have been missing since 14:12 (open).
  */
+
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -23,6 +24,7 @@ import type {
 import type { Log, Measured, TimeSeriesStore } from "../../src/core/ports.ts";
 import { Problem } from "../../src/core/problem.ts";
 import { dayMs, hourMs, minuteMs } from "../../src/core/time.ts";
+import { defaultCollection } from "../../src/define/collection.ts";
 import { verdictPoint } from "../../src/judge/verdict.ts";
 import { Composer } from "../../src/notify/compose.ts";
 import { Mailbox } from "../../src/notify/mailbox.ts";
@@ -133,6 +135,8 @@ function sampler(name: string, given: Partial<Sampler> & Pick<Sampler, "title" |
     zone,
     active: null,
     timeoutMs: 10_000,
+    graceMs: 0,
+    resample: 0,
     source: { kind: "sql", options: {} },
     empty: "zero",
     judge: {},
@@ -186,6 +190,7 @@ function shopDefinitions(): Definitions {
     groups: new Map([["shop-team", { id: "shop-team", title: "Shop team", members: ["ana"], steps: [], place }]]),
     calendars: new Map(),
     connections: new Map(),
+    collection: defaultCollection,
   };
 }
 

@@ -3,7 +3,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import Database from "better-sqlite3";
-import { App, Desk } from "../../src/app.ts";
+import { App } from "../../src/app.ts";
+import { Desk } from "../../src/desk.ts";
 import type { Point } from "../../src/core/model.ts";
 import type { Log } from "../../src/core/ports.ts";
 import { dayMs, minuteMs } from "../../src/core/time.ts";

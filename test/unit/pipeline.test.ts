@@ -50,14 +50,14 @@ const defined = definitions({ samplers: [sampler] });
 function start(): { judge: Judge; run: (...values: number[]) => Promise<void> } {
   const judge = new Judge({ store, log });
   const alerting = new Alerting({ clock, state, definitions: () => defined });
-  const runner = { run: async () => ({ rows, elapsedMs: 0 }) };
-  const pipeline = new Pipeline({ runner, store, judge, alerting, log });
+  const runner = { run: async () => ({ rows, cost: { serverMs: 0, rowsRead: null }, elapsedMs: 0 }) };
+  const pipeline = new Pipeline({ clock, runner, store, judge, alerting, log });
   const run = async (...values: number[]) => {
     for (const value of values) {
       rows = [{ country: "uk", orders: value }];
       const startMs = beganMs + minute * minuteMs;
       await clock.advance(minuteMs);
-      await pipeline.run(sampler, { startMs, stepMs: minuteMs, catchUp: false }, never);
+      await pipeline.run(sampler, { startMs, stepMs: minuteMs, dueMs: startMs + minuteMs, catchUp: false }, never);
       minute += 1;
     }
   };

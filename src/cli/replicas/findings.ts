@@ -1,5 +1,5 @@
 /** What `doctor` finds of the InfluxDBs that the settings name, and of the spool before them. */
-import type { Desk } from "../../app.ts";
+import type { Desk } from "../../desk.ts";
 import type { ReplicaFacts, ReplicaStatus } from "../../core/ports.ts";
 import { formatProblem } from "../../core/problem.ts";
 import { deadline, formatDuration, minuteMs, secondMs } from "../../core/time.ts";

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { openMirror } from "../../app.ts";
+import { openMirror } from "../../desk.ts";
 import { Problem } from "../../core/problem.ts";
 import { formatTimeUtc, systemClock } from "../../core/time.ts";
 import { type ImportResult, importSeries } from "../../importing.ts";

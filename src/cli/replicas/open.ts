@@ -1,5 +1,5 @@
 /** What the subcommands of `replicas` have in common. */
-import type { Desk } from "../../app.ts";
+import type { Desk } from "../../desk.ts";
 import type { TimeWindow } from "../../core/model.ts";
 import { dayMs } from "../../core/time.ts";
 import type { Settings } from "../../settings.ts";

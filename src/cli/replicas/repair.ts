@@ -1,5 +1,5 @@
 /** What changes copies: done here, or by the process that has the spool. */
-import { openMirror } from "../../app.ts";
+import { openMirror } from "../../desk.ts";
 import { Problem } from "../../core/problem.ts";
 import { formatTimeUtc, secondMs, systemClock } from "../../core/time.ts";
 import type { Api } from "../../show/console/api.ts";

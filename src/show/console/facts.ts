@@ -14,6 +14,7 @@ import type {
 } from "../../core/ports.ts";
 import type { Problem } from "../../core/problem.ts";
 import type { State } from "../../state/database.ts";
+import type { ProcessRecord } from "../../state/processes.ts";
 
 export type Facts = {
   /** What is in force now, and what is wrong with the files it was read from. */
@@ -36,6 +37,8 @@ export type Facts = {
   readonly ready: () => Promise<{ readonly ready: boolean; readonly reasons: readonly string[] }>;
   /** Whatever counts or bounds something; read at each scrape of `/metrics`. */
   readonly measured: readonly Measured[];
+  /** The processes of this installation that have been heard of lately. */
+  readonly processes: () => readonly (ProcessRecord & { readonly alive: boolean })[];
   readonly act: Acts;
   /** True: the numbers are a demonstration, and the console says so on every page. */
   readonly demo: boolean;

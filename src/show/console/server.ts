@@ -55,6 +55,8 @@ export type ConsoleOptions = {
   readonly host?: string;
   /** Folder of the built browser app. Default `dist/web` of the project. */
   readonly webDir?: string;
+  /** False: probes and `/metrics` alone, for processes that are no console. Default true. */
+  readonly whole?: boolean;
 };
 
 const bodyBytesMax = 1_048_576;
@@ -65,7 +67,13 @@ const eventLoopDelayMsMax = 2_000;
 const builtDir = join(import.meta.dirname, "../../../dist/web");
 
 /** Builds the server; the caller listens and closes. Everything is served without a password: bind it to loopback. */
-export async function buildConsole({ facts, log, host = "127.0.0.1", webDir = builtDir }: ConsoleOptions) {
+export async function buildConsole({
+  facts,
+  log,
+  host = "127.0.0.1",
+  webDir = builtDir,
+  whole = true,
+}: ConsoleOptions) {
   const app = fastify({
     bodyLimit: bodyBytesMax,
     requestTimeout: requestTimeoutMs,
@@ -80,8 +88,10 @@ export async function buildConsole({ facts, log, host = "127.0.0.1", webDir = bu
   takeOwnOrders(app);
   probeRoutes(app, facts.ready);
   metricsRoutes(app, facts.measured, log);
-  await app.register((api) => serveApi(api.withTypeProvider<ZodTypeProvider>(), facts), { prefix: "/api/v1" });
-  await serveWeb(app, webDir);
+  if (whole) {
+    await app.register((api) => serveApi(api.withTypeProvider<ZodTypeProvider>(), facts), { prefix: "/api/v1" });
+    await serveWeb(app, webDir);
+  }
   await app.ready();
   return app;
 }

@@ -1,5 +1,6 @@
 import type { Definitions, Group, Person, Route, Rule, Sampler } from "../../../src/core/definitions.ts";
 import type { Level, NoticeKind, OutboxItem, Tags, Verdict } from "../../../src/core/model.ts";
+import { defaultCollection } from "../../../src/define/collection.ts";
 
 /** Small definitions and verdicts, whole enough for everything after judging. */
 
@@ -17,6 +18,8 @@ export function sampler(fields: Partial<Sampler> = {}): Sampler {
     zone: "Europe/London",
     active: null,
     timeoutMs: 10_000,
+    graceMs: 0,
+    resample: 0,
     source: { kind: "sql", options: {} },
     point: { measurement: "orders", tags: ["country"], fields: ["orders"] },
     empty: "zero",
@@ -99,6 +102,7 @@ export function definitions(
     groups: known(parts.groups ?? [group("shop-team", ["ana", "bo"])]),
     calendars: new Map(),
     connections: new Map(),
+    collection: defaultCollection,
   };
 }
 

@@ -49,6 +49,8 @@ export function samplerOf(parts: {
     zone: parts.zone ?? "UTC",
     active: null,
     timeoutMs: 10_000,
+    graceMs: 0,
+    resample: 0,
     source: { kind: "sql", options: {} },
     point: { measurement: "orders", tags: parts.tags ?? [], fields: Object.keys(judge) },
     empty: "missing",

@@ -109,6 +109,8 @@ describe("whether a slot that failed is tried again", () => {
     rows: null,
     points: null,
     dataState: null,
+    serverMs: null,
+    rowsRead: null,
     error: null,
     ...changes,
   });

@@ -23,7 +23,7 @@ import {
 
 const minuteMs = 60_000;
 const orders = sampler("orders", every(minuteMs));
-const done = { rows: 1, points: 1, dataState: "value" as const };
+const done = { rows: 1, points: 1, dataState: "value" as const, cost: null };
 
 let clock: SimulatedClock;
 let state: State;
@@ -68,7 +68,7 @@ describe("in quiet times", () => {
   });
 
   test("what a slot gave is written down", async () => {
-    open({ execute: async () => ({ rows: 7, points: 5, dataState: "zero" }) }).start(orders);
+    open({ execute: async () => ({ rows: 7, points: 5, dataState: "zero", cost: null }) }).start(orders);
     await pass("1m");
     const slot = await state.slots.get("orders", Date.parse("2026-11-20T09:00:00Z"));
     expect(slot).toMatchObject({ state: "done", rows: 7, points: 5, dataState: "zero", attempts: 1, catchUp: false });
@@ -346,12 +346,20 @@ describe("when something else fails", () => {
         if (forgotten > 2) await process.queue.add(job, options);
       },
       work: (...args) => process.queue.work(...args),
+      serve: () => {},
       depth: () => process.queue.depth(),
       [Symbol.asyncDispose]: async () => {},
     };
     const stop = new AbortController();
     const catchUp = { ageMsMax: 86_400_000, slotsMax: 1_500 };
-    const scheduler = new Scheduler({ clock, slots: state.slots, queue: forgetful, log: new NotedLog(), catchUp });
+    const scheduler = new Scheduler({
+      clock,
+      slots: state.slots,
+      queue: forgetful,
+      log: new NotedLog(),
+      catchUp,
+      shareOf: () => 0,
+    });
     scheduler.setSamplers(byName(orders));
     process.worker.start();
     const running = scheduler.run(stop.signal);

@@ -39,6 +39,8 @@ export const sampler = (name: string, schedule: Schedule, changes: Partial<Sampl
   zone: "UTC",
   active: null,
   timeoutMs: 10_000,
+  graceMs: 0,
+  resample: 0,
   source: { kind: "sql", options: {} },
   point: { measurement: name, tags: [], fields: ["n"] },
   empty: "missing",
@@ -82,7 +84,7 @@ export class SetClock implements Clock {
 export type Run = { readonly sampler: string; readonly startMs: number; readonly atMs: number; readonly by: string };
 export type Execute = SlotWorkerDeps["execute"];
 
-const done = { rows: 1, points: 1, dataState: "value" as const };
+const done = { rows: 1, points: 1, dataState: "value" as const, cost: null };
 
 /** A scheduler and a worker on a ledger: one process, as far as scheduling goes. */
 export class Process {
@@ -101,7 +103,8 @@ export class Process {
     const { slots, clock, runs, owner = "one", execute = async () => done, concurrency = 8 } = rig;
     const log = this.log;
     this.queue = new MemoryQueue({ clock, log, drainMs: 0 });
-    this.scheduler = new Scheduler({ clock, slots, queue: this.queue, log, catchUp });
+    this.queue.serve(new Set([0]));
+    this.scheduler = new Scheduler({ clock, slots, queue: this.queue, log, catchUp, shareOf: () => 0 });
     this.worker = new SlotWorker({
       clock,
       slots,
@@ -110,6 +113,7 @@ export class Process {
       owner,
       concurrency,
       sampler: (name) => this.#samplers.get(name),
+      shareOf: () => 0,
       execute: (sampler, slot, signal) => {
         runs.push({ sampler: sampler.name, startMs: slot.startMs, atMs: clock.nowMs(), by: owner });
         return execute(sampler, slot, signal);

@@ -1,0 +1,166 @@
+/** The worker: samples, judges, stores, alerts and delivers, for the shares of the samplers that it holds. */
+import { randomUUID } from "node:crypto";
+import { Collector } from "./collector.ts";
+import type { Definitions } from "./core/definitions.ts";
+import type { Measured, Notifier, Queue } from "./core/ports.ts";
+import { shareCount } from "./core/ports.ts";
+import { messageOf } from "./core/problem.ts";
+import { deadline, minuteMs, secondMs, systemClock } from "./core/time.ts";
+import type { Desk } from "./desk.ts";
+import { fillGaps } from "./gaps.ts";
+import { every, keepPoints } from "./housekeeping.ts";
+import { Deliverer } from "./notify/deliver.ts";
+import { Resampler } from "./resampling.ts";
+import { ShareKeeper } from "./schedule/shares.ts";
+import { SlotWorker } from "./schedule/worker.ts";
+
+/** A lease that is not renewed for so long is taken over: by others soon, by the next start of the only process later. */
+const leaseMs = { shared: 15 * secondMs, alone: minuteMs };
+/** How often it is looked for slots whose points had no room, in real time. */
+const gapsMs = 5 * secondMs;
+/** How long the servers may take to say which series others have written. */
+const relearnMs = 10 * secondMs;
+/** Handlers of the jobs that say that a message is owed. */
+const notifyConcurrency = 1;
+
+export type WorkerRoleDeps = {
+  readonly desk: Desk;
+  readonly queue: Queue;
+  readonly owner: string;
+  readonly shareOf: (sampler: string) => number;
+  /** Null: this process is the only one, and works on everything. */
+  readonly workers: (() => Promise<number>) | null;
+  readonly tempo: number;
+  readonly baseUrl: () => string;
+};
+
+export class WorkerRole implements AsyncDisposable {
+  readonly #deps: WorkerRoleDeps;
+  readonly #worker: SlotWorker;
+  readonly #shares: ShareKeeper | null;
+  readonly #collector: Collector;
+  readonly #notifiers: Map<string, Notifier>;
+  readonly #deliverer: Deliverer;
+  #started = false;
+
+  constructor(deps: WorkerRoleDeps) {
+    const { desk, queue, owner, shareOf, workers, tempo, baseUrl } = deps;
+    const { clock, log, settings, state, pipeline, store, secret } = desk;
+    this.#deps = deps;
+    this.#notifiers = desk.openNotifiers();
+    this.#deliverer = new Deliverer({
+      clock,
+      state,
+      notifiers: this.#notifiers,
+      log,
+      owner,
+      // The console's address is known once it listens.
+      compose: (item) => desk.composer(baseUrl()).compose(item),
+      secret,
+      newId: randomUUID,
+    });
+    this.#collector = new Collector({ store, log });
+    const resampler = new Resampler({ clock, slots: state.slots, pipeline, log });
+    this.#shares = workers === null ? null : this.#keeper(workers);
+    this.#worker = new SlotWorker({
+      clock,
+      slots: state.slots,
+      queue,
+      log,
+      owner,
+      concurrency: settings.concurrency,
+      leaseMs: (workers === null ? leaseMs.alone : leaseMs.shared) * tempo,
+      catchUp: settings.catchUp,
+      sampler: (name) => desk.definitions.samplers.get(name),
+      shareOf,
+      holds: (share) => this.#shares?.holds(share) ?? true,
+      execute: async (sampler, slot, signal) => {
+        const result = await pipeline.run(sampler, slot, signal);
+        await resampler.after(sampler, slot, signal);
+        return result;
+      },
+      failed: async (sampler, slot, state, reason) => {
+        if (state === "late" || state === "source-down") await pipeline.runWithout(sampler, slot, { state, reason });
+      },
+      ended: (end) => this.#collector.note(end),
+    });
+  }
+
+  get measured(): readonly Measured[] {
+    return [this.#worker, this.#collector, this.#deliverer, ...(this.#shares === null ? [] : [this.#shares])];
+  }
+
+  /** Takes jobs from now on; again: does nothing. */
+  start(): void {
+    if (this.#started) return;
+    this.#started = true;
+    this.#worker.start();
+    if (this.#shares === null) this.#deps.queue.serve(new Set(Array.from({ length: shareCount }, (_, share) => share)));
+  }
+
+  run(signal: AbortSignal): Promise<void>[] {
+    const { desk, queue } = this.#deps;
+    const { log } = desk;
+    this.start();
+    queue.work("notify", notifyConcurrency, async () => void (await this.#deliverer.deliverDue()));
+    return [
+      ...(this.#shares === null ? [] : [this.#shares.run(signal)]),
+      this.#deliverer.run(signal),
+      this.#collector.run(signal),
+      keepPoints(desk, signal),
+      every(gapsMs, systemClock, signal, log, "gaps", () => fillGaps(desk, (sampler) => this.#holds(sampler))),
+    ];
+  }
+
+  /** Of whom something is remembered here that may have changed elsewhere. */
+  takeDefinitions(before: Definitions | null, now: Definitions): void {
+    const { runner, judge } = this.#deps.desk;
+    const sameConnections = isSame(before?.connections ?? now.connections, now.connections);
+    for (const [name, sampler] of before?.samplers ?? []) {
+      const same = now.samplers.get(name) === sampler;
+      if (!same || !sameConnections) void runner.forget(name);
+      if (!same) judge.forget(name);
+    }
+  }
+
+  /** After the queue was closed: what was held, others may have at once. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const { log } = this.#deps.desk;
+    await this.#shares?.release().catch((thrown: unknown) => {
+      log.warn({ err: thrown }, `the shares of this worker run out by themselves: ${messageOf(thrown)}`);
+    });
+    for (const notifier of this.#notifiers.values()) await notifier[Symbol.asyncDispose]();
+  }
+
+  #holds(sampler: string): boolean {
+    return this.#shares?.holds(this.#deps.shareOf(sampler)) ?? true;
+  }
+
+  #keeper(workers: () => Promise<number>): ShareKeeper {
+    const { desk, queue, owner, shareOf } = this.#deps;
+    const { clock, log, state, judge, mirror } = desk;
+    return new ShareKeeper({
+      clock,
+      log,
+      owner,
+      workers,
+      leases: state.leases,
+      busy: () => this.#worker.busy(),
+      onChange: (gained, lost) => {
+        const isLost = (sampler: string): boolean => lost.includes(shareOf(sampler));
+        this.#worker.forget(isLost);
+        for (const name of desk.definitions.samplers.keys()) if (isLost(name)) judge.forget(name);
+        // Others may have written series of these samplers that this process has never seen.
+        const learnt = gained.length === 0 ? undefined : mirror?.learnOthers(deadline(relearnMs));
+        void (learnt ?? Promise.resolve())
+          .catch((thrown: unknown) => log.warn({ err: thrown }, `series of others: ${messageOf(thrown)}`))
+          .then(() => queue.serve(this.#shares?.held() ?? new Set()));
+      },
+    });
+  }
+}
+
+/** Equal keys with the very same values, as after a reload that left their files alone. */
+function isSame<T>(one: ReadonlyMap<string, T>, other: ReadonlyMap<string, T>): boolean {
+  return one.size === other.size && [...one].every(([key, value]) => other.get(key) === value);
+}

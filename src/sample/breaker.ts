@@ -1,0 +1,75 @@
+/** One circuit breaker a connection: a source that does not answer is asked by one sampler now and then, not by all. */
+import {
+  BrokenCircuitError,
+  CircuitState,
+  ConsecutiveBreaker,
+  circuitBreaker,
+  ExponentialBackoff,
+  handleWhen,
+} from "cockatiel";
+import { gauge } from "../core/measure.ts";
+import type { Measure } from "../core/ports.ts";
+import { Problem } from "../core/problem.ts";
+import { minuteMs, secondMs } from "../core/time.ts";
+
+/** Failures in a row that open a circuit. */
+const failuresMax = 5;
+/** How long it stays open at first, and at most: twice as long after each try that failed. */
+const openMs = 10 * secondMs;
+const openMsMax = 10 * minuteMs;
+
+/** Whether a failure says that the whole connection is in trouble. */
+export type IsConnectionFault = (fault: unknown) => boolean;
+
+export class Breakers {
+  readonly #policies = new Map<string, ReturnType<typeof circuitBreaker>>();
+  readonly #isFault: IsConnectionFault;
+  readonly #openMs: number;
+
+  /** @param tempo how many times as fast as real time the caller's clock runs: circuits close as much sooner */
+  constructor(isFault: IsConnectionFault, tempo: number) {
+    this.#isFault = isFault;
+    this.#openMs = openMs / tempo;
+  }
+
+  /** @throws Problem SRC-002, retryable, while the circuit is open; else whatever `work` throws */
+  async run<T>(connection: string, work: () => Promise<T>): Promise<T> {
+    const policy = this.#policies.get(connection) ?? this.#make(connection);
+    try {
+      return await policy.execute(work);
+    } catch (thrown) {
+      if (!(thrown instanceof BrokenCircuitError)) throw thrown;
+      throw new Problem(`not asked: ${failuresMax} reads in a row by connection ${connection} have failed`, {
+        code: "SRC-002",
+        where: `connection ${connection}`,
+        fix: "see bellwether doctor for what is wrong; one read tries it again now and then",
+        retryable: true,
+      });
+    }
+  }
+
+  /** After the connection's definition changed. */
+  forget(connection: string): void {
+    this.#policies.delete(connection);
+  }
+
+  measures(): Measure[] {
+    return [...this.#policies].map(([connection, { state }]) =>
+      gauge("source_circuit_open", "1 while a connection is not asked because it failed.", isOpen(state) ? 1 : 0, {
+        connection,
+      }),
+    );
+  }
+
+  #make(connection: string): ReturnType<typeof circuitBreaker> {
+    const halfOpenAfter = new ExponentialBackoff({ initialDelay: this.#openMs, maxDelay: openMsMax, exponent: 2 });
+    const breaker = new ConsecutiveBreaker(failuresMax);
+    const made = circuitBreaker(handleWhen(this.#isFault), { halfOpenAfter, breaker });
+    this.#policies.set(connection, made);
+    return made;
+  }
+}
+
+function isOpen(state: CircuitState): boolean {
+  return state === CircuitState.Open || state === CircuitState.Isolated;
+}
