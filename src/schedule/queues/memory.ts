@@ -1,4 +1,5 @@
 /** A queue inside the process. Jobs go through JSON, so that they are what a queue over a network makes them. */
+import type { Priority } from "../../core/model.ts";
 import type { Clock, Job, JobOf, Log, Queue } from "../../core/ports.ts";
 import { messageOf, Problem } from "../../core/problem.ts";
 import { deadline, secondMs } from "../../core/time.ts";
@@ -13,14 +14,18 @@ export type MemoryQueueOptions = {
 };
 
 type Kind = Job["kind"];
+type Waiting = { readonly job: Job; readonly priority: Priority };
 type Worker = { readonly concurrency: number; readonly handle: (job: never, signal: AbortSignal) => Promise<void> };
 
-/** First in, first out for each kind. Closing forgets what waits: the truth lies in SQL. */
+/** First in, first out for each kind and priority. Closing forgets what waits: the truth lies in SQL. */
 export class MemoryQueue implements Queue {
   readonly #options: Required<MemoryQueueOptions>;
   /** Ids that are delayed, waiting or running. */
   readonly #ids = new Set<string>();
-  readonly #waiting: Record<Kind, Fifo<Job>> = { slot: new Fifo(), deliver: new Fifo() };
+  readonly #lines: Record<Kind, Lines> = { sample: new Lines(), notify: new Lines() };
+  /** Jobs of shares that are not served, by share. */
+  readonly #parked = new Map<number, Waiting[]>();
+  #served: ReadonlySet<number> = new Set();
   readonly #workers = new Map<Kind, Worker>();
   readonly #running = new Map<Kind, Set<Promise<void>>>();
   readonly #closing = new AbortController();
@@ -30,7 +35,7 @@ export class MemoryQueue implements Queue {
     this.#options = { waitingMax: 100_000, drainMs: 5 * secondMs, ...options };
   }
 
-  async add(job: Job, options: { delayMs?: number } = {}): Promise<void> {
+  async add(job: Job, options: { delayMs?: number; priority?: Priority } = {}): Promise<void> {
     if (this.#closing.signal.aborted) throw new Problem("the queue is closed", { where: "queue", retryable: true });
     if (this.#ids.has(job.id)) return;
     const { waiting } = this.depth();
@@ -43,9 +48,19 @@ export class MemoryQueue implements Queue {
     }
     const copy = JSON.parse(JSON.stringify(job)) as Job;
     this.#ids.add(copy.id);
-    const { delayMs = 0 } = options;
-    if (delayMs > 0) void this.#later(copy, delayMs);
-    else this.#push(copy);
+    const { delayMs = 0, priority = "medium" } = options;
+    if (delayMs > 0) void this.#later({ job: copy, priority }, delayMs);
+    else this.#push({ job: copy, priority });
+  }
+
+  serve(shares: ReadonlySet<number>): void {
+    this.#served = new Set(shares);
+    for (const share of shares) {
+      const waiting = this.#parked.get(share) ?? [];
+      this.#parked.delete(share);
+      for (const each of waiting) this.#lines[each.job.kind].push(each);
+    }
+    this.#dispatch("sample");
   }
 
   work<K extends Kind>(kind: K, concurrency: number, handle: (job: JobOf<K>, signal: AbortSignal) => Promise<void>) {
@@ -71,18 +86,32 @@ export class MemoryQueue implements Queue {
     await Promise.all(running);
   }
 
-  async #later(job: Job, delayMs: number): Promise<void> {
+  async #later(waiting: Waiting, delayMs: number): Promise<void> {
     try {
       await this.#options.clock.sleep(delayMs, this.#closing.signal);
-      this.#push(job);
+      this.#push(waiting);
     } catch {
-      this.#ids.delete(job.id);
+      this.#ids.delete(waiting.job.id);
     }
   }
 
-  #push(job: Job): void {
-    this.#waiting[job.kind].push(job);
-    this.#dispatch(job.kind);
+  #push(waiting: Waiting): void {
+    const { kind } = waiting.job;
+    this.#lines[kind].push(waiting);
+    this.#dispatch(kind);
+  }
+
+  /** The next job to handle; those of shares that are not served are set aside on the way. */
+  #next(kind: Kind): Job | undefined {
+    for (;;) {
+      const waiting = this.#lines[kind].shift();
+      if (waiting === undefined) return undefined;
+      const { job } = waiting;
+      if (job.kind !== "sample" || this.#served.has(job.share)) return job;
+      const parked = this.#parked.get(job.share);
+      if (parked === undefined) this.#parked.set(job.share, [waiting]);
+      else parked.push(waiting);
+    }
   }
 
   #dispatch(kind: Kind): void {
@@ -90,7 +119,7 @@ export class MemoryQueue implements Queue {
     const running = this.#running.get(kind);
     if (worker === undefined || running === undefined) return;
     while (running.size < worker.concurrency && !this.#closing.signal.aborted) {
-      const job = this.#waiting[kind].shift();
+      const job = this.#next(kind);
       if (job === undefined) return;
       const handled = this.#handle(worker, job).finally(() => {
         running.delete(handled);
@@ -107,6 +136,19 @@ export class MemoryQueue implements Queue {
     } catch (thrown) {
       this.#options.log.error({ err: thrown, job: job.id }, `job ${job.id} failed: ${messageOf(thrown)}`);
     }
+  }
+}
+
+/** A line for each priority. */
+class Lines {
+  readonly #lines: Record<Priority, Fifo<Waiting>> = { high: new Fifo(), medium: new Fifo(), low: new Fifo() };
+
+  push(waiting: Waiting): void {
+    this.#lines[waiting.priority].push(waiting);
+  }
+
+  shift(): Waiting | undefined {
+    return this.#lines.high.shift() ?? this.#lines.medium.shift() ?? this.#lines.low.shift();
   }
 }
 
