@@ -2,7 +2,7 @@
  * Every query of the boards that we ship, on a real InfluxDB that holds what the demo stores: two weeks of its shop and
  * the outage of one country, sampled, judged and mirrored by the application itself.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -141,9 +141,10 @@ describe.skipIf(whyMissing(influxd) !== null)("queries of the boards that we shi
     expect(values).toEqual(["EIRE", "France", "Germany", "United Kingdom", "elsewhere"]);
   });
 
-  test("every measure that boards name stands in /metrics", () => {
-    const named = new Set(JSON.stringify(boards).match(/bellwether_[a-z_]+(?=[{[) ])/g));
-    expect(named.size).toBeGreaterThan(8);
+  test("every measure that boards and Prometheus' rules name stands in /metrics", () => {
+    const rules = readFileSync(join(config, "deploy/prometheus/rules.yml"), "utf8");
+    const named = new Set(`${JSON.stringify(boards)} ${rules}`.match(/bellwether_[a-z_]+(?=[{[) ])/g));
+    expect(named.size).toBeGreaterThan(12);
     expect([...named].filter((name) => !metrics.includes(`# TYPE ${name} `))).toEqual([]);
   });
 });
