@@ -6,8 +6,8 @@ import { parse } from "yaml";
 
 export const projectDir = resolve(import.meta.dirname, "../..");
 
-export type Healthcheck = { readonly test: readonly string[] };
-export type Service = {
+type Healthcheck = { readonly test: readonly string[] };
+type Service = {
   readonly image: string;
   readonly command?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;

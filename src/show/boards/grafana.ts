@@ -17,7 +17,7 @@ import type { Options as TableOptions } from "@grafana/schema/dist/esm/raw/compo
 import type { Options as GraphOptions } from "@grafana/schema/dist/esm/raw/composable/timeseries/panelcfg/x/TimeSeriesPanelCfg_types.gen";
 
 /** The same shape with every enum as what it is written as. */
-export type Plain<T> = T extends string
+type Plain<T> = T extends string
   ? `${T}`
   : T extends number
     ? `${T}` extends `${infer N extends number}`
@@ -43,7 +43,7 @@ export type PanelOptions = {
 };
 
 /** What a panel asks. */
-export type Target = InfluxTarget | PrometheusTarget;
+type Target = InfluxTarget | PrometheusTarget;
 export type InfluxTarget = {
   readonly refId: string;
   readonly datasource: Plain<DataSourceRef>;
