@@ -41,14 +41,22 @@ export const influxd: Tool = {
   name: "InfluxDB 1.x",
   packages: ["influxdb"],
   find: () => ["/usr/bin/influxd"].find(existsSync),
-  // The package starts its server at once, and at every boot. Ours alone shall run.
-  prepare: () => {
-    const allow = forbidServices();
-    return () => {
-      allow();
-      if (existsSync("/etc/init.d/influxdb")) spawnSync("update-rc.d", ["influxdb", "disable"], { stdio: "ignore" });
-    };
-  },
+  prepare: () => withoutService("influxdb"),
+};
+
+export const redis: Tool = {
+  name: "Redis",
+  packages: ["redis-server"],
+  find: () => ["/usr/bin/redis-server"].find(existsSync),
+  prepare: () => withoutService("redis-server"),
+};
+
+/** `find` gives the server; `mariadb-install-db` is on the path beside it. */
+export const mariadb: Tool = {
+  name: "MariaDB",
+  packages: ["mariadb-server"],
+  find: () => (existsSync("/usr/bin/mariadb-install-db") ? ["/usr/sbin/mariadbd"].find(existsSync) : undefined),
+  prepare: () => withoutService("mariadb"),
 };
 
 export const strace: Tool = {
@@ -96,6 +104,15 @@ export function forbidServices(path = "/usr/sbin/policy-rc.d"): () => void {
   return () => {
     if (existsSync(aside)) renameSync(aside, path);
     else rmSync(path);
+  };
+}
+
+/** A package that would start its server at once, and at every boot. Those that tests start alone shall run. */
+function withoutService(name: string): () => void {
+  const allow = forbidServices();
+  return () => {
+    allow();
+    if (existsSync(`/etc/init.d/${name}`)) spawnSync("update-rc.d", [name, "disable"], { stdio: "ignore" });
   };
 }
 
