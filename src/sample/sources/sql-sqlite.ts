@@ -6,11 +6,12 @@ import type { Measure, Source, SourceAnswer, SourceDeps, SourceFacts } from "../
 import { Problem } from "../../core/problem.ts";
 import { stopwatch } from "../../core/time.ts";
 import { timeValue, zone } from "./sql-bounds.ts";
+import { checkedQuery } from "./sql-checked.ts";
 import type { Answer, Question } from "./sql-child.ts";
 import { ChildPool } from "./sql-pool.ts";
 import { cutAt, timedOut } from "./sql-problems.ts";
 import { type Asked, type Share, type Shareable, share } from "./sql-shared.ts";
-import { bareQuery, namedQueries } from "./sql-text.ts";
+import { namedQueries } from "./sql-text.ts";
 
 export const sqlite = z.strictObject({
   file: z.string().min(1).describe("the database; a relative path lies in the data folder"),
@@ -57,6 +58,7 @@ export class SqliteSource implements Source {
   readonly #connection: SqliteConnection;
   readonly #where: string;
   readonly #query: string;
+  #text: Promise<string> | null = null;
   readonly #rowsMax: number;
   readonly #share: Share<Processes>;
 
@@ -64,7 +66,7 @@ export class SqliteSource implements Source {
     const { name } = connection;
     this.#where = `connection ${name}`;
     this.#connection = sqlite.parse(connection.options);
-    this.#query = bareQuery(query);
+    this.#query = query;
     this.#rowsMax = rowsMax;
     const { file, processes_max } = this.#connection;
     const path = resolve(deps.dataDir, file);
@@ -73,7 +75,7 @@ export class SqliteSource implements Source {
   }
 
   async read(window: TimeWindow, signal: AbortSignal): Promise<SourceAnswer> {
-    const question = { query: this.#query, bindings: this.#bindings(window), rowsMax: this.#rowsMax };
+    const question = { query: await this.#checked(), bindings: this.#bindings(window), rowsMax: this.#rowsMax };
     const { rows, elapsedMs } = await this.#ask(question, signal);
     return { rows, cost: { serverMs: elapsedMs, rowsRead: null } };
   }
@@ -84,7 +86,7 @@ export class SqliteSource implements Source {
       return [...(await this.#ask({ query, bindings, rowsMax: 1_000, plan }, signal)).rows];
     };
     const [version] = await ask("select sqlite_version() as version", false);
-    const steps = (await ask(this.#query, true)).map(({ detail }) => String(detail));
+    const steps = (await ask(await this.#checked(), true)).map(({ detail }) => String(detail));
     const tables: { name: string; rows: number | null }[] = [];
     const known = await ask("select name from sqlite_schema where type = 'table'", false);
     for (const { name } of known) {
@@ -106,6 +108,12 @@ export class SqliteSource implements Source {
   /** Queries under way finish first; the last source of a connection ends its processes. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#share.giveBack();
+  }
+
+  /** @throws Problem for a query that its parser refuses */
+  async #checked(): Promise<string> {
+    this.#text ??= checkedQuery(this.#query, "sqlite", this.#where).then(({ text }) => text);
+    return this.#text;
   }
 
   #bindings({ fromMs, toMs }: TimeWindow): Question["bindings"] {

@@ -76,7 +76,7 @@ export function tokenFaults(all: readonly Token[]): string[] {
   const faults = [...verbFaults(tokens), ...clauseFaults(tokens), ...bindingFaults(tokens)];
   for (const { kind, text } of all) {
     if (kind !== "comment") continue;
-    if (/^\/\*M?!/.test(text)) faults.push("SQL-005 executable comment. Fix: remove /*! ... */");
+    if (/^\/\*M?!/i.test(text)) faults.push("SQL-005 executable comment. Fix: remove /*! ... */");
     if (text.startsWith("/*+")) faults.push("SQL-005 a hint can change limits. Fix: remove /*+ ... */");
   }
   return [...new Set(faults)];
@@ -161,3 +161,22 @@ export const namedQueries = z
   .record(z.string().min(1), queryText)
   .default({})
   .describe("queries that samplers name as `batch`; those that name the same one share its reads");
+
+/**
+ * The query as servers take it: a mark where a slot's bound stood, and which bounds to bind, in the order of marks.
+ * @param mark `numbered`: `$1`, once for each bound; `plain`: `?`, once for each place
+ */
+export function boundQuery(query: string, mark: "numbered" | "plain"): { text: string; names: SlotBound[] } {
+  const names: SlotBound[] = [];
+  const parts = tokensOf(query).map(({ kind, text }) => {
+    const name = kind === "parameter" ? slotParameters.find((known) => text === `:${known}`) : undefined;
+    if (name === undefined) return text;
+    if (mark === "plain") {
+      names.push(name);
+      return "?";
+    }
+    if (!names.includes(name)) names.push(name);
+    return `$${names.indexOf(name) + 1}`;
+  });
+  return { text: parts.join("").replace(/[\s;]+$/, ""), names };
+}

@@ -3,6 +3,8 @@ import { z } from "zod";
 import type { Connection } from "../../core/definitions.ts";
 import type { Plugin, Source, SourceDeps } from "../../core/ports.ts";
 import { Problem } from "../../core/problem.ts";
+import { mysql, mysqlSource } from "./sql-mysql.ts";
+import { postgres, postgresSource } from "./sql-postgres.ts";
 import { type Asked, sharedMeasures } from "./sql-shared.ts";
 import { SqliteSource, sqlite } from "./sql-sqlite.ts";
 import { bindsSlot, queryText } from "./sql-text.ts";
@@ -34,6 +36,8 @@ type Kind = {
 
 const kinds: Readonly<Record<string, Kind>> = {
   sqlite: { options: sqlite, make: (asked, deps) => new SqliteSource(asked, deps) },
+  postgres: { options: postgres, make: postgresSource },
+  mysql: { options: mysql, make: mysqlSource },
 };
 
 /**
