@@ -70,11 +70,11 @@ export class Findings {
   /** @param at place in the text; absent: nowhere in particular */
   add(code: string, what: string, fix: string, at?: number): void {
     const general = /^SQL-00[1-5]$/.test(code) && this.faults.some((known) => known.startsWith(code));
-    if (general) return;
+    // A query of thousands of faults is not thousands of lines.
+    if (general || this.faults.length >= 20) return;
     const place = at === undefined ? "" : ` at ${placeOf(this.#query, at)}`;
     const message = `${code} ${what}${place}. Fix: ${fix}`;
-    // A query of thousands of faults is not thousands of lines.
-    if (this.faults.length < 20 && !this.faults.includes(message)) this.faults.push(message);
+    if (!this.faults.includes(message)) this.faults.push(message);
   }
 
   onlySelect(at?: number): void {

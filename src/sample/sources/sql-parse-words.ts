@@ -3,17 +3,19 @@
  * way than we do (escapes, odd quotes, invisible characters), and calls of functions. Pure.
  */
 
-import type { Dialect, Findings } from "./sql-parse-findings.ts";
+import type { Findings } from "./sql-parse-findings.ts";
 import { callFix, mayCall } from "./sql-parse-functions.ts";
 import { called, lower, meaningOf, type Token } from "./sql-text.ts";
 
 /** Deeper parentheses, or more words and signs, are a fault: no query of a sampler comes near. */
-export const depthMax = 60;
-export const tokensMax = 20_000;
+const depthMax = 60;
+const tokensMax = 20_000;
 
 /** Adds every fault of the words to `findings`. @param all tokens of the whole text, comments and spaces among them */
 export function checkWords(query: string, all: readonly Token[], findings: Findings): void {
-  checkSize(all, findings);
+  const tokens = meaningOf(all);
+  // The rest looks around each word, which takes long where there is no end of them.
+  if (tooLarge(tokens, findings)) return;
   const hidden = /[^\P{C}\t\n\r]|[\p{Zl}\p{Zp}]/u.exec(query);
   if (hidden !== null) {
     const point = (hidden[0].codePointAt(0) as number).toString(16).toUpperCase().padStart(4, "0");
@@ -24,17 +26,18 @@ export function checkWords(query: string, all: readonly Token[], findings: Findi
     if (token.kind === "comment") checkComment(token, findings);
     if (token.kind === "quoted") checkQuotes(token, all.slice(Math.max(0, at - 2), at), findings);
   });
-  const tokens = meaningOf(all);
   if (findings.dialect === "mysql") checkMysqlWords(tokens, findings);
   // PostgreSQL's own grammar tells calls from the rest; of the others every name before "(" is looked at as well.
   if (findings.dialect !== "postgres") checkCalls(tokens, findings);
 }
 
-function checkSize(all: readonly Token[], findings: Findings): void {
+function tooLarge(tokens: readonly Token[], findings: Findings): boolean {
   const fix = "write a shorter query, or have a view do a part of it";
-  if (all.length > tokensMax) findings.add("SQL-033", `more than ${tokensMax} words and signs`, fix);
-  const deep = all.find(({ depth }) => depth > depthMax);
+  const deep = tokens.find(({ depth }) => depth > depthMax);
   if (deep !== undefined) findings.add("SQL-033", `more than ${depthMax} parentheses inside each other`, fix, deep.at);
+  else if (tokens.length > tokensMax) findings.add("SQL-033", `more than ${tokensMax} words and signs`, fix);
+  else return false;
+  return true;
 }
 
 function checkCharacters({ kind, text, at }: Token, before: Token | undefined, findings: Findings): void {
@@ -174,10 +177,3 @@ function namesColumns(tokens: readonly Token[], open: number): boolean {
   const body = tokens.slice(close + 2, close + 5).map(lower);
   return body[0] === "(" || body.indexOf("materialized") !== -1;
 }
-
-/** The dialects as people call them. */
-export const dialectNames: Readonly<Record<Dialect, string>> = {
-  postgres: "PostgreSQL",
-  mysql: "MySQL and MariaDB",
-  sqlite: "SQLite",
-};
