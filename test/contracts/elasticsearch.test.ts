@@ -1,0 +1,89 @@
+import { afterAll, beforeAll, describe } from "vitest";
+import type { Source } from "../../src/core/ports.ts";
+import { elasticsearch } from "../../src/sample/sources/elasticsearch.ts";
+import { connectionsTo, makeIndex } from "../support/elasticsearch.ts";
+import { type Elasticsearch, startElasticsearch, whyNoElasticsearch } from "../support/servers/elasticsearch.ts";
+import { freePort } from "../support/servers/process.ts";
+import { invoices, type SourceCase, sourceContract } from "./source.ts";
+
+// ES|QL and searches are asked of one server: it takes the longest of all here to start.
+const missing = await whyNoElasticsearch({ esql: true });
+const codes = { tooMany: "ES-007", cut: "NET-005", unknown: "ES-013", unreachable: "NET-010" };
+
+/** Sleeps for each document that it looks at: a search that takes half a minute. */
+const sleeping = { script: { script: { lang: "test", source: "sleep", params: { ms: 1 } } } };
+const slowDocuments = 20_000;
+
+let server: Elasticsearch;
+let deadPort = 0;
+
+function source(options: object, connection = "shop"): Source {
+  const gone = `http://127.0.0.1:${deadPort}`;
+  const deps = connectionsTo({ shop: { url: server.url, scripts: true }, gone: { url: gone } });
+  return elasticsearch.create(elasticsearch.options.parse({ connection, ...options }), deps);
+}
+
+type Asks = { readonly name: string; readonly byCountry: object; readonly unknown: object };
+
+function elasticsearchCase({ name, byCountry, unknown }: Asks): SourceCase {
+  return {
+    name,
+    codes,
+    countsRows: true,
+    setUp: async () => {},
+    tearDown: async () => {},
+    byCountry: (rowsMax = 1000) => source({ ...byCountry, rows_max: rowsMax }),
+    unknownTable: () => source(unknown),
+    hanging: () => source({ index: "slow", time: "invoiced_at", query: sleeping }),
+    unreachable: () => source(byCountry, "gone"),
+    isWorking: async () => (await server.searches()).length > 0,
+  };
+}
+
+describe.skipIf(missing !== null)(`a real Elasticsearch${missing === null ? "" : ` (${missing})`}`, () => {
+  beforeAll(async () => {
+    server = await startElasticsearch({ esql: true });
+    deadPort = await freePort();
+    await makeIndex(server, "invoices", { invoiced_at: "date", country: "keyword", amount: "double" });
+    await server.add("invoices", invoices);
+    await makeIndex(server, "slow", { invoiced_at: "date", n: "long" });
+    const documents = Array.from({ length: slowDocuments }, (_, n) => ({ invoiced_at: "2026-11-20T09:00:30Z", n }));
+    await server.add("slow", documents);
+  });
+  afterAll(() => server?.[Symbol.asyncDispose]());
+
+  const index = { index: "invoices", time: "invoiced_at" };
+  const bounds = { range: { invoiced_at: { gte: ":slot_start", lt: ":slot_end" } } };
+  const within = "invoiced_at >= ?slot_start AND invoiced_at < ?slot_end";
+  const amount = { amount: { sum: { field: "amount" } } };
+  sourceContract(
+    elasticsearchCase({
+      name: "elasticsearch by columns",
+      byCountry: { ...index, by: ["country"], count: "orders", values: { amount: { sum: "amount" } } },
+      unknown: { ...index, index: "nothing_here" },
+    }),
+  );
+  sourceContract(
+    elasticsearchCase({
+      name: "elasticsearch by a body",
+      byCountry: {
+        index: "invoices",
+        count: "orders",
+        body: {
+          query: bounds,
+          aggs: { country: { terms: { field: "country", order: { _key: "asc" } }, aggs: amount } },
+        },
+      },
+      unknown: { index: "nothing_here", body: { query: bounds } },
+    }),
+  );
+  sourceContract(
+    elasticsearchCase({
+      name: "elasticsearch by ES|QL",
+      byCountry: {
+        esql: `FROM invoices | WHERE ${within} | STATS orders = COUNT(*), amount = SUM(amount) BY country | SORT country`,
+      },
+      unknown: { esql: `FROM nothing_here | WHERE ${within} | STATS n = COUNT(*)` },
+    }),
+  );
+});

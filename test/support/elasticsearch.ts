@@ -1,0 +1,44 @@
+/** Indices and connections of tests that read from Elasticsearch. */
+import type { Connection } from "../../src/core/definitions.ts";
+import type { SourceDeps } from "../../src/core/ports.ts";
+import type { Elasticsearch } from "./servers/elasticsearch.ts";
+
+const quiet = (): void => {};
+
+/** @param types field -> type */
+export async function makeIndex(
+  server: Elasticsearch,
+  name: string,
+  types: Readonly<Record<string, string>>,
+  settings: object = {},
+): Promise<void> {
+  await server.call("PUT", name, {
+    settings: { number_of_replicas: 0, ...settings },
+    mappings: { properties: Object.fromEntries(Object.entries(types).map(([field, type]) => [field, { type }])) },
+  });
+}
+
+/** Connections of the kind `elasticsearch` that may lead to this machine. */
+export function connectionsTo(
+  connections: Readonly<Record<string, object>>,
+  more: Partial<SourceDeps> = {},
+): SourceDeps {
+  const made = Object.entries(connections).map(([name, options]): [string, Connection] => [
+    name,
+    {
+      name,
+      kind: "elasticsearch",
+      options: { networks: ["127.0.0.0/8"], ...options },
+      budgetMs: 3_600_000,
+      place: "rules/connections.yaml:1:1",
+    },
+  ]);
+  return {
+    connections: new Map(made),
+    dataDir: "",
+    secret: () => "",
+    production: false,
+    log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
+    ...more,
+  };
+}
