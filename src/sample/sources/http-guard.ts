@@ -149,7 +149,7 @@ export class Guard {
   /** Every address that a name stands for is looked at; if one is not fine, none is. */
   async #addressesOf(host: string): Promise<readonly Resolved[]> {
     const { dns, where } = this.#options;
-    const found = dns === undefined ? await lookupName(host, { all: true }) : await resolveWith(dns, host);
+    const found = await (dns === undefined ? lookupName(host, { all: true }) : resolveWith(dns, host));
     if (found.length === 0) throw new Problem(`${host} has no address`, { code: "NET-010", where, retryable: true });
     // Fine and not fine at once is what a name does that is about to change.
     if (found.some(({ address }) => judgeAddress(address, this.#networks).allowed)) this.#meet(host);
@@ -164,6 +164,8 @@ export class Guard {
 }
 
 async function resolveWith(servers: readonly string[], host: string): Promise<Resolved[]> {
+  // This machine, whatever a name server says (RFC 6761, 6.3).
+  if (/(?:^|\.)localhost\.?$/i.test(host)) return [{ address: "127.0.0.1", family: 4 }];
   const resolver = new Resolver({ timeout: resolveMsMax, tries: 2 });
   resolver.setServers(servers);
   const [four, six] = await Promise.allSettled([resolver.resolve4(host), resolver.resolve6(host)]);
