@@ -21,10 +21,15 @@ export function checkWords(query: string, all: readonly Token[], findings: Findi
     const point = (hidden[0].codePointAt(0) as number).toString(16).toUpperCase().padStart(4, "0");
     findings.add("SQL-031", `invisible character U+${point}`, "remove it", hidden.index);
   }
+  let before: Token | undefined;
   all.forEach((token, at) => {
     checkCharacters(token, all[at - 1], findings);
     if (token.kind === "comment") checkComment(token, findings);
-    if (token.kind === "quoted") checkQuotes(token, all.slice(Math.max(0, at - 2), at), findings);
+    if (token.kind === "quoted") {
+      checkQuotes(token, all.slice(Math.max(0, at - 2), at), findings);
+      if (findings.dialect === "mysql" && token.text.startsWith("'")) checkMysqlText(token, before, findings);
+    }
+    if (token.kind !== "comment" && token.kind !== "space") before = token;
   });
   if (findings.dialect === "mysql") checkMysqlWords(tokens, findings);
   // PostgreSQL's own grammar tells calls from the rest; of the others every name before "(" is looked at as well.
@@ -92,8 +97,7 @@ function checkQuotes({ text, at }: Token, before: readonly Token[], findings: Fi
     if (last?.kind === "word" || last?.kind === "number")
       twoWays(`${last.text.slice(0, 20)}'...'`, "write plain '...'");
     if (last?.text === "&" && before.at(-2)?.kind === "word") twoWays("U&'...'", "write plain '...'");
-    if (dialect === "mysql") checkMysqlText(text, before, twoWays);
-    else if (dialect === "postgres" && /\\'/.test(text)) twoWays("\\ before a quote", "leave it out");
+    if (dialect === "postgres" && /\\'/.test(text)) twoWays("\\ before a quote", "leave it out");
     return;
   }
   if (quote === '"' && dialect === "mysql") twoWays('"..."', "write '...' for text, `...` for names");
@@ -105,11 +109,14 @@ function checkQuotes({ text, at }: Token, before: readonly Token[], findings: Fi
     twoWays("a name with quotes in it", "have a view name it otherwise");
 }
 
-function checkMysqlText(text: string, before: readonly Token[], twoWays: (what: string, fix: string) => void): void {
-  const last = before.at(-1)?.kind === "space" ? before.at(-2) : before.at(-1);
+/** @param before the token ahead of it, spaces and comments left out */
+function checkMysqlText({ text, at }: Token, before: Token | undefined, findings: Findings): void {
+  const twoWays = (what: string, fix: string): void =>
+    findings.add("SQL-031", `${what} can be read in two ways`, fix, at);
   if (text.includes("\\")) twoWays("\\ in a text", "leave it out; write '' for a quote");
-  if (last?.kind === "quoted" && last.text.startsWith("'")) twoWays("a text right after a text", "use concat");
-  if (last?.kind === "word" && /^(_|n$|x$|b$)/i.test(last.text)) twoWays(`${last.text} '...'`, "write plain '...'");
+  if (before?.kind === "quoted" && before.text.startsWith("'")) twoWays("a text right after a text", "use concat");
+  const introduces = before?.kind === "word" && /^(_|n$|x$|b$)/i.test(before.text);
+  if (introduces) twoWays(`${before?.text} '...'`, "write plain '...'");
 }
 
 /** Words of MySQL and MariaDB that call or write without parentheses; none of them can be a bare name. */

@@ -28,6 +28,9 @@ describe("queries that are refused, with the codes they are refused by", () => {
     ["select a into t2 from t", ["SQL-004"]],
     ["select /*! sleep(1), */ 1", ["SQL-005"]],
     ["select /*M! 1 */ 2", ["SQL-005"]],
+    ["select /*+ SET_VAR(max_execution_time = 0) */ 1", ["SQL-005"]],
+    ["select * from t for no key update", ["SQL-003"]],
+    ["select * from t lock in share mode", ["SQL-003"]],
     ["select load_extension('x')", ["SQL-006"]],
     ["select count(*) from t where day = '${day}'", ["SQL-010"]],
     ["select count(*) from ${table}", ["SQL-010"]],
@@ -54,6 +57,9 @@ describe("queries that are not refused", () => {
     ["select * from t where at >= :slot_start and at < :slot_end"],
     ["select '08:30:00' as opens, 'why?' as question from t"],
     ["select t.into from t"],
+    ["select at::date as day from t where at >= :slot_start::timestamptz"],
+    ["select tags[1] as first, tags[i] as ith, array[a, b] as both from t"],
+    ["select details @> '{}' as has, details #>> '{a,b}' as b from t"],
   ])("%s", (query) => {
     expect(queryFaults(query)).toEqual([]);
   });
