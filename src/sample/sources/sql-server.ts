@@ -72,12 +72,12 @@ export class ServerSource<Raw extends object> implements Source {
       const excess = await session.excess();
       const plan = await session.plan(statement);
       const verdict = await this.#judge(plan);
-      const tables = new Map(plan.scans.map(({ table, tableRows }) => [table, tableRows]));
+      const tables = new Map(plan?.scans.map(({ table, tableRows }) => [table, tableRows]));
       return {
         server: `${server} at ${this.#share.thing.dialect.place}`,
         clockAheadMs,
         tables: [...tables].map(([name, rows]) => ({ name, rows })),
-        estimate: { rows: verdict.rows, cost: plan.cost },
+        estimate: plan === null ? null : { rows: verdict.rows, cost: plan.cost },
         problems: [
           ...(excess.length === 0 ? [] : [this.#tooWide(excess)]),
           ...(verdict.refusal === null ? [] : [verdict.refusal]),
@@ -150,6 +150,15 @@ export class ServerSource<Raw extends object> implements Source {
     });
   }
 
+  #hidden(): Problem {
+    return new Problem("its account may not see the plan, so that nothing but the time limit bounds the query", {
+      code: "SQL-W13",
+      where: this.#asked.where,
+      fix: "grant SHOW VIEW on the views that it reads, and SELECT on the tables in them",
+      severity: "warning",
+    });
+  }
+
   async #guard(session: Session, statement: Statement, window: TimeWindow): Promise<void> {
     const lengthMs = window.toMs - window.fromMs;
     const known = this.#verdicts.get(lengthMs);
@@ -164,7 +173,8 @@ export class ServerSource<Raw extends object> implements Source {
     this.#verdicts.set(lengthMs, { ageMs: stopwatch(), value });
   }
 
-  async #judge(plan: Plan): Promise<Verdict> {
+  async #judge(plan: Plan | null): Promise<Verdict> {
+    if (plan === null) return { rows: 0, refusal: null, warnings: [this.#hidden()] };
     const { time } = await this.#query();
     return judgePlan(plan, this.#asked.ceilings, time, this.#asked.where);
   }

@@ -14,7 +14,8 @@ export type Statement = { readonly text: string; readonly values: readonly strin
 export interface Session {
   /** @throws Problem; {@link Broken} where the server may still be at it */
   select(statement: Statement, rowsMax: number): Promise<{ rows: readonly Row[]; rowsRead: number | null }>;
-  plan(statement: Statement): Promise<Plan>;
+  /** Null: the account may read, and not see how that is done. */
+  plan(statement: Statement): Promise<Plan | null>;
   /** `PostgreSQL 15.8`, and its clock less ours. */
   about(): Promise<{ readonly server: string; readonly clockAheadMs: number }>;
   /** What the account may do beyond reading: `INSERT on 41 tables`. */
