@@ -1,4 +1,5 @@
 /** What users write of HTTP connections and of the requests that samplers make over them. */
+import { isIP } from "node:net";
 import { z } from "zod";
 import { isNetwork } from "../../core/address.ts";
 import { expressionFault } from "./http-select.ts";
@@ -84,7 +85,7 @@ const hostName = z
 const nameServer = z
   .string()
   .refine(
-    (text) => /^\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?$|^\[[0-9a-fA-F:]+\](?::\d{1,5})?$|^[0-9a-fA-F:]+$/.test(text),
+    (text) => isIP(text) !== 0 || isIP(/^\[?([^[\]]+?)\]?:\d{1,5}$/.exec(text)?.[1] ?? "") !== 0,
     "CFG-019 no address. Fix: write 10.0.0.53, or 10.0.0.53:5353",
   );
 
