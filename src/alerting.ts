@@ -29,6 +29,8 @@ export type AlertingDeps = {
   readonly definitions: () => Definitions;
   /** Where own conditions are told, too, in case nobody hears the messages. Absent: nowhere. */
   readonly log?: Log | undefined;
+  /** Told after messages were written. */
+  readonly onOwed?: (() => void) | undefined;
 };
 
 /** How often a plan that lost a race against another process is made again before the slot is left for a retry. */
@@ -160,7 +162,10 @@ export class Alerting implements Measured {
     for (let round = 0; round < raceMax; round += 1) {
       const changes = plan(await this.#rows());
       if (isEmpty(changes)) return null;
-      if (await this.#deps.state.alerts.apply(changes)) return changes;
+      if (await this.#deps.state.alerts.apply(changes)) {
+        if (changes.outbox.length > 0) this.#deps.onOwed?.();
+        return changes;
+      }
       this.#races += 1;
     }
     throw new Problem(`alerts were changed by others ${raceMax} times in a row`, { where: "alerts", retryable: true });

@@ -22,7 +22,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
-import { collectionConditions, collectionSpanMs } from "./collection.ts";
+import { Collection } from "./collection.ts";
 import type { Definitions } from "./core/definitions.ts";
 import type { Measured, Queue } from "./core/ports.ts";
 import { formatProblem, messageOf, type Problem } from "./core/problem.ts";
@@ -35,7 +35,7 @@ import { SchedulerRole } from "./role-scheduler.ts";
 import { WorkerRole } from "./role-worker.ts";
 import { dueMs, slotsEndingIn } from "./schedule/cron.ts";
 import { slotJob } from "./schedule/job.ts";
-import { queues } from "./schedule/queues/index.ts";
+import { checkRedis, queues } from "./schedule/queues/index.ts";
 import { shareOf } from "./schedule/share.ts";
 import { version } from "./version.ts";
 
@@ -56,6 +56,7 @@ export class App implements AsyncDisposable {
   /** Names this process among all that there are or were. */
   readonly owner: string;
   readonly #queue: Queue & Measured;
+  readonly #collection: Collection;
   readonly #peers: Peers;
   readonly #scheduler: SchedulerRole | null;
   readonly #worker: WorkerRole | null;
@@ -70,9 +71,10 @@ export class App implements AsyncDisposable {
   static async open(options: AppOptions): Promise<App> {
     const roles = options.roles ?? new Set(everyRole);
     let app: App | undefined;
-    const desk = await Desk.open(options, !roles.has("worker"), (copy) =>
-      app === undefined ? false : app.#peers.isBehind(copy),
-    );
+    const desk = await Desk.open(options, !roles.has("worker"), {
+      isBehind: (copy) => (app === undefined ? false : app.#peers.isBehind(copy)),
+      onOwed: () => app?.wakeDeliverers(),
+    });
     try {
       app = new App(options, roles, desk);
     } catch (thrown) {
@@ -94,7 +96,9 @@ export class App implements AsyncDisposable {
     this.desk = desk;
     this.owner = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
     this.#queue = several ? queues.bullmq({ url: settings.redisUrl as string, log }) : queues.memory({ clock, log });
-    this.#peers = this.#peersOf(roles, several, tempo);
+    const definitions = () => desk.definitions;
+    this.#collection = new Collection({ clock, slots: desk.state.slots, definitions, tempo });
+    this.#peers = this.#peersOf(roles, several);
     const ownShare = (sampler: string): number => this.#shareOf(sampler);
     this.#scheduler = roles.has("scheduler") ? new SchedulerRole(desk, this.#queue, ownShare, tempo) : null;
     this.#worker = roles.has("worker")
@@ -117,6 +121,7 @@ export class App implements AsyncDisposable {
     this.#console = new ConsoleRole({
       desk,
       peers: this.#peers,
+      collection: this.#collection,
       measured: this.#measured,
       ready: () => this.#readiness(),
       demo,
@@ -131,7 +136,13 @@ export class App implements AsyncDisposable {
 
   /** What is unsafe about the servers that were found, for `start` to warn of or to refuse. */
   async faults(): Promise<readonly Problem[]> {
-    return [...(this.desk.mirror?.faults() ?? []), ...(await this.#queue.faults())];
+    const { mirror, settings } = this.desk;
+    return [...(mirror?.faults() ?? []), ...(settings.redisUrl === null ? [] : await checkRedis(settings.redisUrl))];
+  }
+
+  /** Whoever delivers looks at once; where that cannot be told, soon by itself. */
+  wakeDeliverers(): void {
+    this.#queue.add({ kind: "notify", id: "outbox" }).catch(() => {});
   }
 
   async #begin(): Promise<void> {
@@ -199,7 +210,7 @@ export class App implements AsyncDisposable {
     await this.desk[Symbol.asyncDispose]();
   }
 
-  #peersOf(roles: ReadonlySet<Role>, several: boolean, tempo: number): Peers {
+  #peersOf(roles: ReadonlySet<Role>, several: boolean): Peers {
     const { clock, log, state, settings, mirror, alerting, watcher } = this.desk;
     const definitions = () => watcher.current.definitions;
     return new Peers({
@@ -215,10 +226,7 @@ export class App implements AsyncDisposable {
         conditions: mirror?.conditions() ?? [],
         lagsMs: Object.fromEntries((mirror?.status().replicas ?? []).map(({ name, lagMs }) => [name, lagMs])),
       }),
-      collection: async (nowMs) => {
-        const summaries = await state.slots.summary(nowMs - collectionSpanMs);
-        return collectionConditions(definitions(), summaries, nowMs, tempo);
-      },
+      collection: () => this.#collection.conditions(),
       goneMs: () => definitions().collection.processGoneMs,
       tell: (conditions) => alerting.tellConditions(conditions),
     });

@@ -72,6 +72,42 @@ export function openMirror(
   return Mirror.open(options, { clock, timer: systemClock, log, onBroken });
 }
 
+/** What the application hears of, and answers, while the desk works. */
+export type DeskHooks = {
+  /** Whether another process could not write to a copy for a while. */
+  readonly isBehind?: (copy: string) => boolean;
+  /** Messages have just been written. */
+  readonly onOwed?: () => void;
+};
+
+/** What reads sources. Without `state` no budgets are kept. */
+export function openRunner(
+  { settings, env, clock, log, tempo = 1 }: DeskOptions,
+  definitions: () => Definitions,
+  state?: State,
+): SamplerRunner {
+  const used = async (sinceMs: number): Promise<ReadonlyMap<string, number>> => {
+    const usage = await (state as State).slots.usage(sinceMs);
+    return new Map([...usage].map(([sampler, { serverMs }]) => [sampler, serverMs]));
+  };
+  return new SamplerRunner({
+    get connections() {
+      return definitions().connections;
+    },
+    dataDir: settings.dataDir,
+    secret: (reference) => resolveSecret(reference, { dir: settings.configDir, env }),
+    production: settings.environment === "production",
+    clock,
+    log,
+    tempo,
+    samplersOf: (connection) =>
+      [...definitions().samplers.values()]
+        .filter(({ source }) => connectionOf(source) === connection)
+        .map(({ name }) => name),
+    ...(state === undefined ? {} : { usageMs: used }),
+  });
+}
+
 /** What reads and explains, and changes nothing by itself: commands open it, and the application builds on it. */
 export class Desk implements AsyncDisposable {
   readonly settings: Settings;
@@ -96,30 +132,32 @@ export class Desk implements AsyncDisposable {
    * @param readOnly open the series for looking on while another process writes them
    * @throws Problem if a file cannot be opened, or another process holds it
    */
-  static async open(
-    options: DeskOptions,
-    readOnly: boolean,
-    behindElsewhere?: (target: string) => boolean,
-  ): Promise<Desk> {
+  static async open(options: DeskOptions, readOnly: boolean, hooks: DeskHooks = {}): Promise<Desk> {
     const { settings, clock, log, env } = options;
     makeFolder(settings.dataDir);
     const watcher = new DefinitionWatcher({ ...loadOptions(settings, env, clock), log });
     await watcher.reload();
     const broken = Promise.withResolvers<Problem>();
     const mirror =
-      settings.influx.length === 0 ? null : await openMirror(options, readOnly, broken.resolve, behindElsewhere);
+      settings.influx.length === 0 ? null : await openMirror(options, readOnly, broken.resolve, hooks.isBehind);
     const store = mirror ?? openEmbedded(options, readOnly);
     try {
       const { databaseUrl: url, dataDir } = settings;
       const state = await openState({ ...(url === null ? { file: join(dataDir, "state.db") } : { url }), clock, log });
-      return new Desk(options, watcher, { store, mirror, broken: broken.promise }, state);
+      return new Desk(options, watcher, { store, mirror, broken: broken.promise }, state, hooks);
     } catch (thrown) {
       await store[Symbol.asyncDispose]();
       throw thrown;
     }
   }
 
-  private constructor(options: DeskOptions, watcher: DefinitionWatcher, opened: OpenedStore, state: State) {
+  private constructor(
+    options: DeskOptions,
+    watcher: DefinitionWatcher,
+    opened: OpenedStore,
+    state: State,
+    hooks: DeskHooks,
+  ) {
     const { settings, clock, log, env } = options;
     const { store, mirror, broken } = opened;
     const secret = (reference: string) => resolveSecret(reference, { dir: settings.configDir, env });
@@ -135,25 +173,9 @@ export class Desk implements AsyncDisposable {
     this.secret = secret;
     this.mailboxDir = join(settings.dataDir, "mailbox");
     this.mailbox = new Mailbox(this.mailboxDir);
-    this.runner = new SamplerRunner({
-      get connections() {
-        return definitions().connections;
-      },
-      dataDir: settings.dataDir,
-      secret,
-      production: settings.environment === "production",
-      clock,
-      log,
-      tempo: options.tempo ?? 1,
-      samplersOf: (connection) =>
-        [...definitions().samplers.values()]
-          .filter(({ source }) => connectionOf(source) === connection)
-          .map(({ name }) => name),
-      usageMs: async (sinceMs) =>
-        new Map((await state.slots.usage(sinceMs)).map(({ sampler, serverMs }) => [sampler, serverMs])),
-    });
+    this.runner = openRunner(options, definitions, state);
     this.judge = new Judge({ store, log });
-    this.alerting = new Alerting({ clock, state, definitions, log });
+    this.alerting = new Alerting({ clock, state, definitions, log, onOwed: hooks.onOwed });
     const { runner, judge, alerting } = this;
     this.pipeline = new Pipeline({ clock, runner, store, judge, alerting, log });
   }

@@ -50,7 +50,7 @@ export type PeersDeps = {
   /** What is wrong as this process sees it. */
   readonly own: () => Detail;
   /** What is wrong with the collection, as the ledger tells. */
-  readonly collection: (nowMs: number) => Promise<readonly Condition[]>;
+  readonly collection: () => Promise<readonly Condition[]>;
   readonly goneMs: () => number;
   readonly tell: (conditions: readonly Condition[]) => Promise<void>;
 };
@@ -162,7 +162,7 @@ export class Peers implements Measured {
       const named = this.#deps.several ? conditions.map((each) => ofProcess(each, id)) : conditions;
       return named;
     });
-    const collection = await this.#deps.collection(nowMs);
+    const collection = await this.#deps.collection();
     return [...theirs, ...collection, ...(this.#deps.several ? lossesOf(this.#known, this.#deps.goneMs(), nowMs) : [])];
   }
 

@@ -1,5 +1,6 @@
 /** The console: shows everything to people, and takes what they do. Every process answers probes and `/metrics`. */
 import { randomUUID } from "node:crypto";
+import type { Collection } from "./collection.ts";
 import type { Measured } from "./core/ports.ts";
 import { messageOf, Problem } from "./core/problem.ts";
 import { formatTimeUtc } from "./core/time.ts";
@@ -13,6 +14,7 @@ import { version } from "./version.ts";
 export type ConsoleRoleDeps = {
   readonly desk: Desk;
   readonly peers: Peers;
+  readonly collection: Collection;
   /** Read at each scrape. */
   readonly measured: readonly Measured[];
   readonly ready: () => { readonly ready: boolean; readonly reasons: readonly string[] };
@@ -59,7 +61,7 @@ export class ConsoleRole implements AsyncDisposable {
   }
 
   #facts(): Facts {
-    const { desk, peers, measured, ready, demo } = this.#deps;
+    const { desk, peers, collection, measured, ready, demo } = this.#deps;
     const { settings, state, store, watcher, clock, alerting } = desk;
     return {
       definitions: () => watcher.current,
@@ -73,6 +75,7 @@ export class ConsoleRole implements AsyncDisposable {
       mailbox: settings.smtpUrl === null ? desk.mailbox : null,
       ready: async () => ready(),
       processes: () => peers.list(),
+      usage: () => collection.usage(),
       measured,
       act: {
         acknowledge: (id, by, seen) => alerting.acknowledge(id, by, seen),

@@ -12,6 +12,8 @@ export type Settings = {
   readonly port: number;
   /** Where readers of messages reach the console, without a slash at the end; null: host and port. */
   readonly baseUrl: string | null;
+  /** True: only programs that ask for a password themselves reach the console's address. */
+  readonly behindProxy: boolean;
   readonly zone: string;
   readonly environment: "development" | "production";
   readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
@@ -94,6 +96,12 @@ const table: { readonly [K in keyof Settings]: Entry<Settings[K]> } = {
     byDefault: "",
     meaning: "where readers of messages reach the console; default: host and port",
     read: (value) => (value === "" ? null : webAddress(value)),
+  },
+  behindProxy: {
+    name: "BELLWETHER_BEHIND",
+    byDefault: "",
+    meaning: "proxy: whatever reaches the console's address has asked for a password; none: it must be loopback",
+    read: (value) => value !== "" && oneOf("proxy")(value) === "proxy",
   },
   zone: {
     name: "BELLWETHER_ZONE",

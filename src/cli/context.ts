@@ -4,11 +4,11 @@ import { userInfo } from "node:os";
 import { parseEnv } from "node:util";
 import type { Command } from "commander";
 import { pino } from "pino";
-import { Desk } from "../desk.ts";
 import type { Definitions, Sampler } from "../core/definitions.ts";
 import type { Log } from "../core/ports.ts";
 import { messageOf, Problem, type ProblemOptions, Problems } from "../core/problem.ts";
 import { parseTimeMs, systemClock } from "../core/time.ts";
+import { Desk } from "../desk.ts";
 import { readSettings, type Settings } from "../settings.ts";
 
 export type Env = Readonly<Record<string, string | undefined>>;

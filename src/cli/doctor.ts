@@ -2,12 +2,14 @@ import { accessSync, constants, existsSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import Sqlite from "better-sqlite3";
 import type { Command } from "commander";
-import type { Desk } from "../desk.ts";
 import { formatProblem, messageOf, toProblem } from "../core/problem.ts";
-import { deadline, formatDuration, minuteMs, secondMs } from "../core/time.ts";
+import { formatDuration, minuteMs } from "../core/time.ts";
+import type { Desk } from "../desk.ts";
+import { connectionOf } from "../sample/sample.ts";
 import { latestSlot } from "../schedule/cron.ts";
 import { type CommonOptions, commonOptions, openDesk } from "./context.ts";
 import { Exit, exitCodes } from "./exit.ts";
+import { inspectionLines, inspectSampler, isFaulty } from "./inspect.ts";
 import { counted, numberText, paint, print, printJson, timeText } from "./output.ts";
 import { replicaFindings } from "./replicas/findings.ts";
 import { unsafeSettings } from "./safety.ts";
@@ -16,8 +18,6 @@ export type Finding = { readonly what: string; readonly state: "ok" | "warning" 
 
 /** Below this much free disk the data folder is a warning. */
 const freeBytesMin = 1_000_000_000;
-/** Samplers may have minutes; whoever looks for a fault does not. */
-const askTimeoutMs = 10 * secondMs;
 /** A clock before this build was made stands wrong. */
 const builtMs = Date.parse("2026-01-01T00:00:00Z");
 /** Clocks of one machine do not differ; so much may pass between two looks at one clock. */
@@ -142,29 +142,21 @@ async function seriesFinding({ store, settings }: Desk): Promise<Finding> {
   }
 }
 
-/** Each connection by the latest slot of one sampler that reads it, under that sampler's own limits. */
+/** Each connection by one sampler that reads it: what its system says, without reading anything. */
 async function connectionFindings(desk: Desk): Promise<Finding[]> {
   const findings: Finding[] = [];
   const samplers = [...desk.definitions.samplers.values()];
   for (const { name, kind } of desk.definitions.connections.values()) {
     const what = `connection ${name} (${kind})`;
-    const sampler = samplers.find(({ source }) => (source.options as { connection?: string }).connection === name);
+    const sampler = samplers.find(({ source }) => connectionOf(source) === name);
     const slot = sampler === undefined ? null : latestSlot(sampler, desk.clock.nowMs());
     if (sampler === undefined || slot === null) {
       findings.push({ what, state: "warning", detail: "no sampler reads it" });
       continue;
     }
-    const window = { fromMs: slot.startMs, toMs: slot.startMs + slot.stepMs };
-    try {
-      const { rows, elapsedMs } = await desk.runner.run(sampler, window, deadline(askTimeoutMs));
-      findings.push({
-        what,
-        state: "ok",
-        detail: `${sampler.name} read ${counted(rows.length, "row")} in ${Math.round(elapsedMs)} ms`,
-      });
-    } catch (thrown) {
-      findings.push({ what, state: "fault", detail: formatProblem(toProblem(thrown, sampler.name)) });
-    }
+    const inspection = await inspectSampler(desk.runner, sampler, slot);
+    const state = isFaulty(inspection) ? "fault" : inspection.problems.length > 0 ? "warning" : "ok";
+    findings.push({ what, state, detail: inspectionLines(inspection).join("; ") });
   }
   return findings;
 }

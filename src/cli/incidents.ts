@@ -1,9 +1,9 @@
 import { type Command, Option } from "commander";
-import type { Desk } from "../desk.ts";
 import { maskAddresses } from "../core/mask.ts";
 import type { Incident, IncidentState } from "../core/model.ts";
 import { Problem } from "../core/problem.ts";
 import { formatDuration } from "../core/time.ts";
+import type { Desk } from "../desk.ts";
 import { alertView, deliveryView, incidentView, transitionView } from "../show/console/views.ts";
 import { type CommonOptions, commonOptions, openDesk } from "./context.ts";
 import { print, printJson, table, timeText } from "./output.ts";

@@ -7,13 +7,17 @@ const loopback = new BlockList();
 loopback.addSubnet("127.0.0.0", 8, "ipv4");
 loopback.addAddress("::1", "ipv6");
 
-export function unsafeSettings({ host, influx }: Pick<Settings, "host" | "influx">): Problem[] {
+/** @param shows whether the process has the console's role; others answer probes and `/metrics` alone */
+export function unsafeSettings(
+  { host, influx, behindProxy }: Pick<Settings, "host" | "influx" | "behindProxy">,
+  shows = true,
+): Problem[] {
   const problems: Problem[] = [];
-  if (!isOwn(host)) {
+  if (shows && !behindProxy && !isOwn(host)) {
     problems.push(
       new Problem(`the console has no password, and would listen on ${host}`, {
         where: "BELLWETHER_HOST",
-        fix: "leave it on 127.0.0.1, and put a server that asks for a password in front of it",
+        fix: "leave it on 127.0.0.1, and put a server that asks for a password in front of it; if only such a server reaches that address, set BELLWETHER_BEHIND=proxy",
       }),
     );
   }

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
-import { kinds } from "../desk.ts";
 import { jsonSchema, schemaKinds } from "../define/schema.ts";
+import { kinds } from "../desk.ts";
 import { usage } from "./context.ts";
 import { printJson } from "./output.ts";
 

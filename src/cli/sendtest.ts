@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import type { Command } from "commander";
-import type { Desk } from "../desk.ts";
 import { maskAddresses } from "../core/mask.ts";
 import type { NoticeKind, OutboxItem } from "../core/model.ts";
 import { formatProblem, Problem, toProblem } from "../core/problem.ts";
 import { deadline, secondMs } from "../core/time.ts";
+import type { Desk } from "../desk.ts";
 import { type CommonOptions, commonOptions, openDesk, usage } from "./context.ts";
 import { Exit, exitCodes } from "./exit.ts";
 import { print, printJson, table } from "./output.ts";

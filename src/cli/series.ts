@@ -1,8 +1,8 @@
 import type { Command } from "commander";
-import type { Desk } from "../desk.ts";
 import { formatSeries, matchesAll, parseSelector, type Selector } from "../core/labels.ts";
 import { type FieldValue, levelNumbers, type SeriesId, type TimeWindow } from "../core/model.ts";
 import { formatTimeUtc, hourMs } from "../core/time.ts";
+import type { Desk } from "../desk.ts";
 import { type CommonOptions, checkOrder, commonOptions, openDesk, timeOf, typed, usage } from "./context.ts";
 import { numberText, print, printJson, table } from "./output.ts";
 

@@ -43,9 +43,11 @@ async function slots(options: Options): Promise<void> {
     record.points,
     record.dataState,
     record.finishedMs === null ? null : formatDuration(Math.max(0, record.finishedMs - record.dueMs)),
+    record.rowsRead,
+    record.serverMs === null ? null : Math.round(record.serverMs),
     record.error ?? "",
   ]);
-  print(...table(["slot", "sampler", "state", "runs", "points", "data", "late by", "error"], rows));
+  print(...table(["slot", "sampler", "state", "runs", "points", "data", "late by", "rows read", "ms", "error"], rows));
 }
 
 /** A whole number from 1 to 10,000, for options. */

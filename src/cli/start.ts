@@ -31,7 +31,7 @@ async function start(options: Options): Promise<void> {
     if (settings.environment === "production" && unsafe.length > 0) throw new Problems(unsafe);
     for (const problem of unsafe) log.warn({ where: problem.where }, formatProblem(problem));
   };
-  refuseUnsafe(unsafeSettings(settings));
+  refuseUnsafe(unsafeSettings(settings, roles.has("console")));
   const stop = stopSignal();
   await using app = await App.open({ settings, env, clock: systemClock, log, roles });
   refuseUnsafe(await app.faults());

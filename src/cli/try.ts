@@ -1,17 +1,19 @@
 import type { Command } from "commander";
-import type { Desk } from "../desk.ts";
 import type { Sampler } from "../core/definitions.ts";
 import { formatSeries } from "../core/labels.ts";
 import type { Point, Row, Slot, Verdict } from "../core/model.ts";
+import type { SourceCost } from "../core/ports.ts";
 import { formatProblem, Problem } from "../core/problem.ts";
 import { formatTimeUtc } from "../core/time.ts";
 import { formatLocal } from "../core/zone.ts";
+import type { Desk } from "../desk.ts";
 import { knownSeries } from "../pipeline.ts";
 import { toPoints } from "../sample/points.ts";
 import { latestSlot, slotHolding } from "../schedule/cron.ts";
 import { definitionProblemView } from "../show/console/views.ts";
 import { type CommonOptions, commonOptions, findSampler, openDesk, timeOf } from "./context.ts";
 import { Exit, exitCodes } from "./exit.ts";
+import { type Inspection, inspectionLines, inspectionView, inspectSampler } from "./inspect.ts";
 import { counted, print, printJson, table } from "./output.ts";
 
 type Options = CommonOptions & { readonly at: string };
@@ -23,6 +25,8 @@ type Trial = {
   readonly asked: boolean;
   readonly rows: readonly Row[];
   readonly elapsedMs: number;
+  readonly cost: SourceCost;
+  readonly inspection: Inspection;
   readonly points: readonly Point[];
   readonly problems: readonly Problem[];
   readonly failed: boolean;
@@ -57,7 +61,12 @@ async function trySampler(name: string, options: Options): Promise<void> {
 async function run(desk: Desk, sampler: Sampler, atMs: number): Promise<Trial> {
   const { slot, asked } = pastSlot(sampler, atMs, desk.clock.nowMs());
   const window = { fromMs: slot.startMs, toMs: slot.startMs + slot.stepMs };
-  const { rows, elapsedMs } = await desk.runner.run(sampler, window, new AbortController().signal).catch(sourceFailed);
+  const inspection = await inspectSampler(desk.runner, sampler, slot);
+  const signal = new AbortController().signal;
+  const { rows, elapsedMs, cost } = await desk.runner.run(sampler, window, signal).catch((thrown: unknown) => {
+    print(...inspectionLines(inspection));
+    return sourceFailed(thrown);
+  });
   const { points, problems, failed } = toPoints(
     sampler,
     slot.startMs,
@@ -65,7 +74,7 @@ async function run(desk: Desk, sampler: Sampler, atMs: number): Promise<Trial> {
     await knownSeries(desk.store, sampler, slot.startMs),
   );
   const verdicts = await desk.judge.judgeSlot(sampler, slot.startMs, points);
-  return { sampler, slot, asked, rows, elapsedMs, points, problems, failed, verdicts };
+  return { sampler, slot, asked, rows, elapsedMs, cost, inspection, points, problems, failed, verdicts };
 }
 
 /** Exit code 1, also where the source may answer later: whoever tries wants to know now. */
@@ -87,11 +96,16 @@ function pastSlot(sampler: Sampler, atMs: number, nowMs: number): Pick<Trial, "s
   });
 }
 
-function show({ sampler, slot, asked, rows, elapsedMs, points, problems, failed, verdicts }: Trial): void {
+function show(trial: Trial): void {
+  const { sampler, slot, asked, rows, elapsedMs, cost, inspection, points, problems, failed, verdicts } = trial;
   const zone = sampler.zone;
   const which = asked ? "slot" : "no slot that is over holds that time; the latest before it:";
   print(`${which} ${formatLocal(slot.startMs, zone)} to ${formatLocal(slot.startMs + slot.stepMs, zone)} (${zone})`);
-  print(`${counted(rows.length, "row")} in ${Math.round(elapsedMs)} ms, start of the reading process included`);
+  print(...inspectionLines(inspection));
+  const read = cost.rowsRead === null ? "" : `, ${cost.rowsRead.toLocaleString("en")} rows gone through`;
+  print(
+    `${counted(rows.length, "row")} in ${Math.round(elapsedMs)} ms; its system worked ${Math.round(cost.serverMs)} ms${read}`,
+  );
   const [first] = rows;
   if (first !== undefined) {
     const columns = Object.keys(first);
@@ -119,11 +133,14 @@ function printSome(lines: readonly string[]): void {
   if (lines.length > rowsShownMax) print(`  and ${lines.length - rowsShownMax} more`);
 }
 
-function showJson({ sampler, slot, asked, rows, elapsedMs, points, problems, failed, verdicts }: Trial): void {
+function showJson(trial: Trial): void {
+  const { sampler, slot, asked, rows, elapsedMs, cost, inspection, points, problems, failed, verdicts } = trial;
   printJson({
     sampler: sampler.name,
     slot: { start: formatTimeUtc(slot.startMs), end: formatTimeUtc(slot.startMs + slot.stepMs), asked },
     elapsedMs: Math.round(elapsedMs),
+    cost: { serverMs: Math.round(cost.serverMs), rowsRead: cost.rowsRead },
+    source: inspectionView(inspection),
     rows,
     points: points.map(({ timeMs, ...point }) => ({ time: formatTimeUtc(timeMs), ...point })),
     problems: problems.map(definitionProblemView),

@@ -25,7 +25,7 @@ import { budgetSpanMs, decideBudget } from "./budget.ts";
 import { type SourcePlugin, sources } from "./sources/index.ts";
 
 /** How long it is remembered what the last hour's reads cost. */
-const usageMs = 10 * secondMs;
+const usageMs = minuteMs;
 
 /** How long an answer serves other samplers of its batch: those of one slot start within seconds of each other. */
 const batchKeptMsMax = minuteMs;

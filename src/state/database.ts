@@ -5,9 +5,11 @@ import { Problem, toProblem } from "../core/problem.ts";
 import { AlertBook } from "./alerts.ts";
 import { AuditLog } from "./audit.ts";
 import { connect, Database } from "./connection.ts";
+import { Leases } from "./leases.ts";
 import { migrations } from "./migrations/index.ts";
 import { Outbox } from "./outbox.ts";
 import { PeopleBook } from "./people.ts";
+import { Processes } from "./processes.ts";
 import { SilenceBook } from "./silences.ts";
 import { SlotLedger } from "./slots.ts";
 
@@ -20,6 +22,8 @@ export type State = AsyncDisposable &
     readonly silences: SilenceBook;
     readonly audit: AuditLog;
     readonly people: PeopleBook;
+    readonly leases: Leases;
+    readonly processes: Processes;
   };
 
 export type StateOptions = {
@@ -55,6 +59,8 @@ export async function openState(options: StateOptions): Promise<State> {
     silences: new SilenceBook(database),
     audit: new AuditLog(database),
     people: new PeopleBook(database),
+    leases: new Leases(database),
+    processes: new Processes(database),
     measures: async () => [
       ...(await slots.measures()),
       ...(await alerts.measures()),

@@ -20,6 +20,8 @@ const codec = new Codec<SlotRecord>(
     rows: "number",
     points: "number",
     dataState: "text",
+    serverMs: "number",
+    rowsRead: "number",
     error: "text",
   },
   { rows: "row_count", points: "point_count" },
@@ -36,10 +38,43 @@ export type SlotOutcome = {
   rows?: number | undefined;
   points?: number | undefined;
   dataState?: DataState | undefined;
+  /** What the read cost the system that was asked. */
+  serverMs?: number | undefined;
+  rowsRead?: number | null | undefined;
   /** One line, redacted. */
   error?: string | undefined;
   dueMs?: number | undefined;
 };
+
+/** What the slots of one sampler took. Times are of the latest attempt of each; null where none is known. */
+export type SlotUsage = {
+  readonly runs: number;
+  readonly failed: number;
+  readonly caughtUp: number;
+  /** Start after the due time, of live slots. */
+  readonly latenessMsAvg: number | null;
+  readonly latenessMsMax: number | null;
+  readonly durationMsAvg: number | null;
+  readonly durationMsMax: number | null;
+  readonly rows: number;
+  readonly rowsRead: number;
+  /** How long the systems that were asked worked. */
+  readonly serverMs: number;
+};
+
+/** A sampler whose newest slots have failed. */
+export type Failing = {
+  /** How many in a row, counted up to {@link failingMax} for all samplers together. */
+  readonly slots: number;
+  /** Start of the first of them. */
+  readonly sinceMs: number;
+  /** Of the newest. */
+  readonly dataState: DataState | null;
+  readonly error: string | null;
+};
+
+/** Failed slots that are looked at; more are counted no further. */
+const failingMax = 20_000;
 
 /** Which slots there are and what became of each: the truth that queues and workers are checked against. */
 export class SlotLedger {
@@ -164,6 +199,8 @@ export class SlotLedger {
           row_count: outcome.rows ?? null,
           point_count: outcome.points ?? null,
           data_state: outcome.dataState ?? null,
+          server_ms: outcome.serverMs ?? null,
+          rows_read: outcome.rowsRead ?? null,
           error: outcome.error ?? null,
           ...(outcome.dueMs === undefined ? {} : { due_ms: outcome.dueMs }),
         }),
@@ -203,6 +240,39 @@ export class SlotLedger {
     return reopened;
   }
 
+  /** What a slot that ended has turned out to hold since. */
+  async amend(
+    slot: SlotKey,
+    { rows, points, dataState }: Pick<SlotRecord, "rows" | "points" | "dataState">,
+  ): Promise<void> {
+    await this.#database.run((query) =>
+      query("slots")
+        .where(key(slot))
+        .whereIn("state", ended)
+        .update({ row_count: rows, point_count: points, data_state: dataState }),
+    );
+  }
+
+  /**
+   * Slots of a sampler that failed because its source did not answer are run again, for the record; the newest
+   * `limit` that begin at or after `sinceMs`. One that failed when it was run for the record has failed for good.
+   */
+  async reopenFailed(sampler: string, sinceMs: number, limit: number, nowMs: number): Promise<number> {
+    const starts: number[] = await this.#database.run((query) =>
+      query("slots")
+        .where({ sampler, state: "failed", catch_up: false })
+        .whereIn("data_state", ["source-down", "late"])
+        .where("start_ms", ">=", sinceMs)
+        .orderBy("start_ms", "desc")
+        .limit(limit)
+        .pluck("start_ms"),
+    );
+    return this.reopen(
+      starts.map((startMs) => ({ sampler, startMs: Number(startMs) })),
+      nowMs,
+    );
+  }
+
   /** Slots of a sampler that begin before `beforeMs` and wait to be run are run for the record only. */
   async forTheRecord(sampler: string, beforeMs: number): Promise<void> {
     await this.#database.run((query) =>
@@ -240,6 +310,95 @@ export class SlotLedger {
       return found.limit(filter.limit);
     });
     return rows.map((row) => codec.fromRow(row));
+  }
+
+  /** What slots that were started since then took, by sampler. Reads all of them: not to be asked every second. */
+  async usage(sinceMs: number): Promise<Map<string, SlotUsage>> {
+    const rows: Row[] = await this.#database.run((query) => {
+      const live = "case when catch_up then null else started_ms - due_ms end";
+      const took = "finished_ms - started_ms";
+      return query("slots")
+        .select("sampler")
+        .count("* as runs")
+        .sum({ rows_sum: "row_count", rows_read_sum: "rows_read", server_ms_sum: "server_ms" })
+        .select({
+          failed: query.raw("sum(case when state = 'failed' then 1 else 0 end)"),
+          caught_up: query.raw("sum(case when state = 'caught-up' then 1 else 0 end)"),
+          lateness_avg: query.raw(`avg(${live})`),
+          lateness_max: query.raw(`max(${live})`),
+          duration_avg: query.raw(`avg(${took})`),
+          duration_max: query.raw(`max(${took})`),
+        })
+        .where("started_ms", ">=", sinceMs)
+        .groupBy("sampler");
+    });
+    const orNull = (cell: unknown): number | null => (cell === null ? null : Number(cell));
+    return new Map(
+      rows.map((row) => [
+        row.sampler as string,
+        {
+          runs: Number(row.runs),
+          failed: Number(row.failed),
+          caughtUp: Number(row.caught_up),
+          latenessMsAvg: orNull(row.lateness_avg),
+          latenessMsMax: orNull(row.lateness_max),
+          durationMsAvg: orNull(row.duration_avg),
+          durationMsMax: orNull(row.duration_max),
+          rows: Number(row.rows_sum ?? 0),
+          rowsRead: Number(row.rows_read_sum ?? 0),
+          serverMs: Number(row.server_ms_sum ?? 0),
+        },
+      ]),
+    );
+  }
+
+  /** Samplers with a slot that was due by then and has not ended: when the oldest of them was due. */
+  async overdue(dueByMs: number): Promise<Map<string, number>> {
+    const rows: Row[] = await this.#database.run((query) =>
+      query("slots")
+        .select("sampler")
+        .min("due_ms as due_ms")
+        .whereIn("state", unfinished)
+        .where("due_ms", "<=", dueByMs)
+        .groupBy("sampler"),
+    );
+    return new Map(rows.map((row) => [row.sampler as string, Number(row.due_ms)]));
+  }
+
+  /** Samplers whose newest live slots have failed, of those that began since then. */
+  async failing(sinceMs: number): Promise<Map<string, Failing>> {
+    const failed: Row[] = await this.#database.run((query) =>
+      query("slots")
+        .select("sampler", "start_ms", "data_state", "error")
+        .where({ state: "failed", catch_up: false })
+        .where("start_ms", ">=", sinceMs)
+        .orderBy("start_ms", "desc")
+        .limit(failingMax),
+    );
+    const bySampler = Map.groupBy(failed, (row) => row.sampler as string);
+    const found = new Map<string, Failing>();
+    for (const names of pieces([...bySampler.keys()])) {
+      const sound: Row[] = await this.#database.run((query) =>
+        query("slots")
+          .select("sampler")
+          .max("start_ms as start_ms")
+          .whereIn("sampler", names)
+          .whereIn("state", ["done", "caught-up"])
+          .where("start_ms", ">=", sinceMs)
+          .groupBy("sampler"),
+      );
+      const soundMs = new Map(sound.map((row) => [row.sampler as string, Number(row.start_ms)]));
+      for (const name of names) {
+        const rows = bySampler.get(name) ?? [];
+        const inRow = rows.filter((row) => Number(row.start_ms) > (soundMs.get(name) ?? 0));
+        const [newest, oldest] = [inRow[0], inRow.at(-1)];
+        if (newest === undefined || oldest === undefined) continue;
+        const dataState = newest.data_state as DataState | null;
+        const error = newest.error as string | null;
+        found.set(name, { slots: inRow.length, sinceMs: Number(oldest.start_ms), dataState, error });
+      }
+    }
+    return found;
   }
 
   /** How many slots are in each state. */

@@ -90,6 +90,8 @@ export async function openShop(past = 26 * hourMs): Promise<Shop> {
       replicas,
       ready: async () => ({ ready: shop.unready === null, reasons: shop.unready === null ? [] : [shop.unready] }),
       measured: [store, state],
+      usage: () => state.slots.usage(clock.nowMs() - hourMs),
+      processes: () => [],
       act: actsOn(state, clock),
       demo: false,
     },

@@ -15,6 +15,7 @@ import type {
 import type { Problem } from "../../core/problem.ts";
 import type { State } from "../../state/database.ts";
 import type { ProcessRecord } from "../../state/processes.ts";
+import type { SlotUsage } from "../../state/slots.ts";
 
 export type Facts = {
   /** What is in force now, and what is wrong with the files it was read from. */
@@ -37,6 +38,8 @@ export type Facts = {
   readonly ready: () => Promise<{ readonly ready: boolean; readonly reasons: readonly string[] }>;
   /** Whatever counts or bounds something; read at each scrape of `/metrics`. */
   readonly measured: readonly Measured[];
+  /** What slots took within the last hour, by sampler. */
+  readonly usage: () => Promise<ReadonlyMap<string, SlotUsage>>;
   /** The processes of this installation that have been heard of lately. */
   readonly processes: () => readonly (ProcessRecord & { readonly alive: boolean })[];
   readonly act: Acts;

@@ -35,9 +35,9 @@ export function seriesView({ id, text, sampler, spacingMs }: ShownSeries) {
 }
 
 export function slotView(slot: SlotRecord): Api["Slot"] {
-  const { sampler, state, catchUp, attempts, rows, points, dataState, error } = slot;
+  const { sampler, state, catchUp, attempts, rows, points, dataState, serverMs, rowsRead, error } = slot;
   return {
-    ...{ sampler, state, catchUp, attempts, rows, points, dataState, error },
+    ...{ sampler, state, catchUp, attempts, rows, points, dataState, serverMs, rowsRead, error },
     start: moment(slot.startMs),
     end: moment(slot.startMs + slot.stepMs),
     due: moment(slot.dueMs),

@@ -8,7 +8,7 @@
 import type { Knex } from "knex";
 
 const idChars = 64;
-const nameChars = 200;
+export const nameChars = 200;
 const digestChars = 64;
 const wordChars = 16;
 
@@ -23,7 +23,12 @@ export async function up(knex: Knex): Promise<void> {
   await audit(knex);
 }
 
-async function create(knex: Knex, name: string, columns: (table: Knex.CreateTableBuilder) => void): Promise<void> {
+/** A table of ours. */
+export async function createTable(
+  knex: Knex,
+  name: string,
+  columns: (table: Knex.CreateTableBuilder) => void,
+): Promise<void> {
   await knex.schema.createTable(name, (table) => {
     // MySQL compares text without regard to case unless told otherwise; "DE" and "de" are two names.
     if (knex.client.driverName === "mysql2") table.collate("utf8mb4_bin");
@@ -32,7 +37,7 @@ async function create(knex: Knex, name: string, columns: (table: Knex.CreateTabl
 }
 
 function slots(knex: Knex): Promise<void> {
-  return create(knex, "slots", (table) => {
+  return createTable(knex, "slots", (table) => {
     table.string("sampler", nameChars).notNullable();
     table.bigInteger("start_ms").notNullable();
     table.bigInteger("step_ms").notNullable();
@@ -58,7 +63,7 @@ function slots(knex: Knex): Promise<void> {
 }
 
 function alerts(knex: Knex): Promise<void> {
-  return create(knex, "alerts", (table) => {
+  return createTable(knex, "alerts", (table) => {
     table.string("id", idChars).primary();
     table.string("fingerprint", digestChars).notNullable();
     table.string("rule", nameChars).notNullable();
@@ -92,7 +97,7 @@ function alerts(knex: Knex): Promise<void> {
 }
 
 function incidents(knex: Knex): Promise<void> {
-  return create(knex, "incidents", (table) => {
+  return createTable(knex, "incidents", (table) => {
     table.string("id", idChars).primary();
     table.text("group_key").notNullable();
     table.text("group_labels").notNullable();
@@ -118,7 +123,7 @@ function incidents(knex: Knex): Promise<void> {
 }
 
 function transitions(knex: Knex): Promise<void> {
-  return create(knex, "transitions", (table) => {
+  return createTable(knex, "transitions", (table) => {
     // The order in which they were written, where times are equal.
     table.bigIncrements("seq");
     table.string("id", idChars).notNullable().unique();
@@ -134,7 +139,7 @@ function transitions(knex: Knex): Promise<void> {
 }
 
 function outbox(knex: Knex): Promise<void> {
-  return create(knex, "outbox", (table) => {
+  return createTable(knex, "outbox", (table) => {
     table.string("id", idChars).primary();
     table.string("notice_key", nameChars).notNullable();
     table.string("incident_id", idChars);
@@ -160,7 +165,7 @@ function outbox(knex: Knex): Promise<void> {
 }
 
 function silences(knex: Knex): Promise<void> {
-  return create(knex, "silences", (table) => {
+  return createTable(knex, "silences", (table) => {
     table.string("id", idChars).primary();
     table.text("matchers").notNullable();
     table.text("reason").notNullable();
@@ -174,7 +179,7 @@ function silences(knex: Knex): Promise<void> {
 }
 
 function people(knex: Knex): Promise<void> {
-  return create(knex, "people", (table) => {
+  return createTable(knex, "people", (table) => {
     table.bigIncrements("seq");
     table.string("subject", wordChars).notNullable();
     table.string("subject_id", nameChars).notNullable();
@@ -188,7 +193,7 @@ function people(knex: Knex): Promise<void> {
 }
 
 function audit(knex: Knex): Promise<void> {
-  return create(knex, "audit", (table) => {
+  return createTable(knex, "audit", (table) => {
     table.bigIncrements("seq");
     table.string("id", idChars).notNullable().unique();
     table.bigInteger("at_ms").notNullable();

@@ -1,10 +1,14 @@
 import type { Knex } from "knex";
 import * as facts from "./0001-facts.ts";
+import * as severalProcesses from "./0002-several-processes.ts";
 
 type Step = { readonly name: string; up(knex: Knex): Promise<void> };
 
 /** Every step of the schema, oldest first; a step that was released is never changed. */
-const steps: readonly Step[] = [{ name: "0001-facts", up: facts.up }];
+const steps: readonly Step[] = [
+  { name: "0001-facts", up: facts.up },
+  { name: "0002-several-processes", up: severalProcesses.up },
+];
 
 /** Named here rather than found on the disk, so that the steps are part of the program. */
 export const migrations = {
