@@ -1,6 +1,8 @@
 /** A queue inside the process. Jobs go through JSON, so that they are what a queue over a network makes them. */
+
+import { gauge } from "../../core/measure.ts";
 import type { Priority } from "../../core/model.ts";
-import type { Clock, Job, JobOf, Log, Queue } from "../../core/ports.ts";
+import type { Clock, Job, JobOf, Log, Measure, Measured, Queue } from "../../core/ports.ts";
 import { messageOf, Problem } from "../../core/problem.ts";
 import { deadline, secondMs } from "../../core/time.ts";
 
@@ -18,7 +20,7 @@ type Waiting = { readonly job: Job; readonly priority: Priority };
 type Worker = { readonly concurrency: number; readonly handle: (job: never, signal: AbortSignal) => Promise<void> };
 
 /** First in, first out for each kind and priority. Closing forgets what waits: the truth lies in SQL. */
-export class MemoryQueue implements Queue {
+export class MemoryQueue implements Queue, Measured {
   readonly #options: Required<MemoryQueueOptions>;
   /** Ids that are delayed, waiting or running. */
   readonly #ids = new Set<string>();
@@ -73,6 +75,15 @@ export class MemoryQueue implements Queue {
   depth(): { waiting: number; running: number } {
     const running = [...this.#running.values()].reduce((sum, jobs) => sum + jobs.size, 0);
     return { waiting: this.#ids.size - running, running };
+  }
+
+  /** What is unsafe about it: nothing. */
+  async faults(): Promise<readonly Problem[]> {
+    return [];
+  }
+
+  measures(): Measure[] {
+    return [gauge("queue_waiting_max", "Jobs that may wait in the queue.", this.#options.waitingMax)];
   }
 
   /** Starts nothing more, lets handlers finish for a while, then aborts them, and returns when the last has ended. */
