@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, describe } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Source } from "../../src/core/ports.ts";
+import { deadline } from "../../src/core/time.ts";
 import { elasticsearch } from "../../src/sample/sources/elasticsearch.ts";
 import { connectionsTo, makeIndex } from "../support/elasticsearch.ts";
 import { type Elasticsearch, startElasticsearch, whyNoElasticsearch } from "../support/servers/elasticsearch.ts";
@@ -86,4 +87,28 @@ describe.skipIf(missing !== null)(`a real Elasticsearch${missing === null ? "" :
       unknown: { esql: `FROM nothing_here | WHERE ${within} | STATS n = COUNT(*)` },
     }),
   );
+
+  test("an ES|QL query that nobody waits for is gone from the server's task list", async () => {
+    const long = 'EVAL s = REPEAT(CONCAT("ab", n::string), 5000) | WHERE s RLIKE ".*a.*b.*a.*c"';
+    await using held = source({ esql: `FROM slow | ${long} | STATS n = COUNT(*)` });
+    const stopping = new AbortController();
+    const reading = held.read({ fromMs: 0, toMs: 60_000 }, stopping.signal).catch((reason: unknown) => reason);
+    await expect.poll(() => server.searches(), { timeout: 5_000 }).not.toEqual([]);
+    const reason = new Error("stopping");
+    stopping.abort(reason);
+    expect(await reading).toBe(reason);
+    await expect.poll(() => server.searches(), { timeout: 5_000 }).toEqual([]);
+  });
+
+  test("an ES|QL query without a limit of its own is not cut at the server's 1,000 rows", async () => {
+    await using held = source({ esql: "FROM slow | KEEP n // and no more", rows_max: 1_500 });
+    const problem = held.read({ fromMs: 0, toMs: 60_000 }, deadline(10_000));
+    await expect(problem).rejects.toMatchObject({ code: "ES-007", message: "stopped at more than 1500 rows" });
+  });
+
+  test("an unknown field of an ES|QL query is told by its name", async () => {
+    await using held = source({ esql: "FROM invoices | STATS n = SUM(nope)" });
+    const problem = held.read({ fromMs: 0, toMs: 60_000 }, deadline(10_000));
+    await expect(problem).rejects.toMatchObject({ code: "ES-013", message: "unknown field nope" });
+  });
 });

@@ -95,7 +95,13 @@ export const samplerOptions = z
       if (options.rows_max > esqlRowsMax)
         report(["rows_max"], `ES-001 ES|QL has ${esqlRowsMax + 1} rows at most. Fix: lower it`);
     }
-    for (const { path, message } of findingsOf(options).faults) report(path, message);
+    const short = options.body === undefined && options.aggs === undefined;
+    for (const { path, message } of findingsOf(options).faults) {
+      report(short && path[0] === "values" ? ["values"] : path, message);
+    }
+    if (Array.isArray(options.by) && Object.keys(columnsBy(options)).length < options.by.length) {
+      report(["by"], "ES-003 two columns of one name. Fix: write column: field");
+    }
   });
 export type SamplerOptions = z.infer<typeof samplerOptions>;
 

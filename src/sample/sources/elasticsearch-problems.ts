@@ -107,8 +107,7 @@ const rules: readonly Rule[] = [
     rest: { code: "ES-013", fix: "name a field that the index has" },
   },
   {
-    found: ({ status, reason }) =>
-      (status === 400 || status === 405) && /no handler found for uri \[\/_query/.test(reason),
+    found: ({ status, reason }) => (status === 400 || status === 405) && /uri \[\/_query\b/.test(reason),
     what: () => "this server has no ES|QL",
     rest: { code: "ES-015", fix: "write aggs in place of esql, or upgrade the server" },
   },

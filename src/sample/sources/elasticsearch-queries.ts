@@ -76,8 +76,8 @@ const bool: Check = (value, path, found) => {
     else if (!["must", "filter", "should", "must_not"].includes(key)) {
       report(found, [...path, key], "ES-001 unknown. Fix: one of must, filter, should, must_not, minimum_should_match");
     } else {
-      const all = Array.isArray(each) ? each : [each];
-      for (const [index, query] of all.entries()) checkQuery(query as Json, [...path, key, String(index)], found);
+      if (!Array.isArray(each)) checkQuery(each, [...path, key], found);
+      else for (const [index, query] of each.entries()) checkQuery(query, [...path, key, String(index)], found);
     }
   }
 };
