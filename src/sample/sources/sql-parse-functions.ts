@@ -9,7 +9,7 @@ const common = {
   aggregates: words("avg count max min sum"),
   windows: words("cume_dist dense_rank first_value lag last_value lead nth_value ntile percent_rank rank row_number"),
   numbers: words(
-    `abs acos asin atan atan2 ceil ceiling cos degrees exp floor ln log log10 log2 mod pi power radians round
+    `abs acos asin atan atan2 ceil ceiling cos degrees exp floor ln log log10 mod pi power radians round
     sign sin sqrt tan`,
   ),
   conditions: words("coalesce nullif"),
@@ -53,10 +53,10 @@ const mysql = {
     `any_value bit_and bit_or bit_xor group_concat json_arrayagg json_objectagg std stddev stddev_pop stddev_samp
     var_pop var_samp variance`,
   ),
-  numbers: words("conv cot crc32 rand truncate"),
+  numbers: words("conv cot crc32 log2 rand truncate"),
   conditions: words("greatest if ifnull interval isnull least nullif"),
   texts: words(
-    `ascii bit_length char_length character_length elt field find_in_set format hex insert instr lcase left locate lpad md5
+    `ascii bit_length char_length character_length elt field find_in_set format hex instr lcase left locate lpad md5
     mid octet_length position regexp_instr regexp_replace regexp_substr reverse right rpad sha1 sha2 strcmp
     substring_index ucase unhex`,
   ),
@@ -77,9 +77,9 @@ const mysql = {
 
 const sqlite = {
   aggregates: words("group_concat json_group_array json_group_object median percentile string_agg total"),
-  numbers: words("acosh asinh atanh cosh pow random sinh tanh trunc"),
+  numbers: words("acosh asinh atanh cosh log2 pow random sinh tanh trunc"),
   conditions: words("if ifnull iif likelihood likely unlikely"),
-  texts: words("char format glob hex instr like octet_length printf quote typeof unicode"),
+  texts: words("format hex instr octet_length printf quote typeof unicode"),
   times: words("current_date current_time current_timestamp date datetime julianday strftime time timediff unixepoch"),
   json: words("json json_array_length json_extract json_type json_valid json_array json_object"),
   casts: words("cast"),

@@ -1,0 +1,11 @@
+-- What the ordinary queries read, one statement a line; TIME and JSON stand for the dialect's own types.
+create table orders (id int primary key, country varchar(2), city varchar(40), status varchar(20), amount decimal(12, 2), quantity int, customer_id int, channel varchar(20), created_at TIME, paid_at TIME, shipped_at TIME, details JSON)
+create index orders_created on orders (created_at)
+create table customers (id int primary key, name varchar(40), country varchar(2), segment varchar(20), email varchar(80), vip boolean, created_at TIME)
+create table payments (id int primary key, order_id int, provider varchar(20), method varchar(20), status varchar(20), amount decimal(12, 2), error_code varchar(20), latency_ms int, attempted_at TIME)
+create table shipments (id int primary key, carrier varchar(20), status varchar(20), shipped_at TIME, delivered_at TIME)
+create table order_items (order_id int, product_id int, quantity int, price decimal(12, 2))
+create table products (id int primary key, name varchar(40), category varchar(20), price decimal(12, 2), stock int)
+create table sessions (id int primary key, device varchar(20), pages int, started_at TIME)
+create table refunds (id int primary key, order_id int, amount decimal(12, 2), reason varchar(40), refunded_at TIME)
+create table loans (id int primary key, branch varchar(20), status varchar(20), principal decimal(12, 2), days_late int)
