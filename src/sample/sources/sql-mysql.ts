@@ -42,6 +42,9 @@ export function mysqlSource({ connection, query, rowsMax }: Asked, deps: SourceD
 
 const connectMs = 10_000;
 
+/** None of the modes that change what quotation marks, backslashes, spaces and bars mean. */
+const sqlMode = "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION";
+
 type Raw = Connection & { readonly stream: NodeJS.ReadableStream & { readonly bytesRead: number; destroy(): void } };
 
 export class Mysql implements Dialect<Raw> {
@@ -70,7 +73,7 @@ export class Mysql implements Dialect<Raw> {
       connectTimeout: connectMs,
       multipleStatements: false,
       // The server could ask for any file of ours.
-      flags: ["-LOCAL_FILES"],
+      flags: ["-LOCAL_FILES", "-IGNORE_SPACE"],
       dateStrings: true,
       supportBigNumbers: true,
       charset: "utf8mb4",
@@ -88,6 +91,11 @@ export class Mysql implements Dialect<Raw> {
       `lock_wait_timeout = ${lockSeconds}`,
       `innodb_lock_wait_timeout = ${lockSeconds}`,
       "time_zone = '+00:00'",
+      // What a text means must not hang on the server's modes and character sets: the parser has read it in these.
+      `sql_mode = '${sqlMode}'`,
+      "character_set_client = utf8mb4",
+      "character_set_connection = utf8mb4",
+      "character_set_results = utf8mb4",
       "transaction_read_only = 1",
     );
     await ask(raw, `set session ${(this.isMariadb ? limits.map(mariadbName) : limits).join(", session ")}`);
