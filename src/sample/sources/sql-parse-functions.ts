@@ -82,6 +82,7 @@ const sqlite = {
   texts: words("format hex instr octet_length printf quote typeof unicode"),
   times: words("current_date current_time current_timestamp date datetime julianday strftime time timediff unixepoch"),
   json: words("json json_array_length json_extract json_type json_valid json_array json_object"),
+  rows: words("json_each json_tree"),
   casts: words("cast"),
 };
 

@@ -86,6 +86,8 @@ const operators = new Set(
     .split(" ")
     .concat(["NOT IN", "IS NOT", "NOT BETWEEN", "NOT LIKE", "NOT REGEXP", "NOT RLIKE", "NOT EXISTS"]),
 );
+/** Words that the library takes for functions when parentheses follow. */
+const readAsCalls = new Set(["all", "any", "exists", "not", "some"]);
 const comparisons = new Set(["=", "<", ">", "<=", ">=", "BETWEEN"]);
 
 export async function loadMysql(): Promise<(shadow: string, findings: Findings) => void> {
@@ -288,7 +290,7 @@ class Walker {
   #call(node: Node): void {
     const path = isNode(node.name) ? [node.name.schema, ...list(node.name.name)].filter(Boolean) : [node.name];
     const name = path.map((part) => String(isNode(part) ? part.value : part).toLowerCase()).join(".");
-    if (name === "exists" || name === "not" || mayCall("mysql", name)) return;
+    if (readAsCalls.has(name) || mayCall("mysql", name)) return;
     const shown = `function ${name.slice(0, 60)} is not allowed`;
     if (this.#findings.faults.some((fault) => fault.startsWith(`SQL-006 ${shown}`))) return;
     this.#findings.add("SQL-006", shown, callFix("mysql", name));

@@ -45,3 +45,4 @@ select count(*) as n, current_date as today, now() - interval 5 minute as before
 select yearweek(created_at, 3) as week, count(*) as n from orders where created_at >= :slot_start and created_at < :slot_end group by yearweek(created_at, 3)
 select o.country, count(*) as n from (orders o join customers c on c.id = o.customer_id) where o.created_at >= :slot_start and o.created_at < :slot_end group by o.country
 select country, count(*) as n from orders where time(created_at) between '09:00:00' and '17:30:00' and created_at >= :slot_start and created_at < :slot_end group by country
+select count(*) as n from orders where amount > all (select amount from refunds where refunded_at >= :slot_start and refunded_at < :slot_end)

@@ -38,3 +38,4 @@ select o.country, c.segment, count(*) as n from orders as o, customers as c wher
 select typeof(amount) as kind, length(city) as letters, round(amount, 1) as amount from orders where created_at >= :slot_start and created_at < :slot_end limit 20
 select coalesce(sum(amount), 0.0) as amount, count(*) as n from orders where created_at >= :slot_start and created_at < :slot_end and nullif(status, '') is not null
 select cast(amount as real) as amount, cast(id as text) as id from orders where created_at >= :slot_start and created_at < :slot_end
+select j.value as sku, count(*) as n from orders o, json_each(o.details, '$.items') as j where o.created_at >= :slot_start and o.created_at < :slot_end group by j.value

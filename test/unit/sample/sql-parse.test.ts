@@ -211,6 +211,29 @@ describe("a query has bounds", () => {
   });
 });
 
+test("every function that is on a list can be called", () => {
+  const forms = [
+    "N",
+    "N()",
+    "N(a)",
+    "N(a, b)",
+    "N(day from a)",
+    "N(day, a, b)",
+    "N('x' in a)",
+    "N(a as char)",
+    "N(a, char)",
+  ];
+  for (const dialect of dialects) {
+    for (const name of Object.values(functionGroups[dialect]).flat()) {
+      const faults = forms.map((form) => faultsOf(`select ${form.replace("N", name)} as n from t`, dialect));
+      expect(
+        faults.some(({ length }) => length === 0),
+        `${dialect} ${name}: ${faults[2]}`,
+      ).toBe(true);
+    }
+  }
+});
+
 test("no function that writes, waits, reads files or locks is on a list", () => {
   const bad =
     /sleep|_lock|file|^lo_|dblink|xml|set_config|setval|nextval|notify|benchmark|extension|pg_|txid|user|terminate|cancel|blob|advis/;
