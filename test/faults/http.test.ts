@@ -1,7 +1,7 @@
 /** What servers may do to the HTTP source, and what becomes of it. Real servers on loopback, real certificates. */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { deflateSync, gzipSync } from "node:zlib";
@@ -99,26 +99,6 @@ describe("the body", () => {
       for (const path of ["/cut", "/broken", "/twice"]) {
         expect(await problemFrom(url, { options: { path } }), path).toMatchObject({ code: "NET-006" });
       }
-    });
-  });
-
-  test("of a byte a second is cut after 10 s, whatever the sampler grants", async () => {
-    let ended = false;
-    const slow: Handler = (request, response) => {
-      response.writeHead(200, { "content-type": "application/json" });
-      const timer = setInterval(() => response.write(" "), 1_000);
-      request.on("close", () => {
-        ended = true;
-        clearInterval(timer);
-      });
-    };
-    await withServer(slow, async ({ url }) => {
-      const startMs = performance.now();
-      const problem = await problemFrom(url, {}, 60_000);
-      expect(problem).toMatchObject({ code: "NET-005", retryable: true });
-      expect(performance.now() - startMs).toBeGreaterThan(9_500);
-      expect(performance.now() - startMs).toBeLessThan(12_000);
-      await expect.poll(() => ended).toBe(true);
     });
   });
 
@@ -238,7 +218,27 @@ describe("redirects", () => {
   });
 });
 
-describe("a busy server", () => {
+describe.concurrent("a server that takes its time", () => {
+  test("that sends a byte a second is cut after 10 s, whatever the sampler grants", async ({ expect }) => {
+    let ended = false;
+    const slow: Handler = (request, response) => {
+      response.writeHead(200, { "content-type": "application/json" });
+      const timer = setInterval(() => response.write(" "), 1_000);
+      request.on("close", () => {
+        ended = true;
+        clearInterval(timer);
+      });
+    };
+    await withServer(slow, async ({ url }) => {
+      const startMs = performance.now();
+      const problem = await problemFrom(url, {}, 60_000);
+      expect(problem).toMatchObject({ code: "NET-005", retryable: true });
+      expect(performance.now() - startMs).toBeGreaterThan(9_500);
+      expect(performance.now() - startMs).toBeLessThan(12_000);
+      await expect.poll(() => ended).toBe(true);
+    });
+  });
+
   const busy = (times: number, status: number, headers: Record<string, string> = {}): Handler => {
     let seen = 0;
     return (request, response) => {
@@ -295,25 +295,27 @@ describe("a busy server", () => {
       expect(seen).toHaveLength(1);
     });
   });
+});
 
-  test("is never asked more at a time than the connection allows", async () => {
-    let now = 0;
-    let most = 0;
-    const counting: Handler = (_, response) => {
-      now += 1;
-      most = Math.max(most, now);
-      void sleep(30).then(() => {
-        now -= 1;
-        response.end('[{"n":1}]');
-      });
-    };
-    await withServer(counting, async ({ url }) => {
-      await using source = httpSource(url, { connection: { requests_max: 3 } });
-      const answers = await Promise.all(Array.from({ length: 12 }, () => source.read(nineOClock, deadline(10_000))));
-      expect(most).toBe(3);
-      // What was waited for a place is not the server's time.
-      for (const { cost } of answers) expect(cost.serverMs).toBeLessThan(95);
+test("a server is never asked more at a time than the connection allows", async () => {
+  let now = 0;
+  let most = 0;
+  const counting: Handler = (_, response) => {
+    now += 1;
+    most = Math.max(most, now);
+    void sleep(30).then(() => {
+      now -= 1;
+      response.end('[{"n":1}]');
     });
+  };
+  await withServer(counting, async ({ url }) => {
+    await using source = httpSource(url, { connection: { requests_max: 3 } });
+    const startMs = performance.now();
+    const answers = await Promise.all(Array.from({ length: 12 }, () => source.read(nineOClock, deadline(10_000))));
+    const serverMs = answers.reduce((sum, { cost }) => sum + cost.serverMs, 0);
+    expect(most).toBe(3);
+    // Three at a time cannot take more than three times as long: waiting for a place is not in it.
+    expect(serverMs).toBeLessThan(3 * (performance.now() - startMs));
   });
 });
 
@@ -547,6 +549,34 @@ describe("secrets", () => {
       expect(problem.message).not.toContain("Evil");
       expect(seen).toHaveLength(0);
     });
+  });
+});
+
+const own = Object.values(networkInterfaces())
+  .flat()
+  .find((each) => each?.family === "IPv4" && !each.internal)?.address;
+
+describe.skipIf(own === undefined)("plain http to another machine", () => {
+  const connection = { networks: [`${own}/32`], auth: { bearer: "env:TOKEN" } };
+
+  test("carries no credentials in production, and is found to elsewhere", async () => {
+    await using server = await Answers.start({ "*": answer([{ n: 1 }]) }, undefined, 0, own);
+    const production = { connection, deps: { production: true } };
+    expect(await problemFrom(server.url, production)).toMatchObject({ code: "NET-017", retryable: false });
+    expect(server.seen).toHaveLength(0);
+    expect(await rowsFrom(server.url, { connection })).toEqual([{ n: 1 }]);
+    await using source = httpSource(server.url, { connection });
+    const { problems } = await source.inspect(nineOClock, deadline(5_000));
+    expect(problems.map(({ code, severity }) => [code, severity])).toEqual([["NET-017", "warning"]]);
+  });
+
+  test("is told of in production, without credentials", async () => {
+    await using server = await Answers.start({ "*": answer([{ n: 1 }]) }, undefined, 0, own);
+    const open = { connection: { networks: connection.networks }, deps: { production: true } };
+    expect(await rowsFrom(server.url, open)).toEqual([{ n: 1 }]);
+    await using source = httpSource(server.url, open);
+    const { problems } = await source.inspect(nineOClock, deadline(5_000));
+    expect(problems.map(({ code }) => code)).toEqual(["NET-019"]);
   });
 });
 
