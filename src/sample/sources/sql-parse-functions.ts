@@ -54,7 +54,7 @@ const mysql = {
     var_pop var_samp variance`,
   ),
   numbers: words("conv cot crc32 log2 rand truncate"),
-  conditions: words("greatest if ifnull interval isnull least nullif"),
+  conditions: words("greatest if ifnull interval isnull least"),
   texts: words(
     `ascii bit_length char_length character_length elt field find_in_set format hex instr lcase left locate lpad md5
     mid octet_length position regexp_instr regexp_replace regexp_substr reverse right rpad sha1 sha2 strcmp
