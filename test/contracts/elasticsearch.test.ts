@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Source } from "../../src/core/ports.ts";
 import { deadline } from "../../src/core/time.ts";
 import { elasticsearch } from "../../src/sample/sources/elasticsearch.ts";
-import { connectionsTo, makeIndex } from "../support/elasticsearch.ts";
+import { connectionsTo, makeIndex, slowQuery } from "../support/elasticsearch.ts";
 import { type Elasticsearch, startElasticsearch, whyNoElasticsearch } from "../support/servers/elasticsearch.ts";
 import { freePort } from "../support/servers/process.ts";
 import { invoices, type SourceCase, sourceContract } from "./source.ts";
@@ -11,8 +11,7 @@ import { invoices, type SourceCase, sourceContract } from "./source.ts";
 const missing = await whyNoElasticsearch({ esql: true });
 const codes = { tooMany: "ES-007", cut: "NET-005", unknown: "ES-013", unreachable: "NET-010" };
 
-/** Sleeps for each document that it looks at: a search that takes half a minute. */
-const sleeping = { script: { script: { lang: "test", source: "sleep", params: { ms: 1 } } } };
+/** A millisecond each: a search that takes many seconds. */
 const slowDocuments = 20_000;
 
 let server: Elasticsearch;
@@ -35,7 +34,7 @@ function elasticsearchCase({ name, byCountry, unknown }: Asks): SourceCase {
     tearDown: async () => {},
     byCountry: (rowsMax = 1000) => source({ ...byCountry, rows_max: rowsMax }),
     unknownTable: () => source(unknown),
-    hanging: () => source({ index: "slow", time: "invoiced_at", query: sleeping }),
+    hanging: () => source({ index: "slow", time: "invoiced_at", query: slowQuery(server) }),
     unreachable: () => source(byCountry, "gone"),
     isWorking: async () => (await server.searches()).length > 0,
   };
@@ -47,7 +46,8 @@ describe.skipIf(missing !== null)(`a real Elasticsearch${missing === null ? "" :
     deadPort = await freePort();
     await makeIndex(server, "invoices", { invoiced_at: "date", country: "keyword", amount: "double" });
     await server.add("invoices", invoices);
-    await makeIndex(server, "slow", { invoiced_at: "date", n: "long" });
+    // Whether a search is cancelled is looked at between shards, and else after some thousands of documents.
+    await makeIndex(server, "slow", { invoiced_at: "date", n: "long" }, { number_of_shards: 24 });
     const documents = Array.from({ length: slowDocuments }, (_, n) => ({ invoiced_at: "2026-11-20T09:00:30Z", n }));
     await server.add("slow", documents);
   });

@@ -5,17 +5,25 @@ import type { Elasticsearch } from "./servers/elasticsearch.ts";
 
 const quiet = (): void => {};
 
-/** @param types field -> type */
+/** An empty index; one of its name that a server elsewhere may have goes. @param types field -> type */
 export async function makeIndex(
   server: Elasticsearch,
   name: string,
   types: Readonly<Record<string, string>>,
   settings: object = {},
 ): Promise<void> {
+  await server.call("DELETE", `${name.split("?")[0]}?ignore_unavailable=true`);
   await server.call("PUT", name, {
     settings: { number_of_replicas: 0, ...settings },
     mappings: { properties: Object.fromEntries(Object.entries(types).map(([field, type]) => [field, { type }])) },
   });
+}
+
+/** A condition that takes about a millisecond for each document, and is true. */
+export function slowQuery(server: Elasticsearch): object {
+  const busy = "int n = 0; for (int i = 0; i < 500000; ++i) { n = n ^ i } return n >= 0";
+  const script = server.sleeps ? { lang: "test", source: "sleep", params: { ms: 1 } } : { source: busy };
+  return { script: { script } };
 }
 
 /** Connections of the kind `elasticsearch` that may lead to this machine. */

@@ -1,24 +1,26 @@
 /** Elasticsearch as a process of its own, to be killed, stopped and started again. See `elasticsearch/README.md`. */
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
-import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
+import { existsSync, readFileSync } from "node:fs";
+import { mkdir, mkdtemp } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { whyMissing } from "../debian.ts";
 import { java, maven } from "../java.ts";
-import { end, freePort, spawnBound } from "./process.ts";
+import { OwnServer } from "./own.ts";
+import { freePort } from "./process.ts";
 
 export type ElasticsearchOptions = {
   /** With ES|QL: 350 MB and 7 to 11 s to start in place of 230 MB and 2.5 s. Default false. */
   readonly esql?: boolean;
+  /** True: the test kills or pauses it, so that a server elsewhere will not do. Default false. */
+  readonly own?: boolean;
   /** `search.max_buckets` -> value. */
   readonly settings?: Readonly<Record<string, string | number | boolean>>;
 };
 
-/** A server of one's own takes the place of the one that is started here; it is not killed and not stopped. */
+/** A server that runs already takes the place of one that is started here, where a test does not end it. */
 const elsewhere = process.env.BELLWETHER_TEST_ELASTICSEARCH_URL;
 const sources = join(import.meta.dirname, "elasticsearch");
 const javaFiles = ["ClasspathPlugins.java", "EsNode.java"].map((name) => join(sources, name));
@@ -29,14 +31,13 @@ const esqlPlugins = [
   "xpack.security.enabled=false",
 ];
 const resolveMsMax = 300_000;
-const startMsMax = 60_000;
-
-/** True: processes can be paused and killed, since the server is ours. */
-export const isOwnElasticsearch = elsewhere === undefined;
 
 /** Null if one can be started, else the reason. The first time it resolves and compiles what is needed. */
-export async function whyNoElasticsearch({ esql = false }: ElasticsearchOptions = {}): Promise<string | null> {
-  if (elsewhere !== undefined) return null;
+export async function whyNoElasticsearch({
+  esql = false,
+  own = false,
+}: ElasticsearchOptions = {}): Promise<string | null> {
+  if (elsewhere !== undefined && !own) return null;
   const missing = whyMissing(java) ?? whyMissing(maven);
   if (missing !== null) return missing;
   try {
@@ -47,72 +48,35 @@ export async function whyNoElasticsearch({ esql = false }: ElasticsearchOptions 
   }
 }
 
-/** Starts a server on a free loopback port and waits until it answers. */
+/** Starts a server on a free loopback port and waits until it answers, and what was stored can be searched. */
 export async function startElasticsearch(options: ElasticsearchOptions = {}): Promise<Elasticsearch> {
   const dir = await mkdtemp(join(tmpdir(), "bellwether-elasticsearch-"));
-  const server = new Elasticsearch(dir, options, await freePort());
+  const server = new Elasticsearch(dir, await freePort(), options);
   await server.start();
   return server;
 }
 
-export class Elasticsearch implements AsyncDisposable {
-  readonly #dir: string;
-  readonly #port: number;
+export class Elasticsearch extends OwnServer {
   readonly #options: ElasticsearchOptions;
-  #child: ChildProcess | null = null;
+  readonly #elsewhere: string | null;
 
-  constructor(dir: string, options: ElasticsearchOptions, port: number) {
-    this.#dir = dir;
-    this.#port = port;
+  constructor(dir: string, port: number, options: ElasticsearchOptions) {
+    super("elasticsearch", dir, port, false);
     this.#options = options;
+    this.#elsewhere = options.own === true ? null : (elsewhere ?? null);
   }
 
   get url(): string {
-    return elsewhere ?? `http://127.0.0.1:${this.#port}`;
+    return this.#elsewhere ?? `http://127.0.0.1:${this.port}`;
   }
 
-  /** @throws Error while the server is down */
-  get pid(): number {
-    const pid = this.#child?.pid;
-    if (pid === undefined) throw new Error("Elasticsearch is not running here");
-    return pid;
+  /** Whether it has the script language that sleeps. */
+  get sleeps(): boolean {
+    return this.#elsewhere === null;
   }
 
-  /** Starts it, again on the same folder and port if it was there before. */
-  async start(): Promise<void> {
-    if (elsewhere !== undefined) return;
-    const { esql = false, settings = {} } = this.#options;
-    const classes = await classPath(esql);
-    const log = openSync(join(this.#dir, "elasticsearch.log"), "a");
-    const args = ["-Xms512m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", classes];
-    args.push("org.elasticsearch.node.EsNode", join(this.#dir, "home"), String(this.#port));
-    args.push(...Object.entries(settings).map(([key, value]) => `${key}=${value}`), ...(esql ? esqlPlugins : []));
-    this.#child = spawnBound(java.find() as string, args, {
-      stdio: ["pipe", log, log],
-      env: { PATH: process.env.PATH, STOP_ON_STDIN_EOF: "1" },
-    });
-    closeSync(log);
-    await this.#answering(this.#child);
-  }
-
-  /** SIGTERM: it closes its indices and ends. A paused server is resumed first. */
-  async stop(): Promise<void> {
-    this.resume();
-    await this.#end("SIGTERM");
-  }
-
-  /** SIGKILL: it ends as it stands. */
-  async kill(): Promise<void> {
-    await this.#end("SIGKILL");
-  }
-
-  /** It goes on accepting connections, as the kernel does that, and answers none. */
-  pause(): void {
-    process.kill(this.pid, "SIGSTOP");
-  }
-
-  resume(): void {
-    this.#child?.kill("SIGCONT");
+  override async start(): Promise<void> {
+    if (this.#elsewhere === null) await super.start();
   }
 
   /** @throws Error with the server's text for a status of 400 and more */
@@ -150,33 +114,17 @@ export class Elasticsearch implements AsyncDisposable {
     });
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.kill();
-    await rm(this.#dir, { recursive: true, force: true });
+  protected override async launch() {
+    const { esql = false, settings = {} } = this.#options;
+    const args = ["-Xms512m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", await classPath(esql)];
+    args.push("org.elasticsearch.node.EsNode", join(this.dir, "home"), String(this.port));
+    args.push(...Object.entries(settings).map(([key, value]) => `${key}=${value}`), ...(esql ? esqlPlugins : []));
+    return { command: java.find() as string, args, options: { env: { PATH: process.env.PATH } } };
   }
 
-  /** Green: what was there before a restart can be searched again. */
-  async #answering(child: ChildProcess): Promise<void> {
-    const untilMs = Date.now() + startMsMax;
-    while (Date.now() < untilMs) {
-      const signal = AbortSignal.timeout(5_000);
-      const up = await fetch(`${this.url}/_cluster/health?wait_for_status=green&timeout=2s`, { signal }).catch(
-        () => null,
-      );
-      if (up?.status === 200) return;
-      if (child.exitCode !== null || child.signalCode !== null) break;
-      await sleep(50);
-    }
-    await this.kill();
-    const log = await readFile(join(this.#dir, "elasticsearch.log"), "utf8");
-    throw new Error(`Elasticsearch did not start:\n${log.slice(-2_000)}`);
-  }
-
-  async #end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
-    const child = this.#child;
-    if (child === null) return;
-    await end(child, signal);
-    this.#child = null;
+  protected override async answers(): Promise<boolean> {
+    const health = `${this.url}/_cluster/health?wait_for_status=green&timeout=2s`;
+    return (await fetch(health, { signal: AbortSignal.timeout(5_000) })).status === 200;
   }
 }
 
