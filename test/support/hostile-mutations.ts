@@ -2,7 +2,7 @@
 import { hostileStatements, ordinaryQueries, type SqlDialect } from "./hostile.ts";
 
 /** Numbers in [0, 1) from a seed (mulberry32). */
-export function randomFrom(seed: number): () => number {
+function randomFrom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
@@ -28,7 +28,7 @@ function each(sql: string, change: (piece: string) => string): string {
 }
 
 /** These change no meaning, whatever the statement. */
-export const sameMeaning: readonly Mutation[] = [
+const sameMeaning: readonly Mutation[] = [
   (sql, random) =>
     each(sql, (piece) =>
       isWord(piece)

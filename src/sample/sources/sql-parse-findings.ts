@@ -144,7 +144,7 @@ function tableOf(qualifier: readonly string[], scope: Scope): string | null {
 }
 
 /** `2:17`, both counted from 1. */
-export function placeOf(query: string, at: number): string {
+function placeOf(query: string, at: number): string {
   const before = query.slice(0, at).split("\n");
   return `${before.length}:${(before.at(-1) as string).length + 1}`;
 }

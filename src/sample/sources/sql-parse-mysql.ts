@@ -124,7 +124,7 @@ function syntaxFault(
  * The query as the library can read it, each character at its place: what its grammar lacks stands for something of
  * the same shape. Names of functions have been looked at before.
  */
-export function mysqlShadow(text: string): string {
+function mysqlShadow(text: string): string {
   const all = tokensOf(text);
   const tokens = meaningOf(all);
   const place = new Map(tokens.map((token, at) => [token, at]));

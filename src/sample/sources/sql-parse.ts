@@ -11,14 +11,14 @@ import { sqliteShadow } from "./sql-parse-sqlite.ts";
 import { checkWords } from "./sql-parse-words.ts";
 import { bindsSlot, meaningOf, type Token, tokenFaults, tokensOf } from "./sql-text.ts";
 
-export type { Dialect, ParsedQuery, TimeCondition } from "./sql-parse-findings.ts";
+export type { Dialect, ParsedQuery } from "./sql-parse-findings.ts";
 export { functionGroups } from "./sql-parse-functions.ts";
 
 /** Characters of a query at most. */
 const lengthMax = 100_000;
 
 /** Reads one tree and adds what it finds. @param shadow the query's text, offsets kept, as the parser can read it */
-export type TreeReader = (shadow: string, findings: Findings) => void;
+type TreeReader = (shadow: string, findings: Findings) => void;
 
 /** Parses; all faults in one pass. Never throws for what stands in the query. */
 export async function parseQuery(query: string, dialect: Dialect): Promise<ParsedQuery> {

@@ -27,7 +27,7 @@ const pattern = new RegExp(
   "g",
 );
 
-export type TokenKind =
+type TokenKind =
   | "comment"
   | "quoted"
   | "template"
