@@ -27,16 +27,7 @@ const pattern = new RegExp(
   "g",
 );
 
-type TokenKind =
-  | "comment"
-  | "quoted"
-  | "template"
-  | "cast"
-  | "parameter"
-  | "number"
-  | "word"
-  | "space"
-  | "symbol";
+type TokenKind = "comment" | "quoted" | "template" | "cast" | "parameter" | "number" | "word" | "space" | "symbol";
 /** A piece of a query: its first character as a place in the text, and the depth of parentheses around it. */
 export type Token = { readonly kind: TokenKind; readonly text: string; readonly at: number; readonly depth: number };
 
