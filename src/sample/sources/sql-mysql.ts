@@ -251,7 +251,11 @@ class MysqlSession implements Session {
     const startBytes = stream.bytesRead;
     const rows: unknown[][] = [];
     let fields: MysqlField[] = [];
-    await new Promise<void>((resolve, reject) => {
+    let lost = (): void => {};
+    const streamed = new Promise<void>((resolve, reject) => {
+      // A statement without a callback is not told of a connection that breaks.
+      lost = () => reject(Object.assign(new Error("it was closed"), { code: "PROTOCOL_CONNECTION_LOST" }));
+      stream.on("close", lost);
       const command = this.#raw.execute({ sql: text, rowsAsArray: true }, [...values]);
       command.on("fields", (found: FieldPacket[]) => {
         fields = found as unknown as MysqlField[];
@@ -264,6 +268,7 @@ class MysqlSession implements Session {
       });
       command.on("error", reject).on("end", () => resolve());
     });
+    await streamed.finally(() => stream.off("close", lost));
     if (rows.length > rowsMax) throw tooManyRows(rowsMax, this.#where);
     return { fields, rows };
   }
