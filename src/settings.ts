@@ -100,7 +100,7 @@ const table: { readonly [K in keyof Settings]: Entry<Settings[K]> } = {
   behindProxy: {
     name: "BELLWETHER_BEHIND",
     byDefault: "",
-    meaning: "proxy: whatever reaches the console's address has asked for a password; none: it must be loopback",
+    meaning: "proxy: only what asks for a password reaches the console's address",
     read: (value) => value !== "" && oneOf("proxy")(value) === "proxy",
   },
   zone: {
@@ -127,14 +127,14 @@ const table: { readonly [K in keyof Settings]: Entry<Settings[K]> } = {
   redisUrl: {
     name: "REDIS_URL",
     byDefault: "",
-    meaning: "Redis that wakes the workers of several processes, redis://user:password@host:6379/0; none: one process",
+    meaning: "wakes workers of several processes, redis://user:password@host:6379; none: one process",
     secret: true,
     read: serverAddress("a Redis", ["redis:", "rediss:"], "redis://host:6379"),
   },
   databaseUrl: {
     name: "DATABASE_URL",
     byDefault: "",
-    meaning: "facts in PostgreSQL, MySQL or MariaDB, postgres://user:password@host/database; none: SQLite",
+    meaning: "facts, postgres://user:password@host/database or mysql://...; none: a SQLite file",
     secret: true,
     read: serverAddress("a database", ["postgres:", "postgresql:", "mysql:", "mariadb:"], "postgres://host/database"),
   },
@@ -150,7 +150,7 @@ const table: { readonly [K in keyof Settings]: Entry<Settings[K]> } = {
   concurrency: {
     name: "BELLWETHER_CONCURRENCY",
     byDefault: "32",
-    meaning: "slots that run at a time, each of another sampler; nearly all of them wait for a source",
+    meaning: "slots that run at a time, each of another sampler; most wait for a source",
     read: wholeNumber(1, 1_000),
   },
   catchUp: {

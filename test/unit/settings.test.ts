@@ -27,7 +27,11 @@ describe("settings", () => {
       zone: "UTC",
       environment: "development",
       logLevel: "info",
-      concurrency: 8,
+      concurrency: 32,
+      redisUrl: null,
+      databaseUrl: null,
+      processName: null,
+      behindProxy: false,
       catchUp: { ageMsMax: day, slotsMax: 1500 },
       influx: [],
       keepPointsMs: 400 * day,
@@ -121,6 +125,10 @@ describe("settings", () => {
     ["INFLUX_URLS", "a=http://li:c4nary@one.example/shop A=http://two.example/shop"],
     ["INFLUX_URLS", "a=http://li:c4nary@one.example/shop a=http://two.example/shop"],
     ["INFLUX_URLS", "a=http://li:c4nary@one.example/shop b=http://li@one.example/shop"],
+    ["REDIS_URL", "http://:c4nary@queue.example"],
+    ["REDIS_URL", "c4nary"],
+    ["DATABASE_URL", "sqlite://c4nary"],
+    ["DATABASE_URL", "postgres://"],
     ["WEBHOOK_SECRET", "whsec_c4nary"],
     ["WEBHOOK_SECRET", `${secret} ${secret} ${secret}`],
   ])("%s is refused without its value being shown", (name, value) => {
@@ -129,10 +137,15 @@ describe("settings", () => {
     expect(`${problem?.message} ${problem?.fix}`).not.toMatch(/c4nary|dHdlbnR5/);
   });
 
-  test("settings of a shape that this build does not have are refused, not ignored", () => {
-    const names = ["REDIS_URL", "DATABASE_URL", "INFLUX_URLS"];
-    const env = Object.fromEntries(names.map((name) => [name, "x"]));
-    expect(problemsOf(env).map(({ where }) => where)).toEqual(names);
+  test("several processes need a queue, and facts that they can share", () => {
+    const database = "postgres://facts.example/bellwether";
+    const queue = "rediss://:c4nary@queue.example:6380/1";
+    expect(readSettings({ REDIS_URL: queue, DATABASE_URL: database })).toMatchObject({
+      redisUrl: queue,
+      databaseUrl: database,
+    });
+    expect(readSettings({ DATABASE_URL: "mysql://facts.example/bellwether" }).redisUrl).toBeNull();
+    expect(problemsOf({ REDIS_URL: queue })).toMatchObject([{ where: "DATABASE_URL" }]);
   });
 
   test("every fault is found in one pass", () => {

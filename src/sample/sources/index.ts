@@ -1,4 +1,6 @@
 import type { Plugin, Source, SourceDeps } from "../../core/ports.ts";
+import { elasticsearch } from "./elasticsearch.ts";
+import { http } from "./http.ts";
 import { sql } from "./sql.ts";
 
 /** Every source has options of its own, which its own schema has checked by the time they are used. */
@@ -6,4 +8,4 @@ import { sql } from "./sql.ts";
 export type SourcePlugin = Plugin<Source, any, SourceDeps>;
 
 /** Kind of source -> plug-in. */
-export const sources: Readonly<Record<string, SourcePlugin>> = { sql };
+export const sources: Readonly<Record<string, SourcePlugin>> = { sql, http, elasticsearch };

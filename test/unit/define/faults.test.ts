@@ -102,7 +102,7 @@ const inFiles: Row[] = [
     files: { "rules/detct/r.yaml": "rules: []\n" },
     says: [
       "CFG-005 rules/detct/r.yaml - nothing is defined here. " +
-        'Fix: move it to one of connections.yaml, detect/, routes/, people/, calendars/ (did you mean "detect/"?).',
+        'Fix: move it to one of connections.yaml, collection.yaml, detect/, routes/, people/, calendars/ (did you mean "detect/"?).',
     ],
   },
   {

@@ -45,7 +45,7 @@ test("connections: one kind each, with the options of the source's own", () => {
 });
 
 test("every kind of file has one, draft 7, and no other word does", () => {
-  expect(schemaKinds).toEqual(["calendar", "connection", "people", "route", "rule", "sampler"]);
+  expect(schemaKinds).toEqual(["calendar", "collection", "connection", "people", "route", "rule", "sampler"]);
   for (const kind of schemaKinds) {
     expect((jsonSchema(kind, kinds) as Schema).$schema).toBe("http://json-schema.org/draft-07/schema#");
   }

@@ -11,14 +11,22 @@ import { makeDatabase, processesWith, sampler, shopDeps } from "./support.ts";
 
 const window = { fromMs: 0, toMs: 60_000 };
 const never = new AbortController().signal;
-const endless = "with recursive n(i) as (select 1 union all select i + 1 from n) select max(i) as m from n";
+/** Every way to choose seven of 64 rows: days of work. */
+const endless =
+  "select count(*) as n from many a, many b, many c, many d, many e, many f, many g where a.i + b.i + c.i < d.i * e.i * f.i * g.i";
 const asks = (query: string, changes: object = {}) =>
   sampler({ source: { kind: "sql", options: { connection: "shop", query } }, ...changes });
 
 let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "bellwether-sample-"));
-  makeDatabase(join(folder, "shop.db"), "create table t (n); insert into t values (1)");
+  makeDatabase(
+    join(folder, "shop.db"),
+    [
+      "create table t (n); insert into t values (1); create table many (i)",
+      ...Array.from({ length: 64 }, (_, i) => `insert into many values (${i})`),
+    ].join(";"),
+  );
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
@@ -60,7 +68,10 @@ test("forgetting a sampler, and the end of the runner, leave no process behind",
 test("a kind that does not exist is a Problem that names those that do", async () => {
   await using runner = new SamplerRunner({ ...shopDeps(folder), clock: systemClock });
   const running = runner.run(sampler({ source: { kind: "sqll", options: {} } }), window, never);
-  await expect(running).rejects.toMatchObject({ where: "samplers/shop/orders.yaml:1:1", fix: "one of sql" });
+  await expect(running).rejects.toMatchObject({
+    where: "samplers/shop/orders.yaml:1:1",
+    fix: "one of sql, http, elasticsearch",
+  });
 });
 
 test("what was read is counted, and sources say what they hold", async () => {

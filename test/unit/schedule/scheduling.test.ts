@@ -61,7 +61,7 @@ describe("in quiet times", () => {
     expect(starts()).toEqual(["09:00", "09:01", "09:02"]);
     for (const { startMs, atMs } of runs)
       expect(atMs).toBe(dueMs(orders, { sampler: "orders", startMs, stepMs: minuteMs }));
-    expect(await ledger()).toEqual(["09:00 done", "09:01 done", "09:02 done"]);
+    expect(await ledger()).toEqual(["09:00 done", "09:01 done", "09:02 done", "09:03 due"]);
     expect(process.measure("slots_run_total", { sampler: "orders", state: "done" })).toBe(3);
     expect(process.measure("slot_lateness_seconds_max", { sampler: "orders" })).toBe(0);
     expect(process.measure("slot_starts_total", { sampler: "orders" })).toBe(3);
@@ -283,16 +283,43 @@ describe("a slot that fails", () => {
 
   test("three times is given up, with the reason, and the next slot has its own chance", async () => {
     const process = open({ execute: failing(3, busy) }).start(orders);
-    await pass("2m");
+    await pass("90s");
     expect(await first()).toMatchObject({
       state: "failed",
       attempts: 3,
       dataState: "source-down",
       error: "connection shop - the database is busy (given up: tried 3 times)",
     });
-    expect((await ledger())[1]).toBe("09:01 done");
     expect(process.measure("slots_run_total", { state: "failed" })).toBe(1);
     expect(process.measure("slots_run_total", { state: "due" })).toBe(2);
+    await pass("30s");
+    expect((await ledger())[1]).toBe("09:01 done");
+  });
+
+  test("for want of an answer is run again, for the record, once its source answers", async () => {
+    const process = open({ execute: failing(3, busy) }).start(orders);
+    await pass("2m");
+    expect(await first()).toMatchObject({ state: "caught-up", attempts: 1, catchUp: true, error: null });
+    expect(process.measure("slots_run_total", { state: "caught-up" })).toBe(1);
+  });
+
+  test("again when it is run for the record has failed for good", async () => {
+    const never: Execute = async (_, slot) => {
+      if (slot.startMs === Date.parse("2026-11-20T09:00:00Z")) throw busy();
+      return done;
+    };
+    open({ execute: never }).start(orders);
+    await pass("10m");
+    expect(await first()).toMatchObject({ state: "failed", catchUp: true });
+    expect(runs.filter(({ startMs }) => startMs === Date.parse("2026-11-20T09:00:00Z"))).toHaveLength(6);
+    expect((await ledger()).slice(1, 10).every((line) => line.endsWith("done"))).toBe(true);
+  });
+
+  test("although its source answers, for what it asks, stays failed", async () => {
+    const fix = "name a table that shop.db has";
+    open({ execute: failing(1, () => new Problem('unknown table "x"', { code: "SQL-013", fix })) }).start(orders);
+    await pass("5m");
+    expect(await first()).toMatchObject({ state: "failed", attempts: 1 });
   });
 
   test("for a reason that stays is failed at once", async () => {

@@ -1,0 +1,2 @@
+import { http } from "./http.ts";
+export const guard = http;

@@ -1,0 +1,2 @@
+import { cells } from "./sql-cells.ts";
+export const guard = cells;

@@ -1,0 +1,2 @@
+import { guard } from "./http-guard.ts";
+export const http = guard;

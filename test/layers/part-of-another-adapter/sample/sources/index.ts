@@ -1,0 +1,2 @@
+export { http } from "./http.ts";
+export { sql } from "./sql.ts";
