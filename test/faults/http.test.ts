@@ -37,10 +37,15 @@ describe("the body", () => {
 
   test("of up to 1 MiB is read, a longer one is cut", async () => {
     await withServer({ "/small": answer(padded(1_000_000)), "/large": answer(padded(1_100_000)) }, async ({ url }) => {
-      expect(await rowsFrom(url, { options: { path: "/small" } })).toHaveLength(1);
+      const rows = "[].{n: n}";
+      expect(await rowsFrom(url, { options: { path: "/small", rows } })).toEqual([{ n: 1 }]);
+      expect(await problemFrom(url, { options: { path: "/small" } })).toMatchObject({
+        code: "NET-006",
+        message: 'a cell of column "pad" has more than 64 KiB',
+      });
       const problem = await problemFrom(url, { options: { path: "/large" } });
       expect(problem).toMatchObject({ code: "NET-005", message: "the answer is longer than 1 MiB", retryable: false });
-      expect(await rowsFrom(url, { options: { path: "/large", body_mib_max: 2 } })).toHaveLength(1);
+      expect(await rowsFrom(url, { options: { path: "/large", rows, body_mib_max: 2 } })).toEqual([{ n: 1 }]);
     });
   });
 

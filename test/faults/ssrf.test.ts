@@ -72,7 +72,7 @@ test("every URL of the corpus is refused by its code, and nothing arrives anywhe
     if (!codes.includes(verdict)) wrong.push(`${url}: ${codes.join(", ")} in place of ${verdict}`);
   }
   expect(wrong).toEqual([]);
-  expect([trap.seen.length, trap6?.seen.length ?? 0]).toEqual([0, 0]);
+  expect([trap.connections, trap6?.connections ?? 0]).toEqual([0, 0]);
 });
 
 test("what is fine is let through", () => {
@@ -92,8 +92,8 @@ test("what is fine is let through", () => {
 
 test("the trap works: with its network named, the same URL is asked", async () => {
   expect(await rowsFrom(`http://127.0.0.1:${trap.port}`)).toEqual([{ n: 1 }]);
-  expect(trap.seen).toHaveLength(1);
-  trap.seen.length = 0;
+  expect(trap.connections).toBe(1);
+  trap.connections = 0;
 });
 
 describe("from a server that is fine", () => {
@@ -134,14 +134,14 @@ describe("from a server that is fine", () => {
 
   test("no redirect leads to any address of the corpus", async () => {
     expect(await wrongOnes({ path: "/moved" }, ["NET-003", "NET-004"])).toEqual([]);
-    expect([trap.seen.length, trap6?.seen.length ?? 0]).toEqual([0, 0]);
+    expect([trap.connections, trap6?.connections ?? 0]).toEqual([0, 0]);
   });
 
   test("no next page does", async () => {
     expect(await wrongOnes({ path: "/paged", rows: "rows", pages: { next: "next" } }, ["NET-002", "NET-004"])).toEqual(
       [],
     );
-    expect([trap.seen.length, trap6?.seen.length ?? 0]).toEqual([0, 0]);
+    expect([trap.connections, trap6?.connections ?? 0]).toEqual([0, 0]);
   });
 
   test("no redirect leads to another scheme, nor a page", async () => {
@@ -163,7 +163,7 @@ describe("from a server that is fine", () => {
       options: { path: "/moved" },
     });
     expect(problem).toMatchObject({ code: "NET-003", fix: "add it to the connection's hosts if that is meant" });
-    expect(trap.seen).toHaveLength(0);
+    expect(trap.connections).toBe(0);
   });
 });
 
@@ -187,7 +187,7 @@ describe("a name that moves", () => {
     const problem = await problemOf(source.read(nineOClock, deadline(5_000)));
     expect(problem).toMatchObject({ code: "NET-004", retryable: false });
     expect(problem.message).toContain("elsewhere before");
-    expect([asked, good.seen.length, trap.seen.length]).toEqual([2, 1, 0]);
+    expect([asked, good.seen.length, trap.connections]).toEqual([2, 1, 0]);
   });
 
   test("at every answer: not once does a request arrive at the bad address", async () => {
@@ -216,7 +216,7 @@ describe("a name that moves", () => {
     );
     expect(new Set(found)).toEqual(new Set(["rows", "NET-004"]));
     expect(good.seen).toHaveLength(1 + found.filter((each) => each === "rows").length);
-    expect(trap.seen).toHaveLength(0);
+    expect(trap.connections).toBe(0);
   });
 });
 
@@ -231,9 +231,20 @@ test("a proxy of the environment is not asked", async () => {
   try {
     await using good = await Answers.start({ "*": answer([{ n: 3 }]) }, undefined, 0, "127.9.9.9");
     expect(await rowsFrom(good.url)).toEqual([{ n: 3 }]);
-    expect(trap.seen).toHaveLength(0);
+    expect(trap.connections).toBe(0);
   } finally {
     for (const name of ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "NODE_USE_ENV_PROXY"]) delete process.env[name];
     Object.assign(process.env, before);
   }
+});
+
+test("a name that nobody knows, and name servers that do not answer, are worth another try", async () => {
+  const unknown = await problemFrom("http://nobody.test", { connection: { dns: [names.place] } });
+  expect(unknown).toMatchObject({ code: "NET-010", retryable: true });
+  expect(unknown.message).toMatch(/^nobody\.test (?:cannot be reached: its name|has no address)/);
+  await using silent = await nameServer(() => {
+    throw new Error("no answer");
+  });
+  const cut = await problemFrom("http://shop.test", { connection: { dns: [silent.place] } }, 700);
+  expect(cut).toMatchObject({ retryable: true });
 });

@@ -17,12 +17,17 @@ export type Handler = (request: IncomingMessage, response: ServerResponse) => vo
 export class Answers implements AsyncDisposable {
   readonly server: Server;
   readonly seen: IncomingMessage[];
+  /** Sockets that were opened to it, whether a request came over them or not. */
+  connections = 0;
   readonly #origin: string;
 
   private constructor(server: Server, origin: string, seen: IncomingMessage[]) {
     this.server = server;
     this.seen = seen;
     this.#origin = origin;
+    server.on("connection", () => {
+      this.connections += 1;
+    });
   }
 
   static async start(

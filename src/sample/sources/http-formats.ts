@@ -212,8 +212,20 @@ export function rowsOf(found: unknown, expression: string, where: string): Json[
   if (found === null || found === undefined) throw unexpected(`${named} finds nothing`, where, fix);
   const list = Array.isArray(found) ? found : [found];
   const odd = list.find((each) => !isObject(each));
-  if (odd === undefined) return list as Json[];
+  if (odd === undefined) return (list as Json[]).map((row) => bounded(row, where));
   const kind = Array.isArray(odd) ? "a list" : odd === null ? "null" : typeof odd;
   const what = Array.isArray(found) ? `a list that holds ${kind}` : kind;
   throw unexpected(`${named} is ${what}, and not rows (${masked(JSON.stringify(odd) ?? "")})`, where, fix);
+}
+
+const cellCharsMax = 65_536;
+
+/** No tag or number is that long, and what is done with one later takes its time. */
+function bounded(row: Json, where: string): Json {
+  for (const [column, cell] of Object.entries(row)) {
+    if (typeof cell !== "string" || cell.length <= cellCharsMax) continue;
+    const fix = "have rows choose columns: orders[].{country: country, amount: total}";
+    throw unexpected(`a cell of column "${column.slice(0, 64)}" has more than 64 KiB`, where, fix);
+  }
+  return row;
 }

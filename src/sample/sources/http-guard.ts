@@ -150,7 +150,10 @@ export class Guard {
   async #addressesOf(host: string): Promise<readonly Resolved[]> {
     const { dns, where } = this.#options;
     const found = await (dns === undefined ? lookupName(host, { all: true }) : resolveWith(dns, host));
-    if (found.length === 0) throw new Problem(`${host} has no address`, { code: "NET-010", where, retryable: true });
+    if (found.length === 0) {
+      const fix = "check the connection's url and dns";
+      throw new Problem(`${host} has no address`, { code: "NET-010", where, fix, retryable: true });
+    }
     // Fine and not fine at once is what a name does that is about to change.
     if (found.some(({ address }) => judgeAddress(address, this.#networks).allowed)) this.#meet(host);
     for (const { address } of found) this.#checkAddress(address, host);

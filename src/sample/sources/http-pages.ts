@@ -68,7 +68,7 @@ function textOf(found: unknown, what: string, where: string): string | null {
 
 /** The address of `rel=next` (RFC 8288); null if there is none. */
 function nextLink(header: string | undefined): string | null {
-  for (const [, address, parameters = ""] of (header ?? "").matchAll(/<([^>]*)>((?:\s*;\s*[^,;"]*(?:"[^"]*")?)*)/g)) {
+  for (const [, address, parameters = ""] of (header ?? "").matchAll(/<([^<>]*)>((?:\s*;\s*[^,;"]*(?:"[^"]*")?)*)/g)) {
     if (/;\s*rel\s*=\s*(?:"(?:[^"]*\s)?next(?:\s[^"]*)?"|next(?=\s*(?:;|$)))/i.test(parameters))
       return address as string;
   }

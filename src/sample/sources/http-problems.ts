@@ -135,6 +135,12 @@ export function masked(text: string): string {
 
 /** A server's own words about a request, on one line. */
 export function ownWords(text: string): string {
-  const line = maskAddresses(text.replace(/[\s\p{C}]+/gu, " ").trim());
+  // Cut before anything is looked for in it: what a server says may be as long as it likes.
+  const line = maskAddresses(
+    text
+      .slice(0, 1_000)
+      .replace(/[\s\p{C}]+/gu, " ")
+      .trim(),
+  );
   return line.length > 200 ? `${line.slice(0, 200)}…` : line;
 }

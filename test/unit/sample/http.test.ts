@@ -343,9 +343,9 @@ describe("an expression", () => {
     const startMs = performance.now();
     expect(problemOf(() => select(many, "map(&length($[*].index), [*])"))).toMatchObject({
       code: "NET-016",
-      message: expect.stringContaining("takes longer than 250 ms"),
+      message: expect.stringContaining("takes longer than 1000 ms"),
     });
-    expect(performance.now() - startMs).toBeLessThan(1_500);
+    expect(performance.now() - startMs).toBeLessThan(10_000);
   });
 });
 
@@ -414,6 +414,9 @@ test("what a server says of a request is shown without addresses", () => {
   expect(statusProblem(400, { what: "GET /x", where, said }).message).toBe(
     "GET /x answered 400: no user a***@shop.example with +44*******890",
   );
+  const startMs = performance.now();
+  expect(statusProblem(400, { what: "GET /x", where, said: "x".repeat(10_000_000) }).message.length).toBeLessThan(250);
+  expect(performance.now() - startMs).toBeLessThan(500);
 });
 
 test("what is shown of an answer is its form, 80 characters at most", () => {
