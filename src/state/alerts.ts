@@ -1,7 +1,7 @@
 import type { Knex } from "knex";
 import type { Alert, AuditEntry, Incident, IncidentState, OutboxItem, Transition } from "../core/model.ts";
 import type { Clock, Measure } from "../core/ports.ts";
-import { insertAudit } from "./audit.ts";
+import { insertAudit, isAudited } from "./audit.ts";
 import { type Database, isDuplicate } from "./connection.ts";
 import { cancelOutbox, insertOutbox, outboxOf } from "./outbox.ts";
 import { Codec, digest, pieces, type Row } from "./rows.ts";
@@ -127,23 +127,30 @@ export class AlertBook {
    */
   async apply(changes: AlertChanges): Promise<boolean> {
     try {
-      await this.#database.transaction(async (query) => {
-        await save(query, "alerts", changes.alerts, alertRow);
-        await save(query, "incidents", changes.incidents, incidentRow);
-        for (const { incidentId, reason } of changes.cancel) {
-          await cancelOutbox(query, incidentId, reason, this.#clock.nowMs());
-        }
-        for (const piece of pieces(changes.transitions)) {
-          await query("transitions").insert(piece.map((transition) => transitionCodec.toRow(transition)));
-        }
-        await insertOutbox(query, changes.outbox);
-        await insertAudit(query, changes.audit);
-      });
-      return true;
+      return await this.#database.transaction(
+        async (query) => {
+          await this.#write(query, changes);
+          return true;
+        },
+        async (query) => ((await isWritten(query, changes)) ? true : null),
+      );
     } catch (thrown) {
       if (thrown instanceof Overtaken) return false;
       throw thrown;
     }
+  }
+
+  async #write(query: Knex, changes: AlertChanges): Promise<void> {
+    await save(query, "alerts", changes.alerts, alertRow);
+    await save(query, "incidents", changes.incidents, incidentRow);
+    for (const { incidentId, reason } of changes.cancel) {
+      await cancelOutbox(query, incidentId, reason, this.#clock.nowMs());
+    }
+    for (const piece of pieces(changes.transitions)) {
+      await query("transitions").insert(piece.map((transition) => transitionCodec.toRow(transition)));
+    }
+    await insertOutbox(query, changes.outbox);
+    await insertAudit(query, changes.audit);
   }
 
   /** Newest first; `beforeMs` pages on by the time of opening. */
@@ -303,6 +310,8 @@ async function save<T extends { readonly id: string; readonly version: number }>
   toRow: (value: T) => Row,
 ): Promise<void> {
   const changed = changes.flatMap(({ before, after }) => (before === null ? [] : [{ before, after }]));
+  // Two transactions that change some of the same rows lock them in the same order, so that one waits for the other.
+  changed.sort((one, other) => (one.before.id < other.before.id ? -1 : 1));
   for (const piece of pieces(changed)) {
     const expected = piece.map(({ before }) => [before.id, before.version]);
     const version = query.raw("version + 1");
@@ -318,6 +327,16 @@ async function save<T extends { readonly id: string; readonly version: number }>
     if (isDuplicate(thrown)) throw new Overtaken();
     throw thrown;
   }
+}
+
+/**
+ * Whether these changes were committed, as far as their ids tell. Changes without transition and audit are applied again:
+ * either they are refused, as versions and keys are no longer as they were, or they had not been written.
+ */
+async function isWritten(query: Knex, { transitions, audit }: AlertChanges): Promise<boolean> {
+  const [first] = transitions;
+  if (first === undefined) return isAudited(query, audit);
+  return (await query("transitions").where({ id: first.id }).first()) !== undefined;
 }
 
 async function transitionsOf(query: Knex, subjectIds: readonly string[]): Promise<Transition[]> {

@@ -21,7 +21,10 @@ export class AuditLog {
   }
 
   add(entries: readonly AuditEntry[]): Promise<void> {
-    return this.#database.transaction((query) => insertAudit(query, entries));
+    return this.#database.transaction(
+      (query) => insertAudit(query, entries),
+      async (query) => ((await isAudited(query, entries)) ? undefined : null),
+    );
   }
 
   /** Newest first; `beforeMs` pages on: entries of that very millisecond are not among them. */
@@ -36,6 +39,12 @@ export class AuditLog {
     });
     return rows.map((row) => codec.fromRow(row));
   }
+}
+
+/** Whether these entries, and so the transaction that wrote them, are there: ids are unique. */
+export async function isAudited(query: Knex, entries: readonly AuditEntry[]): Promise<boolean> {
+  const [first] = entries;
+  return first !== undefined && (await query("audit").where({ id: first.id }).first()) !== undefined;
 }
 
 /** For those who write a deed and its entry in one transaction. */

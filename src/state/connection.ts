@@ -1,142 +1,144 @@
-/** A connection to the SQL database: how statements and transactions run, and which errors mean what. */
-import { statSync } from "node:fs";
-import type Sqlite from "better-sqlite3";
-import knex, { type Knex } from "knex";
-import type { Log, Measure } from "../core/ports.ts";
+/** How statements and transactions run on the SQL database, whichever it is, and run again. */
+import type { Knex } from "knex";
+import { counter } from "../core/measure.ts";
+import type { Clock, Measure } from "../core/ports.ts";
+import { messageOf, Problem } from "../core/problem.ts";
+import { stopwatch } from "../core/time.ts";
+import type { Engine } from "./engine.ts";
 
-/** How long SQLite itself waits for another process; short, because it stops this one meanwhile. */
-const busyTimeoutMs = 50;
-/** How often a statement that found the database locked is tried again: about 10 s in all. */
-const triesMax = 200;
-/** Prepared statements that are kept; more than there are of those that run again and again. */
-const statementsMax = 200;
+export { isDuplicate } from "./engine.ts";
 
-/** One database. Statements that lose against another process are run again, here and nowhere else. */
+/**
+ * One database. Statements that lose against another process, or whose server cannot be reached, are run again, here
+ * and nowhere else. What still fails then is a Problem, retryable.
+ */
 export class Database {
-  readonly #knex: Knex;
+  readonly #engine: Engine;
   #retries = 0;
+  #lost = 0;
+  #unsettled = 0;
 
-  constructor(query: Knex) {
-    this.#knex = query;
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  get engine(): Engine {
+    return this.#engine;
   }
 
   /**
-   * Runs `work` with every statement on its own, and again from its beginning if the database was locked: write at
-   * most once in it. On SQLite a change survives the death of the process, but the last ones may be lost in a power
-   * cut: right for leases and slots, which are simply run again.
+   * Runs `work` with every statement on its own, and again from its beginning if it failed for reasons that may be
+   * over: write at most once in it, and such that a second time does no harm.
+   * @param work `again` true: an earlier try may have taken effect, as the connection was lost before the answer came
+   * @throws Problem, retryable; `uncertain` if it may have taken effect
    */
-  async run<T>(work: (query: Knex) => Promise<T>): Promise<T> {
-    for (let tries = 1; ; tries += 1) {
+  async run<T>(work: (query: Knex, again: boolean) => Promise<T>): Promise<T> {
+    const elapsedMs = stopwatch();
+    let again = false;
+    for (let [busy, lost] = [0, 0]; ; ) {
       try {
-        return await work(this.#knex);
+        return await work(this.#engine.knex, again);
       } catch (thrown) {
-        if (!isBusy(thrown) || tries === triesMax) throw thrown;
+        const fault = this.#engine.faultOf(thrown);
+        if (fault === null || fault === "duplicate") throw thrown;
+        if (fault === "busy") busy += 1;
+        if (fault === "unreachable") {
+          lost += 1;
+          again = true;
+          this.#lost += 1;
+        }
+        const isGivenUp =
+          fault === "refused" ||
+          !(await (fault === "busy" ? this.#engine.waitBusy(busy) : this.#engine.waitUnreachable(lost, elapsedMs())));
+        if (isGivenUp) throw this.problem(thrown, again);
         this.#retries += 1;
-        await turn();
       }
     }
   }
 
   /**
    * Runs `work` in one transaction: all of it or, if it throws, nothing; on the disk when the promise resolves. Begin
-   * it with a write: a transaction that has read first cannot wait for another writer and has to start over.
+   * it with a write: on SQLite, a transaction that has read first cannot wait for another writer and has to start over.
+   * @param settled where the connection was lost at the commit, finds out whether it took effect: what `work` returned
+   * then, null if it did not. Absent: `work` is run again, so a second time must do no harm.
    */
-  transaction<T>(work: (query: Knex) => Promise<T>): Promise<T> {
+  transaction<T>(
+    work: (query: Knex) => Promise<T>,
+    settled: (query: Knex) => Promise<T | null> = async () => null,
+  ): Promise<T> {
+    let unsettled = false;
     return this.run(async (query) => {
-      if (!isSqlite(query)) return query.transaction(work);
-      const connection = await query.client.acquireConnection();
+      if (unsettled) {
+        const found = await settled(query);
+        if (found !== null) return found;
+      }
+      let committing = false;
       try {
-        connection.pragma("synchronous = FULL");
-        return await query.transaction(work, { connection });
-      } finally {
-        connection.pragma("synchronous = NORMAL");
-        await query.client.releaseConnection(connection);
+        return await this.#engine.transaction(async (trx) => {
+          const result = await work(trx);
+          committing = true;
+          return result;
+        });
+      } catch (thrown) {
+        const isLost = this.#engine.faultOf(thrown) === "unreachable";
+        // The commit may still be on its way when it is looked for; what is then done again meets it.
+        const found = unsettled && !isLost ? await settled(query) : null;
+        if (found !== null) return found;
+        if (isLost && committing) {
+          unsettled = true;
+          this.#unsettled += 1;
+        }
+        throw thrown;
       }
     });
   }
 
-  measures(file: string): Measure[] {
+  /** The server's clock less ours, ms, to half of what the fastest of three answers took. SQLite: 0, it is ours. */
+  async clockAheadMs(clock: Clock): Promise<number> {
+    const { clockMs } = this.#engine;
+    if (clockMs === null) return 0;
+    let best = { tookMs: Number.POSITIVE_INFINITY, aheadMs: 0 };
+    for (let look = 0; look < 3; look += 1) {
+      const { tookMs, aheadMs } = await this.run(async (query) => {
+        const elapsedMs = stopwatch();
+        const theirsMs = await clockMs(query);
+        const tookMs = elapsedMs();
+        return { tookMs, aheadMs: theirsMs - (clock.nowMs() - tookMs / 2) };
+      });
+      if (tookMs < best.tookMs) best = { tookMs, aheadMs };
+    }
+    return Math.round(best.aheadMs);
+  }
+
+  /** An error of the driver for people; the driver's own text names no password. */
+  problem(thrown: unknown, uncertain = false): Problem {
+    const isReachable = this.#engine.faultOf(thrown) !== "unreachable";
+    const what = isReachable ? "the database did not do it" : "the database cannot be reached";
+    return new Problem(`${what}: ${messageOf(thrown)}`, {
+      where: this.#engine.where,
+      fix: isReachable
+        ? "if it goes on, look at the server's load, locks and disk"
+        : "start the server, or correct DATABASE_URL",
+      retryable: true,
+      uncertain,
+      cause: thrown,
+    });
+  }
+
+  measures(): Measure[] {
     return [
-      {
-        name: "bellwether_state_bytes",
-        help: "Size of the state's SQLite file.",
-        kind: "gauge",
-        value: statSync(file, { throwIfNoEntry: false })?.size ?? 0,
-      },
-      {
-        name: "bellwether_state_retries_total",
-        help: "Statements run again because another process held the database.",
-        kind: "counter",
-        value: this.#retries,
-      },
+      ...this.#engine.measures(),
+      counter(
+        "state_retries",
+        "Statements run again, as others were in the way or the server was away.",
+        this.#retries,
+      ),
+      counter("state_lost", "Statements whose connection to the server failed.", this.#lost),
+      counter("state_unsettled", "Commits that were looked up, as the connection was lost.", this.#unsettled),
     ];
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    return this.#knex.destroy();
+    return this.#engine.dispose();
   }
-}
-
-/** Lets whoever holds the lock in this very process go on. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
-
-function isSqlite(query: Knex): boolean {
-  return query.client.driverName === "better-sqlite3";
-}
-
-/** Locked, a deadlock, or a transaction that could not be put in order with another. */
-function isBusy(thrown: unknown): boolean {
-  return /^(SQLITE_BUSY|SQLITE_LOCKED|40001|40P01|ER_LOCK_DEADLOCK|ER_LOCK_WAIT_TIMEOUT)/.test(codeOf(thrown));
-}
-
-/** A unique index refused a row: somebody else was faster. */
-export function isDuplicate(thrown: unknown): boolean {
-  return /^(SQLITE_CONSTRAINT_UNIQUE|SQLITE_CONSTRAINT_PRIMARYKEY|23505|ER_DUP_ENTRY)$/.test(codeOf(thrown));
-}
-
-function codeOf(thrown: unknown): string {
-  return String((thrown as { code?: unknown } | null)?.code ?? "");
-}
-
-/** Opens nothing yet: the first statement does. */
-export function connect(file: string, log: Log): Knex {
-  const say = (message: unknown): void => log.debug({ knex: message }, "knex says");
-  return knex({
-    client: "better-sqlite3",
-    connection: { filename: file },
-    useNullAsDefault: true,
-    log: { warn: say, error: say, deprecate: say, debug: say },
-    pool: {
-      // SQLite has one writer; a second connection of our own would only wait for the first.
-      min: 1,
-      max: 1,
-      afterCreate: (connection: Sqlite.Database, done: (thrown: unknown) => void) => {
-        try {
-          keepStatements(connection);
-          connection.pragma(`busy_timeout = ${busyTimeoutMs}`);
-          connection.pragma("journal_mode = WAL");
-          connection.pragma("synchronous = NORMAL");
-          done(null);
-        } catch (thrown) {
-          done(thrown);
-        }
-      },
-    },
-  });
-}
-
-/** knex prepares a statement anew each time it runs, which takes nearly as long as running it. */
-function keepStatements(connection: Sqlite.Database): void {
-  const prepare = connection.prepare.bind(connection);
-  /** Least recently used first. */
-  const kept = new Map<string, Sqlite.Statement>();
-  connection.prepare = ((text: string) => {
-    const statement = kept.get(text) ?? prepare(text);
-    kept.delete(text);
-    kept.set(text, statement);
-    if (kept.size > statementsMax) kept.delete(kept.keys().next().value as string);
-    return statement;
-  }) as typeof connection.prepare;
 }

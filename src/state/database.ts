@@ -1,15 +1,20 @@
 /** Opens the SQL database of facts and brings its tables up to date. */
-import type { Knex } from "knex";
 import type { Clock, Log, Measured } from "../core/ports.ts";
 import { Problem, toProblem } from "../core/problem.ts";
+import { parseServerAddress } from "./address.ts";
 import { AlertBook } from "./alerts.ts";
 import { AuditLog } from "./audit.ts";
-import { connect, Database } from "./connection.ts";
+import { Database } from "./connection.ts";
+import type { Engine } from "./engine.ts";
+import { mysqlEngine } from "./engine-mysql.ts";
+import { postgresEngine } from "./engine-postgres.ts";
+import { sqliteEngine } from "./engine-sqlite.ts";
 import { Leases } from "./leases.ts";
-import { migrations } from "./migrations/index.ts";
 import { Outbox } from "./outbox.ts";
 import { PeopleBook } from "./people.ts";
+import type { PoolOptions } from "./pool.ts";
 import { Processes } from "./processes.ts";
+import { migrate } from "./schema.ts";
 import { SilenceBook } from "./silences.ts";
 import { SlotLedger } from "./slots.ts";
 
@@ -24,33 +29,46 @@ export type State = AsyncDisposable &
     readonly people: PeopleBook;
     readonly leases: Leases;
     readonly processes: Processes;
+    /**
+     * The database's clock less ours, ms: several processes whose clocks differ would take each other's leases. With
+     * SQLite 0, as there is one clock. @throws Problem, retryable
+     */
+    clockAheadMs(): Promise<number>;
   };
 
-export type StateOptions = {
-  /** Path of the SQLite file, made if it is not there; `:memory:` forgets everything at the end. */
-  file: string;
+export type StateOptions = Place & {
   clock: Clock;
   log: Log;
 };
 
+type Place =
+  | {
+      /** Path of the SQLite file, made if it is not there; `:memory:` forgets everything at the end. */
+      file: string;
+    }
+  | {
+      /** `postgres://user:password@host:5432/database` or `mysql://...`, which MariaDB answers to as well. */
+      url: string;
+      pool?: PoolOptions | undefined;
+    };
+
 /**
- * Several processes may have one file open: each change waits for the other's.
- * @throws Problem if the file cannot be opened, is damaged (STR-002), or was written by a newer build (SPL-002)
+ * Several processes may have one database open; each change waits for the other's.
+ * @throws Problem if it cannot be opened or reached (STR-002; retryable where a server may only be down), is damaged
+ * (STR-002), or was written by a newer build (SPL-002)
  */
 export async function openState(options: StateOptions): Promise<State> {
-  const database = new Database(connect(options.file, options.log));
+  const { clock } = options;
+  const database = new Database(engineOf(options));
   try {
-    await migrate(database, options.file);
+    await database.run((query) => database.engine.check(query));
+    await migrate(database, clock);
   } catch (thrown) {
     await database[Symbol.asyncDispose]();
-    throw toProblem(thrown, "cannot open the state", {
-      code: "STR-002",
-      where: options.file,
-      fix: "check that the folder can be written and the file is a SQLite database, or put a backup in its place",
-    });
+    throw openingProblem(thrown, database.engine);
   }
   const slots = new SlotLedger(database);
-  const alerts = new AlertBook(database, options.clock);
+  const alerts = new AlertBook(database, clock);
   const outbox = new Outbox(database);
   return {
     slots,
@@ -61,37 +79,35 @@ export async function openState(options: StateOptions): Promise<State> {
     people: new PeopleBook(database),
     leases: new Leases(database),
     processes: new Processes(database),
+    clockAheadMs: () => database.clockAheadMs(clock),
     measures: async () => [
       ...(await slots.measures()),
       ...(await alerts.measures()),
       ...(await outbox.measures()),
-      ...database.measures(options.file),
+      ...database.measures(),
     ],
     [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
   };
 }
 
-/**
- * All in one transaction, knex's own lock row included: a process killed in the middle leaves neither half a schema
- * nor a lock that nobody would ever free.
- */
-async function migrate(database: Database, file: string): Promise<void> {
-  const config = { migrationSource: migrations };
-  const known = await migrations.getMigrations();
-  const applied = await database.run((query) => appliedMigrations(query));
-  const foreign = applied.filter((name) => !known.includes(name));
-  if (foreign.length > 0) {
-    throw new Problem(`written by a newer build: schema ${foreign.at(-1)}, this build reads up to ${known.at(-1)}`, {
-      code: "SPL-002",
-      where: file,
-      fix: "start the newer build, or move the file away",
-    });
-  }
-  if (applied.length === known.length) return;
-  await database.transaction((query) => query.migrate.latest(config));
+function engineOf(options: StateOptions): Engine {
+  const { log } = options;
+  if ("file" in options) return sqliteEngine(options.file, log);
+  const address = parseServerAddress(options.url);
+  return (address.kind === "postgres" ? postgresEngine : mysqlEngine)(address, options.pool ?? {}, log);
 }
 
-async function appliedMigrations(query: Knex): Promise<string[]> {
-  if (!(await query.schema.hasTable("knex_migrations"))) return [];
-  return query("knex_migrations").orderBy("id").pluck("name");
+const fixes: Readonly<Record<Engine["kind"], string>> = {
+  sqlite: "check that the folder can be written and the file is a SQLite database, or put a backup in its place",
+  postgres: "correct DATABASE_URL, and let its user create tables: grant create on schema public to USER",
+  mysql: "correct DATABASE_URL, and let its user create and alter tables: grant all on DATABASE.* to USER",
+};
+
+function openingProblem(thrown: unknown, { kind, where }: Engine): Problem {
+  if (thrown instanceof Problem && thrown.code !== undefined) return thrown;
+  if (thrown instanceof Problem) {
+    const { message, fix, retryable } = thrown;
+    return new Problem(message, { code: "STR-002", where, fix, retryable, cause: thrown });
+  }
+  return toProblem(thrown, "cannot open the state", { code: "STR-002", where, fix: fixes[kind] });
 }

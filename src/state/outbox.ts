@@ -2,7 +2,7 @@ import type { Knex } from "knex";
 import type { OutboxItem, OutboxState } from "../core/model.ts";
 import type { Measure } from "../core/ports.ts";
 import type { Database } from "./connection.ts";
-import { Codec, digest, pieces } from "./rows.ts";
+import { Codec, digest, insertNew, pieces } from "./rows.ts";
 
 const codec = new Codec<OutboxItem>({
   id: "text",
@@ -60,36 +60,49 @@ export class Outbox {
       query("outbox").where(claimable(nowMs)).orderBy(["due_ms", "id"]).limit(limit),
     );
     if (rows.length === 0) return [];
-    return this.#database.transaction(async (query) => {
-      const claimed: OutboxItem[] = [];
-      for (const item of rows.map((row) => codec.fromRow(row))) {
-        const lease = { state: "sending", lease_owner: owner, lease_until_ms: nowMs + leaseMs } as const;
-        const won = await query("outbox")
-          .where({ id: item.id, attempts: item.attempts })
-          .where(claimable(nowMs))
-          .update({ ...lease, attempts: item.attempts + 1 });
-        if (won === 0) continue;
-        const { state, lease_owner: leaseOwner, lease_until_ms: leaseUntilMs } = lease;
-        claimed.push({ ...item, state, leaseOwner, leaseUntilMs, attempts: item.attempts + 1 });
-      }
-      return claimed;
-    });
+    const lease = { state: "sending", lease_owner: owner, lease_until_ms: nowMs + leaseMs } as const;
+    const items = rows.map((row) => codec.fromRow(row));
+    return this.#database.transaction(
+      async (query) => {
+        const claimed: OutboxItem[] = [];
+        for (const item of items) {
+          const won = await query("outbox")
+            .where({ id: item.id, attempts: item.attempts })
+            .where(claimable(nowMs))
+            .update({ ...lease, attempts: item.attempts + 1 });
+          if (won === 0) continue;
+          const { state, lease_owner: leaseOwner, lease_until_ms: leaseUntilMs } = lease;
+          claimed.push({ ...item, state, leaseOwner, leaseUntilMs, attempts: item.attempts + 1 });
+        }
+        return claimed;
+      },
+      async (query) => {
+        const ids = items.map(({ id }) => id);
+        const found = await query("outbox").whereIn("id", ids).where(lease).orderBy(["due_ms", "id"]);
+        return found.length === 0 ? null : found.map((row) => codec.fromRow(row));
+      },
+    );
   }
 
   /** False if the lease was lost: whoever has it now says what became of the message. */
   async settle(id: string, owner: string, outcome: DeliveryOutcome, nowMs: number): Promise<boolean> {
-    const settled = await this.#database.transaction((query) =>
-      query("outbox")
-        .where({ id, state: "sending", lease_owner: owner })
-        .update({
-          state: outcome.state,
-          lease_owner: null,
-          lease_until_ms: null,
-          error: outcome.error ?? null,
-          ...(outcome.state === "sent" ? { sent_ms: nowMs } : {}),
-          ...(outcome.receipt === undefined ? {} : { receipt: outcome.receipt }),
-          ...(outcome.dueMs === undefined ? {} : { due_ms: outcome.dueMs }),
-        }),
+    const ending = {
+      state: outcome.state,
+      lease_owner: null,
+      ...(outcome.state === "sent" ? { sent_ms: nowMs } : {}),
+      ...(outcome.dueMs === undefined ? {} : { due_ms: outcome.dueMs }),
+    };
+    const settled = await this.#database.transaction(
+      (query) =>
+        query("outbox")
+          .where({ id, state: "sending", lease_owner: owner })
+          .update({
+            ...ending,
+            lease_until_ms: null,
+            error: outcome.error ?? null,
+            ...(outcome.receipt === undefined ? {} : { receipt: outcome.receipt }),
+          }),
+      async (query) => ((await query("outbox").where({ id }).where(ending).first()) === undefined ? null : 1),
     );
     return settled === 1;
   }
@@ -149,7 +162,7 @@ export async function insertOutbox(query: Knex, items: readonly OutboxItem[]): P
       ...codec.toRow(item),
       once_key: digest(item.noticeKey, item.notifier, item.recipient),
     }));
-    await query("outbox").insert(rows).onConflict().ignore();
+    await insertNew(query, "outbox", "id", rows);
   }
 }
 

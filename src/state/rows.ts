@@ -1,5 +1,6 @@
 /** Between the words of `core/model.ts` and rows of tables, for any of SQLite, PostgreSQL and MySQL. */
 import { createHash } from "node:crypto";
+import type { Knex } from "knex";
 
 /** A row as knex takes and gives it. */
 export type Row = Record<string, unknown>;
@@ -66,4 +67,15 @@ export function pieces<T>(values: readonly T[], rowsMax: number = pieceRowsMax):
   const cut: T[][] = [];
   for (let start = 0; start < values.length; start += rowsMax) cut.push(values.slice(start, start + rowsMax));
   return cut;
+}
+
+/**
+ * Inserts rows; those that some unique index of the table holds already are left as they are.
+ * @param column any of the table's: on MySQL it is set to itself, as ignoring would ignore text that is too long as well
+ */
+export async function insertNew(query: Knex, table: string, column: string, rows: readonly Row[]): Promise<void> {
+  const inserting = query(table).insert(rows).onConflict();
+  await (query.client.driverName === "mysql2"
+    ? inserting.merge({ [column]: query.ref(`${table}.${column}`) })
+    : inserting.ignore());
 }

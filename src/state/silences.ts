@@ -1,5 +1,5 @@
 import type { AuditEntry, Silence } from "../core/model.ts";
-import { insertAudit } from "./audit.ts";
+import { insertAudit, isAudited } from "./audit.ts";
 import type { Database } from "./connection.ts";
 import { Codec } from "./rows.ts";
 
@@ -22,20 +22,26 @@ export class SilenceBook {
   }
 
   add(silence: Silence, audit: AuditEntry): Promise<void> {
-    return this.#database.transaction(async (query) => {
-      await query("silences").insert(codec.toRow(silence));
-      await insertAudit(query, [audit]);
-    });
+    return this.#database.transaction(
+      async (query) => {
+        await query("silences").insert(codec.toRow(silence));
+        await insertAudit(query, [audit]);
+      },
+      async (query) => ((await isAudited(query, [audit])) ? undefined : null),
+    );
   }
 
   /** Ends it now. False, and no audit entry, if it is not known or has ended already. */
   end(id: string, nowMs: number, audit: AuditEntry): Promise<boolean> {
-    return this.#database.transaction(async (query) => {
-      const ended = await query("silences").where({ id }).where("ends_ms", ">", nowMs).update({ ends_ms: nowMs });
-      if (ended === 0) return false;
-      await insertAudit(query, [audit]);
-      return true;
-    });
+    return this.#database.transaction(
+      async (query) => {
+        const ended = await query("silences").where({ id }).where("ends_ms", ">", nowMs).update({ ends_ms: nowMs });
+        if (ended === 0) return false;
+        await insertAudit(query, [audit]);
+        return true;
+      },
+      async (query) => ((await isAudited(query, [audit])) ? true : null),
+    );
   }
 
   /** Those that hold at `nowMs`: started, and not yet ended. */

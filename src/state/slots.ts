@@ -2,7 +2,7 @@ import type { Knex } from "knex";
 import type { DataState, Slot, SlotRecord, SlotState } from "../core/model.ts";
 import type { Measure } from "../core/ports.ts";
 import { type Database, isDuplicate } from "./connection.ts";
-import { Codec, pieces, type Row } from "./rows.ts";
+import { Codec, insertNew, pieces, type Row } from "./rows.ts";
 
 const codec = new Codec<SlotRecord>(
   {
@@ -94,7 +94,7 @@ export class SlotLedger {
       const known = await this.#known(piece);
       const fresh = piece.filter((slot) => !known.has(keyText(slot)));
       if (fresh.length === 0) continue;
-      await this.#database.run((query) => query("slots").insert(fresh.map(toNewRow)).onConflict().ignore());
+      await this.#database.run((query) => insertNew(query, "slots", "sampler", fresh.map(toNewRow)));
       added += new Set(fresh.map(keyText)).size;
     }
     return added;
@@ -141,19 +141,14 @@ export class SlotLedger {
    * @returns null if it may not run now (done, not yet due, or leased), or another slot of its sampler is running
    */
   async lease(slot: SlotKey, owner: string, nowMs: number, untilMs: number): Promise<SlotRecord | null> {
+    const lease = { state: "leased", lease_owner: owner, lease_until_ms: untilMs, started_ms: nowMs };
     const take = (): Promise<number> =>
-      this.#database.run((query) =>
-        leasable(query, nowMs)
+      this.#database.run(async (query, again) => {
+        const won = await leasable(query, nowMs)
           .where(key(slot))
-          .update({
-            state: "leased",
-            lease_owner: owner,
-            lease_until_ms: untilMs,
-            started_ms: nowMs,
-            running_key: slot.sampler,
-            attempts: query.raw("attempts + 1"),
-          }),
-      );
+          .update({ ...lease, running_key: slot.sampler, attempts: query.raw("attempts + 1") });
+        return won === 0 && again ? this.#holds(query, slot, lease) : won;
+      });
     try {
       const won = await take().catch(async (thrown: unknown) => {
         if (!isDuplicate(thrown)) throw thrown;
@@ -166,6 +161,11 @@ export class SlotLedger {
       if (isDuplicate(thrown)) return null;
       throw thrown;
     }
+  }
+
+  /** How many rows (0 or 1) are so already: where the answer to a first try was lost, it was the first that did it. */
+  async #holds(query: Knex, slot: SlotKey, columns: Row): Promise<number> {
+    return (await query("slots").where(key(slot)).where(columns).pluck("sampler")).length;
   }
 
   /** A slot whose lease has run out no longer counts as running. */
@@ -187,24 +187,28 @@ export class SlotLedger {
 
   /** False, and nothing written, if another worker has taken the slot meanwhile. */
   async finish(slot: SlotKey, owner: string, outcome: SlotOutcome, nowMs: number): Promise<boolean> {
-    const finished = await this.#database.run((query) =>
-      query("slots")
+    const ending = {
+      state: outcome.state,
+      lease_owner: null,
+      finished_ms: outcome.state === "due" ? null : nowMs,
+      ...(outcome.dueMs === undefined ? {} : { due_ms: outcome.dueMs }),
+    };
+    const finished = await this.#database.run(async (query, again) => {
+      const found = await query("slots")
         .where({ ...key(slot), state: "leased", lease_owner: owner })
         .update({
-          state: outcome.state,
-          lease_owner: null,
+          ...ending,
           lease_until_ms: null,
           running_key: null,
-          finished_ms: outcome.state === "due" ? null : nowMs,
           row_count: outcome.rows ?? null,
           point_count: outcome.points ?? null,
           data_state: outcome.dataState ?? null,
           server_ms: outcome.serverMs ?? null,
           rows_read: outcome.rowsRead ?? null,
           error: outcome.error ?? null,
-          ...(outcome.dueMs === undefined ? {} : { due_ms: outcome.dueMs }),
-        }),
-    );
+        });
+      return found === 0 && again ? this.#holds(query, slot, ending) : found;
+    });
     return finished === 1;
   }
 

@@ -3,7 +3,8 @@ import type { Group, Person } from "../../src/core/definitions.ts";
 import type { Alert, AuditEntry, Incident, OutboxItem, Silence, Transition } from "../../src/core/model.ts";
 import type { AlertChanges } from "../../src/state/alerts.ts";
 import type { State } from "../../src/state/database.ts";
-import type { NewSlot } from "../../src/state/slots.ts";
+import type { ProcessRecord } from "../../src/state/processes.ts";
+import type { NewSlot, SlotOutcome } from "../../src/state/slots.ts";
 import { SimulatedClock } from "../support/clock.ts";
 
 /** Opens one more connection to the same facts; the first call of a test finds none. */
@@ -151,6 +152,8 @@ export function stateContract(name: string, makeOpen: () => OpenState): void {
           rows: null,
           points: null,
           dataState: null,
+          serverMs: null,
+          rowsRead: null,
           error: null,
         });
         expect(await state.slots.get("orders", 0)).toBeNull();
@@ -629,6 +632,200 @@ export function stateContract(name: string, makeOpen: () => OpenState): void {
         expect(await ids({ limit: 9, incidentId: "i1" })).toEqual(["o2", "o1"]);
         expect(await ids({ limit: 9, state: "owed" })).toEqual(["o3", "o1"]);
       });
+    });
+
+    describe("the ledger tells of the collection", () => {
+      const untilMs = nowMs + 10 * minuteMs;
+      /** Runs a slot from `startedMs` on, for `tookMs`. */
+      async function run(each: NewSlot, startedMs: number, tookMs: number, outcome: SlotOutcome): Promise<void> {
+        expect(await state.slots.lease(each, "w1", startedMs, untilMs)).not.toBeNull();
+        expect(await state.slots.finish(each, "w1", outcome, startedMs + tookMs)).toBe(true);
+      }
+
+      test("what slots took since a time, by sampler: counts, lateness, duration and cost", async () => {
+        const record = { ...slot(-9), catchUp: true };
+        await state.slots.add([slot(-7), record, slot(-5), slot(-4), slot(-3, "sales"), slot(-2, "visits")]);
+        const before = slot(-7).dueMs;
+        await run(slot(-7), before, 500, { state: "done", rows: 9_000, serverMs: 9_000, rowsRead: 9_000 });
+        await run(record, nowMs, 1_000, { state: "caught-up", rows: 4, serverMs: 12.5, rowsRead: 3_000_000_000 });
+        await run(slot(-5), slot(-5).dueMs + 3_000, 2_000, { state: "done", rows: 6, serverMs: 7.25, rowsRead: null });
+        await run(slot(-4), slot(-4).dueMs + 1_000, 3_000, { state: "failed", error: "no route" });
+        await state.slots.lease(slot(-3, "sales"), "w1", slot(-3).dueMs, untilMs);
+        const usage = await other.slots.usage(before + 1);
+        expect([...usage.keys()].sort()).toEqual(["orders", "sales"]);
+        expect(usage.get("orders")).toEqual({
+          runs: 3,
+          failed: 1,
+          caughtUp: 1,
+          latenessMsAvg: 2_000,
+          latenessMsMax: 3_000,
+          durationMsAvg: 2_000,
+          durationMsMax: 3_000,
+          rows: 10,
+          rowsRead: 3_000_000_000,
+          serverMs: 19.75,
+        });
+        const running = { runs: 1, latenessMsAvg: 0, durationMsAvg: null, rows: 0, rowsRead: 0, serverMs: 0 };
+        expect(usage.get("sales")).toMatchObject(running);
+        expect(await other.slots.get("orders", record.startMs)).toMatchObject({
+          serverMs: 12.5,
+          rowsRead: 3_000_000_000,
+        });
+        expect(await other.slots.usage(untilMs)).toEqual(new Map());
+      });
+
+      test("who has a slot that was due and has not ended", async () => {
+        await state.slots.add([slot(-7), slot(-6), slot(-5, "sales"), slot(-4, "visits"), slot(9, "orders")]);
+        await run(slot(-7), slot(-7).dueMs, 1, { state: "done" });
+        await state.slots.lease(slot(-5, "sales"), "w1", slot(-5).dueMs, untilMs);
+        expect(await other.slots.overdue(slot(-5).dueMs)).toEqual(
+          new Map([
+            ["orders", slot(-6).dueMs],
+            ["sales", slot(-5).dueMs],
+          ]),
+        );
+      });
+
+      test("whose newest slots have failed, how many in a row, and why", async () => {
+        const fail = (error: string): SlotOutcome => ({ state: "failed", dataState: "source-down", error });
+        const outcomes: [NewSlot, SlotOutcome][] = [
+          [slot(-9), fail("old")],
+          [slot(-8), { state: "done" }],
+          [slot(-7), fail("first")],
+          [slot(-6), fail("newest")],
+          [slot(-7, "sales"), fail("over")],
+          [slot(-6, "sales"), { state: "done" }],
+        ];
+        await state.slots.add(outcomes.map(([each]) => each));
+        for (const [each, outcome] of outcomes) await run(each, each.dueMs, 1, outcome);
+        const found = { slots: 2, sinceMs: slot(-7).startMs, dataState: "source-down", error: "newest" };
+        expect(await other.slots.failing(slot(-20).startMs)).toEqual(new Map([["orders", found]]));
+        expect((await other.slots.failing(slot(-6).startMs)).get("orders")).toMatchObject({ slots: 1 });
+      });
+
+      test("a slot that ended can be amended, and failed ones run again for the record", async () => {
+        await state.slots.add([slot(-7), slot(-6), slot(-5), slot(-4)]);
+        for (const each of [slot(-7), slot(-6), slot(-5)]) {
+          await run(each, each.dueMs, 1, { state: "failed", dataState: "source-down", error: "no route" });
+        }
+        const found = { rows: 5, points: 4, dataState: "value" } as const;
+        await other.slots.amend(slot(-7), found);
+        await other.slots.amend(slot(-4), found);
+        expect(await state.slots.get("orders", slot(-7).startMs)).toMatchObject({ state: "failed", ...found });
+        expect(await state.slots.get("orders", slot(-4).startMs), "it waits").toMatchObject({ rows: null });
+        expect(await other.slots.reopenFailed("orders", slot(-9).startMs, 1, nowMs)).toBe(1);
+        expect(await state.slots.get("orders", slot(-5).startMs)).toMatchObject({ state: "due", catchUp: true });
+        expect(await other.slots.reopenFailed("orders", slot(-6).startMs, 9, nowMs)).toBe(1);
+        expect(await other.slots.reopenFailed("orders", slot(-9).startMs, 9, nowMs), "-7 has values").toBe(0);
+      });
+    });
+
+    describe("leases and processes", () => {
+      const untilMs = nowMs + 10_000;
+
+      test("a name has one owner until its lease runs out or is given back", async () => {
+        expect(await state.leases.take(["b", "a"], "w1", nowMs, untilMs)).toEqual(["b", "a"]);
+        expect(await other.leases.take(["a", "c"], "w2", nowMs, untilMs)).toEqual(["c"]);
+        expect(await state.leases.take(["a"], "w1", nowMs, untilMs + 5), "its own").toEqual(["a"]);
+        expect(await other.leases.renew(["a", "b", "c", "d"], "w2", untilMs + 1)).toEqual(["c"]);
+        await other.leases.release(["a", "c"], "w2");
+        expect(await state.leases.take(["c"], "w1", nowMs, untilMs)).toEqual(["c"]);
+        expect(await other.leases.take(["a", "b"], "w2", untilMs, untilMs + 9), "b ran out").toEqual(["b"]);
+        expect(await state.leases.renew(["a", "b"], "w1", untilMs + 20)).toEqual(["a"]);
+        expect(await state.leases.take([], "w1", nowMs, untilMs)).toEqual([]);
+      });
+
+      test("two owners take the same names at once: each has one owner", async () => {
+        const names = Array.from({ length: 32 }, (_, share) => `share-${share}`);
+        const [mine, theirs] = await Promise.all([
+          state.leases.take(names, "w1", nowMs, untilMs),
+          other.leases.take([...names].reverse(), "w2", nowMs, untilMs),
+        ]);
+        const listed = await state.leases.list("share-");
+        expect(listed.map(({ name }) => name).sort()).toEqual([...names].sort());
+        for (const [owner, won] of [["w1", mine] as const, ["w2", theirs] as const]) {
+          const owned = listed.filter((lease) => lease.owner === owner).map(({ name }) => name);
+          expect([...won].sort()).toEqual(owned.sort());
+        }
+        await state.leases.take(["teller"], "w1", nowMs, untilMs);
+        expect(await other.leases.list("tell")).toEqual([{ name: "teller", owner: "w1", untilMs }]);
+      });
+
+      test("a process is known by what it said last, until it ends or is forgotten", async () => {
+        const process: ProcessRecord = {
+          id: "worker-1",
+          role: "worker console",
+          host: "größe.example",
+          pid: 4_194_304,
+          version: "2.0.0",
+          startedMs: nowMs,
+          seenMs: nowMs,
+          detail: { conditions: [{ kind: "spool-full" }] },
+        };
+        await state.processes.beat(process);
+        await other.processes.beat({ ...process, id: "worker-2", seenMs: nowMs - 1 });
+        expect(await other.processes.list(nowMs)).toEqual([process]);
+        await state.processes.beat({ ...process, seenMs: nowMs + 5, detail: {} });
+        expect(await other.processes.list(nowMs - 1)).toMatchObject([
+          { id: "worker-1", seenMs: nowMs + 5, detail: {} },
+          { id: "worker-2" },
+        ]);
+        expect(await state.processes.expire(nowMs)).toBe(1);
+        await other.processes.end("worker-1");
+        expect(await state.processes.list(0)).toEqual([]);
+      });
+
+      test("many beat at once", async () => {
+        const beat = (index: number, seenMs: number) =>
+          (index % 2 ? state : other).processes.beat({
+            ...{ id: `p${index % 5}`, role: "worker", host: "h", pid: 1, version: "1" },
+            ...{ startedMs: 0, seenMs, detail: {} },
+          });
+        await Promise.all(Array.from({ length: 40 }, (_, index) => beat(index, index)));
+        expect(await state.processes.list(0)).toHaveLength(5);
+      });
+    });
+
+    describe("what is written is what is read", () => {
+      const texts = {
+        "any script": "Größe 訂單 заказ \u{1F6D2} \\ ' \" ` % _ ; -- /* ?",
+        "100,000 characters": "ü".repeat(100_000),
+        "line breaks and blanks": "  a\r\n\tb  ",
+      };
+
+      test.each(Object.entries(texts))("%s", async (_, text) => {
+        await state.audit.add([entry("e1", { detail: text, subject: text })]);
+        expect(await other.audit.list({ limit: 1 })).toEqual([entry("e1", { detail: text, subject: text })]);
+        await state.slots.add([slot(-3, text.slice(0, 60))]);
+        expect(await other.slots.get(text.slice(0, 60), slot(-3).startMs)).toMatchObject({ startMs: slot(-3).startMs });
+      });
+
+      test("a NUL, which not every database takes, does no harm", async () => {
+        await state.slots.add([slot(-3)]);
+        await state.slots.lease(slot(-3), "w1", nowMs, nowMs + 1);
+        expect(await state.slots.finish(slot(-3), "w1", { state: "failed", error: "a\0b" }, nowMs)).toBe(true);
+        expect((await other.slots.get("orders", slot(-3).startMs))?.error).toMatch(/^a.b$/s);
+      });
+
+      test("times, counts and numbers of every size", async () => {
+        const extremes = {
+          observed: -0.1,
+          expected: 1e-300,
+          worstObserved: 1.7976931348623157e308,
+          worstExpected: 0.1,
+        };
+        const after = alert("a1", { ...extremes, lossSoFar: 2 ** 53 - 1, sinceMs: 2 ** 52, lastSlotMs: -1 });
+        expect(await state.alerts.apply(changes({ alerts: [{ before: null, after }] }))).toBe(true);
+        expect(await other.alerts.standing()).toEqual([after]);
+      });
+    });
+
+    test("the clock of the database is about ours, or ours itself", async () => {
+      await clock.advance(Date.now() - clock.nowMs());
+      expect(Math.abs(await state.clockAheadMs())).toBeLessThan(1_000);
+      await clock.advance(3_600_000);
+      const aheadMs = await state.clockAheadMs();
+      expect(aheadMs === 0 || Math.abs(aheadMs + 3_600_000) < 1_000, `${aheadMs}`).toBe(true);
     });
 
     describe("silences, people, audit", () => {

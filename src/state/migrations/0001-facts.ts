@@ -12,6 +12,8 @@ export const nameChars = 200;
 const digestChars = 64;
 const wordChars = 16;
 
+export const tables = ["slots", "alerts", "incidents", "transitions", "outbox", "silences", "people", "audit"];
+
 export async function up(knex: Knex): Promise<void> {
   await slots(knex);
   await alerts(knex);
@@ -23,6 +25,11 @@ export async function up(knex: Knex): Promise<void> {
   await audit(knex);
 }
 
+/** Text of any length: of MySQL's plain kind, 65,535 bytes, a group's people may need more. */
+export function text(table: Knex.CreateTableBuilder, name: string): Knex.ColumnBuilder {
+  return table.text(name, "mediumtext");
+}
+
 /** A table of ours. */
 export async function createTable(
   knex: Knex,
@@ -31,7 +38,10 @@ export async function createTable(
 ): Promise<void> {
   await knex.schema.createTable(name, (table) => {
     // MySQL compares text without regard to case unless told otherwise; "DE" and "de" are two names.
-    if (knex.client.driverName === "mysql2") table.collate("utf8mb4_bin");
+    if (knex.client.driverName === "mysql2") {
+      table.charset("utf8mb4");
+      table.collate("utf8mb4_bin");
+    }
     columns(table);
   });
 }
@@ -52,7 +62,7 @@ function slots(knex: Knex): Promise<void> {
     table.integer("row_count");
     table.integer("point_count");
     table.string("data_state", wordChars);
-    table.text("error");
+    text(table, "error");
     // The sampler while one of its slots is running: one at a time.
     table.string("running_key", nameChars).unique();
     table.primary(["sampler", "start_ms"]);
@@ -68,12 +78,12 @@ function alerts(knex: Knex): Promise<void> {
     table.string("fingerprint", digestChars).notNullable();
     table.string("rule", nameChars).notNullable();
     table.string("sampler", nameChars).notNullable();
-    table.text("series").notNullable();
+    text(table, "series").notNullable();
     table.string("series_key", digestChars).notNullable();
-    table.text("labels").notNullable();
+    text(table, "labels").notNullable();
     table.string("severity", wordChars).notNullable();
     table.string("state", wordChars).notNullable();
-    table.text("recent").notNullable();
+    text(table, "recent").notNullable();
     table.bigInteger("since_ms").notNullable();
     table.bigInteger("last_slot_ms").notNullable();
     table.bigInteger("step_ms").notNullable();
@@ -85,7 +95,7 @@ function alerts(knex: Knex): Promise<void> {
     table.double("worst_observed");
     table.double("worst_expected");
     table.double("loss_so_far");
-    table.text("reason").notNullable();
+    text(table, "reason").notNullable();
     table.bigInteger("version").notNullable();
     // The fingerprint while it is not resolved.
     table.string("standing_key", digestChars).unique();
@@ -99,11 +109,11 @@ function alerts(knex: Knex): Promise<void> {
 function incidents(knex: Knex): Promise<void> {
   return createTable(knex, "incidents", (table) => {
     table.string("id", idChars).primary();
-    table.text("group_key").notNullable();
-    table.text("group_labels").notNullable();
+    text(table, "group_key").notNullable();
+    text(table, "group_labels").notNullable();
     table.string("route", nameChars).notNullable();
     table.string("people_group", nameChars).notNullable();
-    table.text("title").notNullable();
+    text(table, "title").notNullable();
     table.string("severity", wordChars).notNullable();
     table.string("state", wordChars).notNullable();
     table.bigInteger("opened_ms").notNullable();
@@ -112,7 +122,7 @@ function incidents(knex: Knex): Promise<void> {
     table.bigInteger("acknowledged_ms");
     table.integer("notices").notNullable();
     table.bigInteger("last_notice_ms");
-    table.text("muted_reason");
+    text(table, "muted_reason");
     table.bigInteger("version").notNullable();
     // Digest of the group key while it is not resolved.
     table.string("standing_key", digestChars).unique();
@@ -133,7 +143,7 @@ function transitions(knex: Knex): Promise<void> {
     table.string("to_state", wordChars).notNullable();
     table.bigInteger("at_ms").notNullable();
     table.bigInteger("slot_ms");
-    table.text("reason").notNullable();
+    text(table, "reason").notNullable();
     table.index(["subject_id", "seq"]);
   });
 }
@@ -145,8 +155,8 @@ function outbox(knex: Knex): Promise<void> {
     table.string("incident_id", idChars);
     table.string("kind", wordChars).notNullable();
     table.string("notifier", nameChars).notNullable();
-    table.text("recipient").notNullable();
-    table.text("recipient_name").notNullable();
+    text(table, "recipient").notNullable();
+    text(table, "recipient_name").notNullable();
     table.string("state", wordChars).notNullable();
     table.bigInteger("due_ms").notNullable();
     table.integer("attempts").notNullable();
@@ -154,8 +164,8 @@ function outbox(knex: Knex): Promise<void> {
     table.bigInteger("lease_until_ms");
     table.bigInteger("created_ms").notNullable();
     table.bigInteger("sent_ms");
-    table.text("receipt");
-    table.text("error");
+    text(table, "receipt");
+    text(table, "error");
     // Digest of notice key, notifier and recipient: one notice, one message.
     table.string("once_key", digestChars).notNullable().unique();
     table.index(["state", "due_ms"]);
@@ -167,8 +177,8 @@ function outbox(knex: Knex): Promise<void> {
 function silences(knex: Knex): Promise<void> {
   return createTable(knex, "silences", (table) => {
     table.string("id", idChars).primary();
-    table.text("matchers").notNullable();
-    table.text("reason").notNullable();
+    text(table, "matchers").notNullable();
+    text(table, "reason").notNullable();
     table.string("author", nameChars).notNullable();
     table.bigInteger("created_ms").notNullable();
     table.bigInteger("starts_ms").notNullable();
@@ -183,7 +193,7 @@ function people(knex: Knex): Promise<void> {
     table.bigIncrements("seq");
     table.string("subject", wordChars).notNullable();
     table.string("subject_id", nameChars).notNullable();
-    table.text("detail").notNullable();
+    text(table, "detail").notNullable();
     table.bigInteger("from_ms").notNullable();
     table.bigInteger("until_ms");
     // Digest of subject and id while it holds.
@@ -199,8 +209,8 @@ function audit(knex: Knex): Promise<void> {
     table.bigInteger("at_ms").notNullable();
     table.string("actor", nameChars).notNullable();
     table.string("action", nameChars).notNullable();
-    table.text("subject").notNullable();
-    table.text("detail").notNullable();
+    text(table, "subject").notNullable();
+    text(table, "detail").notNullable();
     table.index(["at_ms"]);
   });
 }

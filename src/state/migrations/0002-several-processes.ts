@@ -1,6 +1,8 @@
 /** What several processes need of each other: leases by name, who lives, and what each read of a source cost. */
 import type { Knex } from "knex";
-import { createTable, nameChars } from "./0001-facts.ts";
+import { createTable, nameChars, text } from "./0001-facts.ts";
+
+export const tables = ["leases", "processes"];
 
 export async function up(knex: Knex): Promise<void> {
   await createTable(knex, "leases", (table) => {
@@ -16,12 +18,19 @@ export async function up(knex: Knex): Promise<void> {
     table.string("version", nameChars).notNullable();
     table.bigInteger("started_ms").notNullable();
     table.bigInteger("seen_ms").notNullable();
-    table.text("detail").notNullable();
+    text(table, "detail").notNullable();
     table.index(["seen_ms"]);
   });
-  await knex.schema.alterTable("slots", (table) => {
-    table.double("server_ms");
-    table.bigInteger("rows_read");
-    table.index(["started_ms"]);
-  });
+  if (!(await knex.schema.hasColumn("slots", "rows_read"))) {
+    await knex.schema.alterTable("slots", (table) => {
+      table.double("server_ms");
+      table.bigInteger("rows_read");
+    });
+  }
+  await knex.schema
+    .alterTable("slots", (table) => table.index(["started_ms"]))
+    .catch((thrown: { code?: unknown }) => {
+      // On MySQL, and made before this step was interrupted.
+      if (thrown.code !== "ER_DUP_KEYNAME") throw thrown;
+    });
 }

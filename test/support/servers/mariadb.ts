@@ -78,6 +78,15 @@ export class Mariadb extends OwnServer {
     }
   }
 
+  /** Removes all rows of all tables, but not the record of the schema. */
+  async empty(url: string): Promise<void> {
+    const tables = await this.query(
+      "select table_name as name from information_schema.tables where table_schema = database() and table_name <> 'knex_migrations'",
+      url,
+    );
+    for (const { name } of tables) await this.query(`delete from ${name}`, url);
+  }
+
   override async start(): Promise<void> {
     if (this.#elsewhere === null) await super.start();
   }

@@ -74,6 +74,15 @@ export class Postgres extends OwnServer {
     }
   }
 
+  /** Removes all rows of all tables, but not the record of the schema. */
+  async empty(url: string): Promise<void> {
+    const tables = await this.query(
+      "select tablename from pg_tables where schemaname = 'public' and tablename <> 'knex_migrations'",
+      url,
+    );
+    await this.query(tables.map(({ tablename }) => `delete from ${tablename}`).join("; "), url);
+  }
+
   override async start(): Promise<void> {
     if (this.#elsewhere === null) await super.start();
   }

@@ -1,22 +1,27 @@
 import { once } from "node:events";
 import { join } from "node:path";
 import Sqlite from "better-sqlite3";
-import { expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openState } from "../../../src/state/database.ts";
 import { alert, changes, item, slot } from "../../contracts/state.ts";
 import { SimulatedClock } from "../../support/clock.ts";
+import { type Mariadb, startMariadb, whyNoMariadb } from "../../support/servers/mariadb.ts";
+import { type Postgres, startPostgres, whyNoPostgres } from "../../support/servers/postgres.ts";
 import { outputOf, silent, start, testFolder } from "../store/support.ts";
 
 const folder = testFolder("state-processes");
 const clock = new SimulatedClock("2026-11-21T09:30:00Z");
 
-test("two processes open a new file at once, then race for 150 slots, alerts and messages: one winner each", async () => {
-  const file = join(folder, "race.db");
-  const count = 150;
-  const racers = ["w1", "w2"].map((owner) => start(import.meta.dirname, "race.ts", file, owner, `${count}`));
+/** Starts two processes on what is new, and has them race. */
+async function race(place: string, count: number): Promise<void> {
+  const racers = ["w1", "w2"].map((owner) => start(import.meta.dirname, "race.ts", place, owner, `${count}`));
   const outputs = racers.map(outputOf);
   await Promise.all(racers.map((racer) => once(racer.stdout!, "data")));
-  await using state = await openState({ file, clock, log: silent });
+  await using state = await openState({
+    ...(place.includes("://") ? { url: place } : { file: place }),
+    clock,
+    log: silent,
+  });
   const names = Array.from({ length: count }, (_, turn) => `${turn}`);
   await state.slots.add(names.map((name) => slot(-3, `s${name}`)));
   await state.outbox.add(names.map((name) => item(name)));
@@ -29,7 +34,30 @@ test("two processes open a new file at once, then race for 150 slots, alerts and
   const [one, two] = won;
   expect(one.fromMs < two.toMs && two.fromMs < one.toMs, "they ran at the same time").toBe(true);
   expect(await state.alerts.standing()).toHaveLength(count);
+}
+
+test("two processes open a new file at once, then race for 150 slots, alerts and messages: one winner each", async () => {
+  await race(join(folder, "race.db"), 150);
 }, 30_000);
+
+const servers = [
+  { name: "PostgreSQL", missing: whyNoPostgres(), begin: (): Promise<Postgres | Mariadb> => startPostgres() },
+  { name: "MariaDB", missing: whyNoMariadb(), begin: (): Promise<Postgres | Mariadb> => startMariadb() },
+];
+
+describe.each(servers)("$name", ({ missing, begin }) => {
+  let server: Postgres | Mariadb | undefined;
+  beforeAll(async () => {
+    if (missing === null) server = await begin();
+  });
+  afterAll(async () => server?.[Symbol.asyncDispose]());
+
+  test.skipIf(missing !== null)(
+    `two processes race for 100 slots, alerts and messages: one winner each${missing === null ? "" : ` (${missing})`}`,
+    async () => race(await (server as Postgres | Mariadb).database(), 100),
+    30_000,
+  );
+});
 
 test("a process killed while it writes leaves whole decisions, and the file opens", async () => {
   const file = join(folder, "killed.db");

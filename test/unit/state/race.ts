@@ -1,14 +1,14 @@
-/** A process that races another one on the same file: for slots, for alerts, for messages. Prints what it won. */
+/** A process that races another one on the same file or database: for slots, for alerts, for messages. Prints what it won. */
 import { once } from "node:events";
 import { openState } from "../../../src/state/database.ts";
 import { alert, changes, slot } from "../../contracts/state.ts";
 import { SimulatedClock } from "../../support/clock.ts";
 
-const [file, owner, count] = process.argv.slice(2) as [string, string, string];
+const [place, owner, count] = process.argv.slice(2) as [string, string, string];
 const log = { debug() {}, info() {}, warn() {}, error() {} };
 const clock = new SimulatedClock("2026-11-21T09:30:00Z");
 const nowMs = clock.nowMs();
-await using state = await openState({ file, clock, log });
+await using state = await openState({ ...(place.includes("://") ? { url: place } : { file: place }), clock, log });
 process.stdout.write("ready\n");
 await once(process.stdin, "data");
 
