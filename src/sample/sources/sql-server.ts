@@ -56,6 +56,8 @@ export class ServerSource<Raw extends object> implements Source {
 
   async read(window: TimeWindow, signal: AbortSignal): Promise<SourceAnswer> {
     const statement = await this.#statement(window);
+    // What was refused a moment ago need not take a connection to be refused again.
+    this.#known(window);
     return this.#session(signal, async (session) => {
       this.#vet(await this.#excess(session));
       await this.#guard(session, statement, window);
@@ -159,13 +161,21 @@ export class ServerSource<Raw extends object> implements Source {
     });
   }
 
+  /** @throws Problem of a plan that was refused: now, or less than a minute ago */
   async #guard(session: Session, statement: Statement, window: TimeWindow): Promise<void> {
-    const lengthMs = window.toMs - window.fromMs;
-    const known = this.#verdicts.get(lengthMs);
-    const fresh = known !== undefined && known.ageMs() < (known.value.refusal === null ? allowedMs : refusedMs);
-    const verdict = fresh ? known.value : await this.#judge(await session.plan(statement));
-    if (!fresh) this.#keep(lengthMs, verdict);
+    if (this.#known(window) !== null) return;
+    const verdict = await this.#judge(await session.plan(statement));
+    this.#keep(lengthOf(window), verdict);
     if (verdict.refusal !== null) throw verdict.refusal;
+  }
+
+  /** Null: the plan has to be asked for. @throws Problem of one that was refused a moment ago */
+  #known(window: TimeWindow): Verdict | null {
+    const known = this.#verdicts.get(lengthOf(window));
+    const freshMs = known?.value.refusal === null ? allowedMs : refusedMs;
+    if (known === undefined || known.ageMs() >= freshMs) return null;
+    if (known.value.refusal !== null) throw known.value.refusal;
+    return known.value;
   }
 
   #keep(lengthMs: number, value: Verdict): void {
@@ -178,4 +188,8 @@ export class ServerSource<Raw extends object> implements Source {
     const { time } = await this.#query();
     return judgePlan(plan, this.#asked.ceilings, time, this.#asked.where);
   }
+}
+
+function lengthOf({ fromMs, toMs }: TimeWindow): number {
+  return toMs - fromMs;
 }
