@@ -9,7 +9,7 @@ import {
 } from "cockatiel";
 import { gauge } from "../core/measure.ts";
 import type { Measure } from "../core/ports.ts";
-import { Problem } from "../core/problem.ts";
+import { formatProblem, Problem, toProblem } from "../core/problem.ts";
 import { minuteMs, secondMs } from "../core/time.ts";
 
 /** Failures in a row that open a circuit. */
@@ -23,6 +23,8 @@ export type IsConnectionFault = (fault: unknown) => boolean;
 
 export class Breakers {
   readonly #policies = new Map<string, ReturnType<typeof circuitBreaker>>();
+  /** Why a connection's latest read failed. */
+  readonly #reasons = new Map<string, string>();
   readonly #isFault: IsConnectionFault;
   readonly #openMs: number;
 
@@ -38,19 +40,25 @@ export class Breakers {
     try {
       return await policy.execute(work);
     } catch (thrown) {
-      if (!(thrown instanceof BrokenCircuitError)) throw thrown;
-      throw new Problem(`not asked: ${failuresMax} reads in a row by connection ${connection} have failed`, {
-        code: "SRC-002",
-        where: `connection ${connection}`,
-        fix: "see bellwether doctor for what is wrong; one read tries it again now and then",
-        retryable: true,
-      });
+      if (!(thrown instanceof BrokenCircuitError)) {
+        if (this.#isFault(thrown)) this.#reasons.set(connection, formatProblem(toProblem(thrown, connection)));
+        throw thrown;
+      }
+      throw new Problem(
+        `not asked, since ${failuresMax} reads in a row have failed: ${this.#reasons.get(connection)}`,
+        {
+          code: "SRC-002",
+          where: `connection ${connection}`,
+          retryable: true,
+        },
+      );
     }
   }
 
   /** After the connection's definition changed. */
   forget(connection: string): void {
     this.#policies.delete(connection);
+    this.#reasons.delete(connection);
   }
 
   measures(): Measure[] {
