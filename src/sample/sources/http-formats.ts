@@ -1,7 +1,7 @@
 /** What answers are, as JSON that an expression can be asked of. Pure. */
-import { parse } from "lossless-json";
 import parseMetrics from "parse-prometheus-text-format";
 import { Problem } from "../../core/problem.ts";
+import { parseJson } from "./http-json.ts";
 import { masked, ownWords, unexpected } from "./http-problems.ts";
 
 export type Format = "json" | "prometheus" | "prometheus-query" | "influxql";
@@ -29,45 +29,7 @@ export function refusalOf(format: Format, body: string): string | null {
   }
 }
 
-// ---- JSON -------------------------------------------------------------------------------------------------------
-
-/**
- * Whole numbers beyond 2^53, and numbers beyond a double, stay the text that they are: `"9007199254740993"`.
- * @throws Problem NET-006, also if one key is there twice with different values
- */
-export function parseJson(text: string, where: string): unknown {
-  try {
-    return parse(text, null, { parseNumber: exactNumber, onDuplicateKey });
-  } catch (thrown) {
-    if (!(thrown instanceof Error)) throw thrown;
-    if (thrown instanceof DuplicateKey) {
-      const fix = "have the server write each key once: which value is right cannot be known";
-      throw unexpected(`the answer has a key twice in one object, at character ${thrown.position}`, where, fix);
-    }
-    const at = /position (\d+)/.exec(thrown.message)?.[1];
-    const place = at === undefined || at === "0" ? "" : ` (from character ${at} on)`;
-    throw unexpected(`the answer is not JSON${place}`, where, "check the path, and that the server lets us in", text);
-  }
-}
-
-class DuplicateKey extends Error {
-  readonly position: number;
-
-  constructor(position: number) {
-    super();
-    this.position = position;
-  }
-}
-
-function onDuplicateKey({ position }: { position: number }): never {
-  throw new DuplicateKey(position);
-}
-
-function exactNumber(text: string): number | string {
-  const value = Number(text);
-  const exact = /^-?\d+$/.test(text) ? Number.isSafeInteger(value) : Number.isFinite(value);
-  return exact ? value : text;
-}
+// ---- parts -----------------------------------------------------------------------------------------------------
 
 function isObject(value: unknown): value is Json {
   return typeof value === "object" && value !== null && !Array.isArray(value);

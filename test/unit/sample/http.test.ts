@@ -1,3 +1,5 @@
+import fc from "fast-check";
+import { parse } from "lossless-json";
 import { describe, expect, test } from "vitest";
 import { parse as parseYaml } from "yaml";
 import type { Problem } from "../../../src/core/problem.ts";
@@ -11,6 +13,12 @@ import { bodyOf, boundsOf, urlOf } from "../../../src/sample/sources/http-slot.t
 import { nineOClock } from "../../support/http.ts";
 
 const where = "connection api";
+
+/** By the library alone: what a double would round stays text. */
+const exact = (text: string): number | string => {
+  const value = Number(text);
+  return (/^-?\d+$/.test(text) ? Number.isSafeInteger(value) : Number.isFinite(value)) ? value : text;
+};
 
 function problemOf(work: () => unknown): Problem {
   try {
@@ -190,6 +198,46 @@ describe("JSON", () => {
     ["[".repeat(300_000), `the answer is not JSON: ${"[".repeat(80)}…`],
   ])("%.40j is NET-006", (body, message) => {
     expect(problemOf(() => read(body))).toMatchObject({ code: "NET-006", message, where, retryable: false });
+  });
+
+  test("is the same by the quick way and by the exact one", () => {
+    fc.assert(
+      fc.property(fc.jsonValue({ maxDepth: 5 }), (value) => {
+        const body = JSON.stringify(value);
+        expect(read(body)).toEqual(parse(body, null, exact));
+      }),
+      { numRuns: 300 },
+    );
+    for (const body of [
+      '{"a\\\\": {"a:b": ":", "\\"": 1}, "": [{"x": 1}, {"x": 2}]}',
+      "[12345678901234567.25, 1e5, 1E400, -0, 0.1, 123456789012345678]",
+      '{"__proto__": 1}',
+      '"9007199254740993"',
+    ]) {
+      expect(read(body), body).toEqual(parse(body, null, exact));
+    }
+  });
+
+  test.each([
+    '{"a": 1, "a": 2}',
+    '[{"a": {"b": 1, "c": {}, "b": 2}}]',
+    '{"a": 1, "\\u0061": 2}',
+    '{"x": ":", "x": {"y": 1}}',
+  ])("a key twice is found in %s", (body) => {
+    expect(problemOf(() => read(body)).message).toContain("a key twice");
+  });
+
+  test("of a megabyte takes no time to speak of", () => {
+    const orders = Array.from({ length: 10_000 }, (_, id) => ({
+      id,
+      country: "Germany",
+      amount: id / 3,
+      note: 'a "b" c',
+    }));
+    const body = JSON.stringify(orders);
+    const startMs = performance.now();
+    expect(read(body)).toEqual(orders);
+    expect(performance.now() - startMs).toBeLessThan(1_000);
   });
 
   test("no key reaches a prototype", () => {
