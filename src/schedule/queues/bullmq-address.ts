@@ -1,4 +1,5 @@
 /** Where a Redis is, and how it is spoken to. Pure. */
+import { isIP } from "node:net";
 import type { RedisOptions } from "ioredis";
 import { Problem } from "../../core/problem.ts";
 
@@ -37,7 +38,7 @@ export function redisAddress(url: string): RedisAddress {
       db,
       ...(username === "" ? {} : { username }),
       ...(password === "" ? {} : { password }),
-      ...(parsed.protocol === "rediss:" ? { tls: { servername: host } } : {}),
+      ...(parsed.protocol === "rediss:" ? { tls: isIP(host) === 0 ? { servername: host } : {} } : {}),
     },
   };
 }

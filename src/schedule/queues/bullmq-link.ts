@@ -22,11 +22,11 @@ export function openRedis(options: Plain<RedisOptions>, blockMs = 0): Redis {
   const full: Plain<RedisOptions> = {
     ...options,
     connectionName: "bellwether",
-    // Nobody waits for a server that is away: commands fail at once, whoever gave them knows what to do.
+    // Nobody waits for a server that is away: commands fail at once, those under way when the connection breaks. With
+    // null in place of 0, as BullMQ has it, these would neither fail nor be sent again.
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
-    // BullMQ asks for it; with the two above it does not mean waiting.
-    maxRetriesPerRequest: null,
+    maxRetriesPerRequest: 0,
     connectTimeout: silenceMs,
     socketTimeout: silenceMs + blockMs,
     retryStrategy: (times) => Math.min(retryMs.first * 2 ** Math.min(times - 1, 10), retryMs.max),

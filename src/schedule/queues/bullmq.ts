@@ -90,13 +90,14 @@ export class BullmqQueue implements Queue, Measured {
     const { delayMs = 0, priority = "medium" } = options;
     const { waitingMax } = this.#options;
     if (!this.#health.isUp) await within(addMs, this.#health.firstTry).catch(() => {});
-    if (!this.#health.isUp) throw this.#refusal(`Redis does not answer: ${this.#health.reason}`);
+    if (!this.#health.isUp) throw this.#away();
     if (this.#waiting >= waitingMax) throw this.#refusal(`the queue is full with ${this.#waiting} jobs`);
     try {
       await within(addMs, this.#laneOf(job).add(job, delayMs, priority));
       this.#isCountOld = true;
     } catch (thrown) {
       this.#health.fault(thrown, "add jobs");
+      if (!this.#health.isUp) throw this.#away(true);
       throw this.#refusal(`Redis did not take a job: ${messageOf(thrown)}`, thrown === late);
     }
   }
@@ -167,6 +168,10 @@ export class BullmqQueue implements Queue, Measured {
     const lane = this.#shares[job.share];
     if (lane === undefined) throw new Error(`there is no share ${job.share}`);
     return lane;
+  }
+
+  #away(uncertain = false): Problem {
+    return this.#refusal(`Redis does not answer: ${this.#health.reason}`, uncertain);
   }
 
   #refusal(what: string, uncertain = false): Problem {
