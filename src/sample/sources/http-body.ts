@@ -7,7 +7,7 @@ import { deadline } from "../../core/time.ts";
 import { timedOut, tooLarge, unexpected } from "./http-problems.ts";
 
 /** The longest that a body may take, whatever the caller grants: who sends a byte a second holds a place for ever. */
-export const bodyMsMax = 10_000;
+const bodyMsMax = 10_000;
 
 const unpackers: Readonly<Record<string, () => Transform>> = {
   gzip: createGunzip,

@@ -48,8 +48,10 @@ export function statusProblem(
   return problem("NET-009", "correct the sampler's request", false);
 }
 
-const certificateCode =
-  /^(?:CERT_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_|ERR_TLS_CERT_ALTNAME_INVALID|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH_EXCEEDED|HOSTNAME_MISMATCH)/;
+const certificateCodes = [
+  /^(?:CERT_|UNABLE_TO_|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH_EXCEEDED|HOSTNAME_MISMATCH)/,
+  /^(?:DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|ERR_TLS_CERT_ALTNAME_INVALID)/,
+];
 
 const certificateFaults: Readonly<Record<string, string>> = {
   CERT_HAS_EXPIRED: "has expired",
@@ -66,7 +68,7 @@ const certificateFaults: Readonly<Record<string, string>> = {
 export function wireProblem(thrown: unknown, host: string, where: string): Problem {
   if (thrown instanceof Problem) return thrown;
   const code = String((thrown as { code?: unknown }).code ?? "");
-  if (certificateCode.test(code)) {
+  if (certificateCodes.some((codes) => codes.test(code))) {
     const what = certificateFaults[code] ?? `cannot be verified (${code})`;
     const fix =
       code === "CERT_HAS_EXPIRED" || code === "ERR_TLS_CERT_ALTNAME_INVALID"

@@ -8,7 +8,7 @@ export type TimeForm = "iso" | "epoch-s" | "epoch-ms";
 type Texts = { readonly path: string; readonly params: Readonly<Record<string, string>> };
 type Bounds = Readonly<Record<"slot_start" | "slot_end", string | number>>;
 
-/** A placeholder that looks meant and is not known: `{slot_begin}`, `${x}`; null if there is none. Other braces are free. */
+/** A placeholder that looks meant and is not known: `{slot_begin}`, `${x}`; null if there is none. */
 export function strayPlaceholder(text: string): string | null {
   return /\$\{[^}]*\}?|\{slot_\w*\}|:slot_\w+/.exec(text.replace(placeholder, ""))?.[0] ?? null;
 }
