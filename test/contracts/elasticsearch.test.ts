@@ -9,7 +9,7 @@ import { invoices, type SourceCase, sourceContract } from "./source.ts";
 
 // ES|QL and searches are asked of one server: it takes the longest of all here to start.
 const missing = await whyNoElasticsearch({ esql: true });
-const codes = { tooMany: "ES-007", cut: "NET-005", unknown: "ES-013", unreachable: "NET-010" };
+const codes = { tooMany: "ELS-007", cut: "NET-005", unknown: "ELS-013", unreachable: "NET-010" };
 
 /** A millisecond each: a search that takes many seconds. */
 const slowDocuments = 20_000;
@@ -103,12 +103,12 @@ describe.skipIf(missing !== null)(`a real Elasticsearch${missing === null ? "" :
   test("an ES|QL query without a limit of its own is not cut at the server's 1,000 rows", async () => {
     await using held = source({ esql: "FROM slow | KEEP n // and no more", rows_max: 1_500 });
     const problem = held.read({ fromMs: 0, toMs: 60_000 }, deadline(10_000));
-    await expect(problem).rejects.toMatchObject({ code: "ES-007", message: "stopped at more than 1500 rows" });
+    await expect(problem).rejects.toMatchObject({ code: "ELS-007", message: "stopped at more than 1500 rows" });
   });
 
   test("an unknown field of an ES|QL query is told by its name", async () => {
     await using held = source({ esql: "FROM invoices | STATS n = SUM(nope)" });
     const problem = held.read({ fromMs: 0, toMs: 60_000 }, deadline(10_000));
-    await expect(problem).rejects.toMatchObject({ code: "ES-013", message: "unknown field nope" });
+    await expect(problem).rejects.toMatchObject({ code: "ELS-013", message: "unknown field nope" });
   });
 });

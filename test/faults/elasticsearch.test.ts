@@ -177,25 +177,30 @@ describe.skipIf(missing !== null)(`a real Elasticsearch${missing === null ? "" :
     test("more buckets than the server allows are a Problem with a fix", async () => {
       await using _ = await setting("search.max_buckets", 2);
       const problem = await problemOf(read({ index: "orders", aggs: { id: { terms: { field: "id" } } } }));
-      expect(problem).toMatchObject({ code: "ES-009", retryable: false });
+      expect(problem).toMatchObject({ code: "ELS-009", retryable: false });
       expect(problem.fix).toContain("group more coarsely");
     });
 
     test("buckets that the server keeps to itself fail the slot", async () => {
       const problem = await problemOf(read({ index: "orders", aggs: { id: { terms: { field: "id", size: 1 } } } }));
-      expect(problem).toMatchObject({ code: "ES-008", retryable: false });
+      expect(problem).toMatchObject({ code: "ELS-008", retryable: false });
       expect(problem.message).toMatch(/^id leaves out 3 documents/);
     });
 
     test.each<[string, object, string, string]>([
-      ["a time that no document has", { index: "orders", time: "when" }, "ES-012", "when"],
-      ["a time that is no date", { index: "orders", time: "id" }, "ES-012", "id is long"],
-      ["a sum over a field that is not there", { index: "orders", values: { a: { sum: "nope" } } }, "ES-013", "nope"],
-      ["a condition on a field that is not there", { index: "orders", query: { term: { nope: 1 } } }, "ES-013", "nope"],
-      ["groups by running text", { index: "orders", by: ["note"] }, "ES-014", "note is text"],
-      ["a pattern without an index", { index: "nothing-*" }, "ES-013", "nothing-*"],
-      ["a pattern among others", { index: "orders,nothing_here" }, "ES-013", "nothing_here"],
-      ["a condition that is none", { index: "orders", query: { range: { id: { gte: "x" } } } }, "ES-020", "x"],
+      ["a time that no document has", { index: "orders", time: "when" }, "ELS-012", "when"],
+      ["a time that is no date", { index: "orders", time: "id" }, "ELS-012", "id is long"],
+      ["a sum over a field that is not there", { index: "orders", values: { a: { sum: "nope" } } }, "ELS-013", "nope"],
+      [
+        "a condition on a field that is not there",
+        { index: "orders", query: { term: { nope: 1 } } },
+        "ELS-013",
+        "nope",
+      ],
+      ["groups by running text", { index: "orders", by: ["note"] }, "ELS-014", "note is text"],
+      ["a pattern without an index", { index: "nothing-*" }, "ELS-013", "nothing-*"],
+      ["a pattern among others", { index: "orders,nothing_here" }, "ELS-013", "nothing_here"],
+      ["a condition that is none", { index: "orders", query: { range: { id: { gte: "x" } } } }, "ELS-020", "x"],
     ])("%s", async (_, options, code, text) => {
       const problem = await problemOf(read(options));
       expect(problem).toMatchObject({ code, retryable: false });
@@ -203,7 +208,7 @@ describe.skipIf(missing !== null)(`a real Elasticsearch${missing === null ? "" :
     });
 
     test("a server without ES|QL says so", async () => {
-      expect(await problemOf(read({ esql: "FROM orders | STATS n = COUNT(*)" }))).toMatchObject({ code: "ES-015" });
+      expect(await problemOf(read({ esql: "FROM orders | STATS n = COUNT(*)" }))).toMatchObject({ code: "ELS-015" });
     });
   });
 
@@ -357,7 +362,7 @@ describe.skipIf(missing !== null)(`a real Elasticsearch${missing === null ? "" :
     test("fields that are not there are told, all of them", async () => {
       await using source = sourceOf({ index: "orders", time: "when", by: ["note"], values: { a: { sum: "nope" } } });
       const { problems } = await source.inspect(minute, never);
-      expect(problems.map(({ code }) => code).sort()).toEqual(["ES-012", "ES-013", "ES-014"]);
+      expect(problems.map(({ code }) => code).sort()).toEqual(["ELS-012", "ELS-013", "ELS-014"]);
     });
 
     test("an account that may write is told of", async () => {
@@ -376,7 +381,7 @@ describe.skipIf(missing !== null)(`a real Elasticsearch${missing === null ? "" :
         await using source = sourceOf(byCountry, { url: `http://127.0.0.1:${port}` }, { production });
         expect((await source.inspect(minute, never)).problems).toMatchObject([
           {
-            code: "ES-017",
+            code: "ELS-017",
             severity: production ? "error" : "warning",
             message: expect.stringContaining("create_doc, index"),
           },

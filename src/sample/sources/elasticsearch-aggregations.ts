@@ -74,12 +74,12 @@ export function compositeSources({ parameters }: Aggregation): string[] {
   return sources.flatMap((source) => (isMap(source) ? Object.keys(source).slice(0, 1) : []));
 }
 
-const columnName = /^\p{L}[\p{L}\p{N}_.-]*$/u;
+export const columnName = /^\p{L}[\p{L}\p{N}_.-]*$/u;
 
 /** @param columns that are taken already: that of the count, and those of the levels above */
 export function checkAggregations(aggs: Json, path: Path, found: Findings, columns: ReadonlySet<string>): void {
   if (!isMap(aggs)) {
-    report(found, path, "ES-001 wants a map of aggregations. Fix: write { name: { sum: ... } }");
+    report(found, path, "ELS-001 wants a map of aggregations. Fix: write { name: { sum: ... } }");
     return;
   }
   for (const [name, value] of Object.entries(aggs)) checkAggregation(name, value, [...path, name], found);
@@ -88,7 +88,7 @@ export function checkAggregations(aggs: Json, path: Path, found: Findings, colum
   const beside = level.filter((each) => each !== grouping);
   if (grouping !== undefined && beside.length > 0) {
     const names = beside.map(({ name }) => name).join(", ");
-    const message = `ES-003 ${names} stands beside ${grouping.name}, which makes the rows. Fix: move it into ${grouping.name}'s aggs, or write two samplers`;
+    const message = `ELS-003 ${names} stands beside ${grouping.name}, which makes the rows. Fix: move it into ${grouping.name}'s aggs, or write two samplers`;
     report(found, path, message);
     return;
   }
@@ -97,7 +97,7 @@ export function checkAggregations(aggs: Json, path: Path, found: Findings, colum
   const own = grouping === undefined ? columnsOf(level) : grouping.kind === "single" ? [] : keys;
   const taken = new Set(columns);
   for (const column of own) {
-    if (taken.has(column)) report(found, path, `ES-003 two columns ${column}. Fix: give one another name`);
+    if (taken.has(column)) report(found, path, `ELS-003 two columns ${column}. Fix: give one another name`);
     taken.add(column);
   }
   if (grouping !== undefined && Object.keys(grouping.inner).length > 0) {
@@ -107,27 +107,27 @@ export function checkAggregations(aggs: Json, path: Path, found: Findings, colum
 
 function checkAggregation(name: string, value: Json, path: Path, found: Findings): void {
   if (!columnName.test(name)) {
-    report(found, path, "ES-003 not a name of a column. Fix: start with a letter; then letters, digits, _ . -");
+    report(found, path, "ELS-003 not a name of a column. Fix: start with a letter; then letters, digits, _ . -");
   }
   if (path.length > depthMax) {
-    report(found, path, "ES-001 is nested too deeply. Fix: write it flatter");
+    report(found, path, "ELS-001 is nested too deeply. Fix: write it flatter");
     return;
   }
   const types = isMap(value) ? Object.keys(value).filter((key) => key !== "aggs" && key !== "aggregations") : [];
   const [type] = types;
   if (type === undefined || types.length > 1 || !isMap(value)) {
-    report(found, path, "ES-001 wants exactly one kind of aggregation, and aggs inside it. Fix: write { sum: ... }");
+    report(found, path, "ELS-001 wants exactly one kind of aggregation, and aggs inside it. Fix: write { sum: ... }");
     return;
   }
   const one = aggregationsOf({ [name]: value })[0];
   if (one === undefined) {
     const known = Object.keys(aggregations).join(", ");
-    report(found, [...path, type], `ES-001 not among the known aggregations. Fix: one of ${known}`);
+    report(found, [...path, type], `ELS-001 not among the known aggregations. Fix: one of ${known}`);
     return;
   }
   checkParameters(one, [...path, type], found);
   if (one.kind === "metric" && Object.keys(one.inner).length > 0) {
-    report(found, path, "ES-001 a metric has no aggs. Fix: remove them");
+    report(found, path, "ELS-001 a metric has no aggs. Fix: remove them");
   }
   // Of a grouping they are looked at with the columns that it fills.
   if (one.kind === "single" && groupingOf([one]) === undefined) {
@@ -144,14 +144,14 @@ function checkParameters({ type, parameters }: Aggregation, path: Path, found: F
   if (type === "filters") {
     const { filters } = parameters;
     if (!isMap(filters)) {
-      report(found, path, "ES-003 filters without names. Fix: write filters: { name: query }");
+      report(found, path, "ELS-003 filters without names. Fix: write filters: { name: query }");
       return;
     }
     for (const [name, query] of Object.entries(filters)) checkQuery(query, [...path, "filters", name], found);
     return;
   }
   if ((type === "range" || type === "date_range") && parameters.keyed === true) {
-    report(found, [...path, "keyed"], "ES-001 not known here. Fix: remove it; each range becomes a row either way");
+    report(found, [...path, "keyed"], "ELS-001 not known here. Fix: remove it; each range becomes a row either way");
   }
   collect(parameters, path, found);
 }
@@ -161,7 +161,7 @@ function collect(value: Json, path: Path, found: Findings): void {
   if (Array.isArray(value)) for (const [index, each] of value.entries()) collect(each, [...path, String(index)], found);
   if (!isMap(value)) return;
   for (const [key, each] of Object.entries(value)) {
-    if (key === "script") found.scripts.push({ path: [...path, key], message: "ES-002 a script" });
+    if (key === "script") found.scripts.push({ path: [...path, key], message: "ELS-002 a script" });
     else if (key === "field" && typeof each === "string") found.aggregated.add(each);
     else collect(each, [...path, key], found);
   }

@@ -126,13 +126,13 @@ function bareEsql(query: string): string {
 /** What is wrong with the text of a query, or null. */
 export function esqlFault(query: string): string | null {
   const bare = bareEsql(query);
-  if (!/^\s*from\s/i.test(bare)) return "ES-001 starts with something else than FROM. Fix: write FROM index | ...";
-  if (/"""|\/\*/.test(bare) || bare.includes('"')) return "ES-001 a text or comment has no end. Fix: close it";
+  if (!/^\s*from\s/i.test(bare)) return "ELS-001 starts with something else than FROM. Fix: write FROM index | ...";
+  if (/"""|\/\*/.test(bare) || bare.includes('"')) return "ELS-001 a text or comment has no end. Fix: close it";
   const stray = [...bare.matchAll(/\?\??\w*/g)]
     .map(([text]) => text)
     .find((text) => !/^\?slot_(start|end)$/.test(text));
-  if (stray !== undefined) return `ES-010 unknown parameter ${stray}. Fix: use ?slot_start and ?slot_end`;
-  if (/\$\{|:slot_/.test(query)) return "ES-010 text is not put into a query. Fix: use ?slot_start and ?slot_end";
+  if (stray !== undefined) return `ELS-010 unknown parameter ${stray}. Fix: use ?slot_start and ?slot_end`;
+  if (/\$\{|:slot_/.test(query)) return "ELS-010 text is not put into a query. Fix: use ?slot_start and ?slot_end";
   return null;
 }
 

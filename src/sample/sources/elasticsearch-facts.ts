@@ -102,7 +102,7 @@ async function excessOf(known: (request: Request) => Promise<JsonMap>, index: st
 
 function tooWide(excess: readonly string[], where: string, production: boolean): Problem {
   return new Problem(`its account may do more than read: ${excess.join(", ")}`, {
-    code: "ES-017",
+    code: "ELS-017",
     where,
     fix: "give Bellwether an account of its own that has the privilege read on these indices and nothing else",
     severity: production ? "error" : "warning",

@@ -25,21 +25,21 @@ export function fieldProblems(fields: Fields, answer: JsonMap, index: string, wh
     if (name === fields.time) {
       if (kinds.length === 0) {
         return problem(
-          "ES-012",
+          "ELS-012",
           `no index of ${index} has the field ${name}`,
           "name the field of a document's time as time",
         );
       }
       if (kinds.every((kind) => kind === "date" || kind === "date_nanos")) return [];
       return problem(
-        "ES-012",
+        "ELS-012",
         `${name} is ${kinds.join(", ")} in ${index}, and no date`,
         "name a field of type date as time",
       );
     }
     if (kinds.length === 0) {
       return problem(
-        "ES-013",
+        "ELS-013",
         `unknown field ${name} in ${index}`,
         "name a field that the index has; without it all would be 0",
       );
@@ -48,6 +48,6 @@ export function fieldProblems(fields: Fields, answer: JsonMap, index: string, wh
     if (!grouped || kinds.some((kind) => isMap(types[kind]) && (types[kind] as JsonMap).aggregatable === true))
       return [];
     const fix = `use a field of type keyword, often ${name}.keyword`;
-    return problem("ES-014", `${name} is ${kinds.join(", ")} in ${index}, which cannot be grouped or summed up`, fix);
+    return problem("ELS-014", `${name} is ${kinds.join(", ")} in ${index}, which cannot be grouped or summed up`, fix);
   });
 }

@@ -1,6 +1,6 @@
 /** What users write of samplers that read from Elasticsearch, with every fault at its place. */
 import { z } from "zod";
-import { checkAggregations } from "./elasticsearch-aggregations.ts";
+import { checkAggregations, columnName } from "./elasticsearch-aggregations.ts";
 import {
   type By,
   bindsSlot,
@@ -10,7 +10,15 @@ import {
   shortForm,
   strayPlaceholder,
 } from "./elasticsearch-ask.ts";
-import { checkQuery, type Findings, isMap, type Json, type JsonMap, noFindings } from "./elasticsearch-queries.ts";
+import {
+  checkQuery,
+  type Finding,
+  type Findings,
+  isMap,
+  type Json,
+  type JsonMap,
+  noFindings,
+} from "./elasticsearch-queries.ts";
 
 /** Buckets are asked for at once, and the server's own limit is 65,536. */
 const rowsMaxMax = 50_000;
@@ -21,22 +29,19 @@ const indexName = z
   .string()
   .max(1_000)
   .regex(/^[^\s"\\<>|?#/_+-][^\s"\\<>|?#/]*$/, {
-    error: "ES-001 not a name of indices. Fix: write orders, orders-*, or several with commas",
+    error: "ELS-001 not a name of indices. Fix: write orders, orders-*, or several with commas",
   })
   .refine((name) => !name.split(",").some((one) => /^\*+$|^$/.test(one)), {
-    error: "ES-001 means every index. Fix: name those that are meant, orders-*",
+    error: "ELS-001 means every index. Fix: name those that are meant, orders-*",
   });
 
-const column = z.string().regex(/^\p{L}[\p{L}\p{N}_.-]*$/u, {
-  error: "ES-003 not a name of a column. Fix: start with a letter; then letters, digits, _ . -",
-});
 const field = z.string().min(1).max(500);
 
 const by = z
   .union([
     z.array(field).min(1).max(10),
     z.record(
-      column,
+      z.string(),
       z.union([
         field,
         z.strictObject({
@@ -48,14 +53,7 @@ const by = z
   ])
   .describe("fields to group by; a list, whose columns are called like the fields, or column: field");
 
-const metric = z
-  .record(
-    z
-      .string()
-      .regex(metricWord, { error: "ES-001 unknown. Fix: one of sum, avg, min, max, count, unique, p50, p95, p99.9" }),
-    field,
-  )
-  .refine((one) => Object.keys(one).length === 1, { error: "ES-001 wants exactly one. Fix: write { sum: field }" });
+const metric = z.record(z.string(), field);
 
 const json = z.record(z.string(), z.json());
 
@@ -66,8 +64,11 @@ export const samplerOptions = z
     time: field.optional().describe("field of a document's time, of type date; default @timestamp"),
     query: json.optional().describe("which documents of the slot, in Elasticsearch's query language; default all"),
     by: by.optional(),
-    values: z.record(column, metric).optional().describe("columns: { sum: field }, avg, min, max, count, unique, p95"),
-    count: column.optional().describe("name of the column with the number of documents; default count"),
+    values: z
+      .record(z.string(), metric)
+      .optional()
+      .describe("columns: { sum: field }, avg, min, max, count, unique, p95"),
+    count: z.string().optional().describe("name of the column with the number of documents; default count"),
     aggs: json.optional().describe("aggregations in place of by and values, where those do not do"),
     body: json
       .optional()
@@ -85,27 +86,54 @@ export const samplerOptions = z
         part === "body"
           ? '":slot_start" or ":slot_end" as a whole text'
           : "time and the slot's bounds are added for you";
-      if (stray !== null) report([part], `ES-010 unknown placeholder ${stray}. Fix: ${fix}`);
+      if (stray !== null) report([part], `ELS-010 unknown placeholder ${stray}. Fix: ${fix}`);
       else if (part !== "body" && bindsSlot(options[part] ?? null))
-        report([part], `ES-010 placeholders are for body. Fix: ${fix}`);
+        report([part], `ELS-010 placeholders are for body. Fix: ${fix}`);
     }
     if (options.esql !== undefined) {
       const fault = esqlFault(options.esql);
       if (fault !== null) report(["esql"], fault);
       if (options.rows_max > esqlRowsMax)
-        report(["rows_max"], `ES-001 ES|QL has ${esqlRowsMax + 1} rows at most. Fix: lower it`);
+        report(["rows_max"], `ELS-001 ES|QL has ${esqlRowsMax + 1} rows at most. Fix: lower it`);
     }
     const short = options.body === undefined && options.aggs === undefined;
+    const odd = nameFaults(options);
+    for (const { path, message } of odd) report(path, message);
+    // Their names are all that the rest would find fault with.
+    if (odd.length > 0) return;
     for (const { path, message } of findingsOf(options).faults) {
       report(short && path[0] === "values" ? ["values"] : path, message);
     }
     if (Array.isArray(options.by) && Object.keys(columnsBy(options)).length < options.by.length) {
-      report(["by"], "ES-003 two columns of one name. Fix: write column: field");
+      report(["by"], "ELS-003 two columns of one name. Fix: write column: field");
     }
   });
 export type SamplerOptions = z.infer<typeof samplerOptions>;
 
 type Shape = { readonly [Name in keyof SamplerOptions]?: unknown };
+
+/** Words that the schema takes for any text: names of columns, and what `values` ask for. */
+function nameFaults({ by, values, count }: Pick<SamplerOptions, "by" | "values" | "count">): Finding[] {
+  const unnamed = "ELS-003 not a name of a column. Fix: start with a letter; then letters, digits, _ . -";
+  const named = (path: readonly string[], name: string): Finding[] =>
+    columnName.test(name) ? [] : [{ path, message: unnamed }];
+  const asked = Object.entries(values ?? {}).flatMap(([name, metric]): Finding[] => {
+    const words = Object.keys(metric);
+    const stray = words.find((word) => !metricWord.test(word));
+    if (stray !== undefined)
+      return [{ path: ["values", name, stray], message: `ELS-001 unknown. Fix: ${metricWords}` }];
+    const one = "ELS-001 wants exactly one. Fix: write { sum: field }";
+    return words.length === 1 ? [] : [{ path: ["values", name], message: one }];
+  });
+  return [
+    ...Object.keys(columnsBy({ by })).flatMap((name) => named(["by", name], name)),
+    ...Object.keys(values ?? {}).flatMap((name) => named(["values", name], name)),
+    ...(count === undefined ? [] : named(["count"], count)),
+    ...asked,
+  ];
+}
+
+const metricWords = "one of sum, avg, min, max, count, unique, p50, p95, p99.9";
 
 /** Which options go together. */
 function shapeFaults(options: Shape): string[] {
@@ -157,15 +185,15 @@ export function findingsOf(options: SamplerOptions): Findings {
   const { body } = options;
   if (body !== undefined) {
     for (const key of Object.keys(body)) {
-      const message = `ES-001 not known in a body. Fix: write ${bodyKeys.join(", ")} alone`;
+      const message = `ELS-001 not known in a body. Fix: write ${bodyKeys.join(", ")} alone`;
       if (key === "runtime_mappings" || key === "script_fields")
-        found.scripts.push({ path: ["body", key], message: "ES-002 a script" });
+        found.scripts.push({ path: ["body", key], message: "ELS-002 a script" });
       if (!bodyKeys.includes(key)) found.faults.push({ path: ["body", key], message });
     }
     if ((body.size ?? 0) !== 0)
-      found.faults.push({ path: ["body", "size"], message: "ES-001 documents are not read. Fix: remove size" });
+      found.faults.push({ path: ["body", "size"], message: "ELS-001 documents are not read. Fix: remove size" });
     if ((body.track_total_hits ?? true) !== true) {
-      found.faults.push({ path: ["body", "track_total_hits"], message: "ES-001 all are counted. Fix: remove it" });
+      found.faults.push({ path: ["body", "track_total_hits"], message: "ELS-001 all are counted. Fix: remove it" });
     }
   }
   const query = body === undefined ? options.query : body.query;

@@ -83,7 +83,7 @@ const rules: readonly Rule[] = [
   {
     found: has("too_many_buckets_exception"),
     what: ({ reason }) => `more buckets than the server allows: ${reason}`,
-    rest: { code: "ES-009", fix: "group more coarsely, or lower rows_max; the server's limit protects it" },
+    rest: { code: "ELS-009", fix: "group more coarsely, or lower rows_max; the server's limit protects it" },
   },
   {
     found: (fault) =>
@@ -94,22 +94,22 @@ const rules: readonly Rule[] = [
   {
     found: ({ types, reason }) => types.has("index_not_found_exception") || /Unknown index \[/.test(reason),
     what: ({ reason }) => `unknown index ${/\[([^\]]+)\]/.exec(reason)?.[1] ?? ""}`,
-    rest: { code: "ES-013", fix: "correct the sampler's index, or what its account may see" },
+    rest: { code: "ELS-013", fix: "correct the sampler's index, or what its account may see" },
   },
   {
     found: has("index_closed_exception"),
     what: () => "an index of it is closed",
-    rest: { code: "ES-013", fix: "open it, or name the others" },
+    rest: { code: "ELS-013", fix: "open it, or name the others" },
   },
   {
     found: ({ types, reason }) => types.has("verification_exception") && /Unknown column \[/.test(reason),
     what: ({ reason }) => `unknown field ${/Unknown column \[([^\]]+)\]/.exec(reason)?.[1] ?? ""}`,
-    rest: { code: "ES-013", fix: "name a field that the index has" },
+    rest: { code: "ELS-013", fix: "name a field that the index has" },
   },
   {
     found: ({ status, reason }) => (status === 400 || status === 405) && /uri \[\/_query\b/.test(reason),
     what: () => "this server has no ES|QL",
-    rest: { code: "ES-015", fix: "write aggs in place of esql, or upgrade the server" },
+    rest: { code: "ELS-015", fix: "write aggs in place of esql, or upgrade the server" },
   },
   {
     found: has("search_timeout_exception"),
@@ -136,7 +136,7 @@ const rules: readonly Rule[] = [
   {
     found: () => true,
     what: ({ status, reason }) => `the server refuses it (${status}): ${reason}`,
-    rest: { code: "ES-020", fix: "correct the sampler's source" },
+    rest: { code: "ELS-020", fix: "correct the sampler's source" },
   },
 ];
 

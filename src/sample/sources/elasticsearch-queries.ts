@@ -41,7 +41,7 @@ type Check = (value: Json, path: Path, found: Findings) => void;
 const leaf: Check = (value, path, found) => {
   const [field, ...more] = isMap(value) ? Object.keys(value).filter((key) => key !== "boost") : [];
   if (field === undefined || more.length > 0) {
-    return report(found, path, "ES-001 wants exactly one field. Fix: write { field: value }");
+    return report(found, path, "ELS-001 wants exactly one field. Fix: write { field: value }");
   }
   found.searched.add(field);
   plain((value as JsonMap)[field] as Json, [...path, field], found, isMap((value as JsonMap)[field]) ? 2 : 1);
@@ -53,7 +53,7 @@ const parameters: Check = (value, path, found) => plain(value, path, found, 2);
 function plain(value: Json, path: Path, found: Findings, depth: number): void {
   if (!isMap(value) && !Array.isArray(value)) return;
   if (depth === 0) {
-    report(found, path, "ES-001 wants a value. Fix: write it here; a look-up is not possible");
+    report(found, path, "ELS-001 wants a value. Fix: write it here; a look-up is not possible");
     return;
   }
   for (const [key, each] of Object.entries(value)) plain(each, [...path, key], found, depth - 1);
@@ -65,16 +65,20 @@ const termsLeaf: Check = (value, path, found) => {
     ? Object.entries(value).find(([key, each]) => key !== "boost" && !Array.isArray(each))
     : null;
   if (odd === undefined) return leaf(value, path, found);
-  report(found, path, "ES-001 wants a list of values. Fix: write { field: [a, b] }; a look-up is not possible");
+  report(found, path, "ELS-001 wants a list of values. Fix: write { field: [a, b] }; a look-up is not possible");
 };
 
 const bool: Check = (value, path, found) => {
   if (!isMap(value))
-    return report(found, path, "ES-001 wants a map. Fix: write must, filter, should or must_not in it");
+    return report(found, path, "ELS-001 wants a map. Fix: write must, filter, should or must_not in it");
   for (const [key, each] of Object.entries(value)) {
     if (key === "minimum_should_match" || key === "boost") plain(each, [...path, key], found, 0);
     else if (!["must", "filter", "should", "must_not"].includes(key)) {
-      report(found, [...path, key], "ES-001 unknown. Fix: one of must, filter, should, must_not, minimum_should_match");
+      report(
+        found,
+        [...path, key],
+        "ELS-001 unknown. Fix: one of must, filter, should, must_not, minimum_should_match",
+      );
     } else {
       if (!Array.isArray(each)) checkQuery(each, [...path, key], found);
       else for (const [index, query] of each.entries()) checkQuery(query, [...path, key, String(index)], found);
@@ -86,7 +90,7 @@ const bool: Check = (value, path, found) => {
 const inner =
   (name: string): Check =>
   (value, path, found) => {
-    if (!isMap(value)) return report(found, path, `ES-001 wants a map. Fix: write ${name} in it`);
+    if (!isMap(value)) return report(found, path, `ELS-001 wants a map. Fix: write ${name} in it`);
     const { [name]: query, ...rest } = value;
     plain(rest, path, found, 1);
     checkQuery(query ?? null, [...path, name], found);
@@ -113,7 +117,7 @@ const queries: Readonly<Record<string, Check>> = {
   range: leaf,
   regexp: leaf,
   script: (_value, path, found) => {
-    found.scripts.push({ path, message: "ES-002 a script" });
+    found.scripts.push({ path, message: "ELS-002 a script" });
   },
   simple_query_string: parameters,
   term: leaf,
@@ -124,17 +128,17 @@ const queries: Readonly<Record<string, Check>> = {
 export function checkQuery(query: Json, path: Path, found: Findings): void {
   const [kind, ...more] = isMap(query) ? Object.keys(query) : [];
   if (kind === undefined || more.length > 0) {
-    report(found, path, "ES-001 wants exactly one kind of query. Fix: put several into bool: { filter: [...] }");
+    report(found, path, "ELS-001 wants exactly one kind of query. Fix: put several into bool: { filter: [...] }");
     return;
   }
   const check = Object.hasOwn(queries, kind) ? queries[kind] : undefined;
   if (path.length > depthMax) {
-    report(found, path, "ES-001 is nested too deeply. Fix: write it flatter");
+    report(found, path, "ELS-001 is nested too deeply. Fix: write it flatter");
     return;
   }
   if (check !== undefined) {
     check((query as JsonMap)[kind] as Json, [...path, kind], found);
     return;
   }
-  report(found, [...path, kind], `ES-001 not among the known queries. Fix: one of ${Object.keys(queries).join(", ")}`);
+  report(found, [...path, kind], `ELS-001 not among the known queries. Fix: one of ${Object.keys(queries).join(", ")}`);
 }

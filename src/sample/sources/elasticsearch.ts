@@ -146,7 +146,7 @@ class ElasticsearchSource implements Source {
     this.#bounded(rows);
     if (cut !== null) {
       throw new Problem(`${cut}: a part is never taken for the whole`, {
-        code: "ES-008",
+        code: "ELS-008",
         where: this.#where,
         fix: "raise the size of the aggregation, filter by query, or use by, which knows no order and leaves nothing out",
       });
@@ -177,7 +177,7 @@ class ElasticsearchSource implements Source {
     const { rows_max } = this.#options;
     if (rows.length <= rows_max) return;
     throw new Problem(`stopped at more than ${rows_max} rows`, {
-      code: "ES-007",
+      code: "ELS-007",
       where: this.#where,
       fix: "group more coarsely, or raise rows_max",
     });
@@ -191,7 +191,7 @@ function costOf({ took }: JsonMap, rowsRead: number | null, elapsedMs: () => num
 
 function noScripts({ name, place }: Connection, path: readonly string[]): Problem {
   return new Problem(`connection ${name} takes no scripts`, {
-    code: "ES-002",
+    code: "ELS-002",
     where: place,
     path: path.join("."),
     fix: "write it without a script, or have whoever answers for the server set scripts: true",
@@ -218,7 +218,7 @@ export const elasticsearch: Plugin<Source, SamplerOptions, SourceDeps> = {
     if (asksForSlot(options)) return [];
     return [
       new Problem("not repeatable: gaps cannot be sampled again", {
-        code: "ES-W11",
+        code: "ELS-W11",
         path: options.esql === undefined ? "body" : "esql",
         fix:
           options.esql === undefined

@@ -182,5 +182,6 @@ async function resolve(cache: string, pom: string): Promise<void> {
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (piece) => (said += piece));
   const [code] = (await once(child, "close")) as [number | null];
   if (code === 0) return;
-  throw new Error(`Elasticsearch could not be resolved by Maven: ${said.trim().slice(0, 300) || `ended with ${code}`}`);
+  const reason = /\[ERROR\] (.+)/.exec(said)?.[1] ?? `it ended with ${code}: ${said.trim().slice(-200)}`;
+  throw new Error(`Elasticsearch could not be resolved by Maven: ${reason}`);
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { parse } from "yaml";
 import type { Problem } from "../../../src/core/problem.ts";
 import { elasticsearch } from "../../../src/sample/sources/elasticsearch.ts";
 import { answerProblem, whyPartial } from "../../../src/sample/sources/elasticsearch-problems.ts";
@@ -45,100 +46,115 @@ describe("a sampler's options", () => {
     ["body beside aggs", { ...body({}), aggs: {} }, ": SCH-003 aggs cannot stand beside body"],
     ["esql beside index", { ...orders, esql: "FROM orders" }, ": SCH-003 index cannot stand beside esql"],
     ["by beside aggs", { ...aggs({ sum: { field: "x" } }), by: ["a"] }, ": SCH-003 by cannot stand beside aggs"],
-    ["every index", { index: "*" }, "index: ES-001 means every index"],
-    ["every index among others", { index: "orders,*" }, "index: ES-001 means every index"],
-    ["_all", { index: "_all" }, "index: ES-001 not a name of indices"],
-    ["a path in an index", { index: "orders/_delete_by_query" }, "index: ES-001 not a name of indices"],
-    ["a question in an index", { index: "orders?x" }, "index: ES-001 not a name of indices"],
-    ["an index left out", { index: "-orders" }, "index: ES-001 not a name of indices"],
-    ["an unknown metric", { ...orders, values: { a: { median: "x" } } }, "values.a.median: Invalid key in record"],
-    ["two metrics", { ...orders, values: { a: { sum: "x", avg: "x" } } }, "values.a: ES-001 wants exactly one"],
-    ["a column count", { ...orders, values: { count: { sum: "x" } } }, "values: ES-003 two columns count"],
-    ["a column twice", { ...orders, by: ["a"], values: { a: { sum: "x" } } }, "values: ES-003 two columns a"],
-    ["a column by the count's name", { ...orders, count: "n", by: { n: "x" } }, "values: ES-003 two columns n"],
-    ["a column twice in a list", { ...orders, by: ["a", "a.keyword"] }, "by: ES-003 two columns of one name"],
+    ["every index", { index: "*" }, "index: ELS-001 means every index"],
+    ["every index among others", { index: "orders,*" }, "index: ELS-001 means every index"],
+    ["_all", { index: "_all" }, "index: ELS-001 not a name of indices"],
+    ["a path in an index", { index: "orders/_delete_by_query" }, "index: ELS-001 not a name of indices"],
+    ["a question in an index", { index: "orders?x" }, "index: ELS-001 not a name of indices"],
+    ["an index left out", { index: "-orders" }, "index: ELS-001 not a name of indices"],
+    [
+      "an unknown metric",
+      { ...orders, values: { a: { median: "x" } } },
+      "values.a.median: ELS-001 unknown. Fix: one of sum",
+    ],
+    ["no metric", { ...orders, values: { a: {} } }, "values.a: ELS-001 wants exactly one"],
+    ["a count that is no column", { ...orders, count: "a b" }, "count: ELS-003 not a name of a column"],
+    ["a field that is no column", { ...orders, by: ["_index"] }, "by._index: ELS-003 not a name of a column"],
+    ["two metrics", { ...orders, values: { a: { sum: "x", avg: "x" } } }, "values.a: ELS-001 wants exactly one"],
+    ["a column count", { ...orders, values: { count: { sum: "x" } } }, "values: ELS-003 two columns count"],
+    ["a column twice", { ...orders, by: ["a"], values: { a: { sum: "x" } } }, "values: ELS-003 two columns a"],
+    ["a column by the count's name", { ...orders, count: "n", by: { n: "x" } }, "values: ELS-003 two columns n"],
+    ["a column twice in a list", { ...orders, by: ["a", "a.keyword"] }, "by: ELS-003 two columns of one name"],
     ["an unknown option", { ...orders, size: 3 }, ': Unrecognized key: "size"'],
-    ["an unknown query", query({ percolate: { field: "q" } }), "query.percolate: ES-001 not among the known queries"],
-    ["a query in disguise", query({ wrapper: { query: "e30=" } }), "query.wrapper: ES-001 not among the known queries"],
-    ["two queries", query({ term: { a: 1 }, match_all: {} }), "query: ES-001 wants exactly one kind of query"],
+    ["an unknown query", query({ percolate: { field: "q" } }), "query.percolate: ELS-001 not among the known queries"],
+    [
+      "a query in disguise",
+      query({ wrapper: { query: "e30=" } }),
+      "query.wrapper: ELS-001 not among the known queries",
+    ],
+    ["two queries", query({ term: { a: 1 }, match_all: {} }), "query: ELS-001 wants exactly one kind of query"],
     [
       "a look-up in another index",
       query({ terms: { a: { index: "people", id: "1", path: "x" } } }),
-      "query.terms: ES-001 wants a list of values",
+      "query.terms: ELS-001 wants a list of values",
     ],
-    ["a bad word in bool", query({ bool: { musst: [] } }), "query.bool.musst: ES-001 unknown"],
+    ["a bad word in bool", query({ bool: { musst: [] } }), "query.bool.musst: ELS-001 unknown"],
     [
       "an unknown query deep inside",
       query({ bool: { filter: [{ bool: { should: { pinned: {} } } }] } }),
-      "query.bool.filter.0.bool.should.pinned: ES-001 not among",
+      "query.bool.filter.0.bool.should.pinned: ELS-001 not among",
     ],
-    ["an unknown aggregation", aggs({ top_hits: {} }), "aggs.a.top_hits: ES-001 not among the known aggregations"],
-    ["an aggregation that cuts", aggs({ bucket_sort: { size: 3 } }), "aggs.a.bucket_sort: ES-001 not among"],
+    ["an unknown aggregation", aggs({ top_hits: {} }), "aggs.a.top_hits: ELS-001 not among the known aggregations"],
+    ["an aggregation that cuts", aggs({ bucket_sort: { size: 3 } }), "aggs.a.bucket_sort: ELS-001 not among"],
     [
       "a bad query of a filter",
       aggs({ filter: { pinned: {} } }),
-      "aggs.a.filter.pinned: ES-001 not among the known queries",
+      "aggs.a.filter.pinned: ELS-001 not among the known queries",
     ],
     [
       "filters without names",
       aggs({ filters: { filters: [{ match_all: {} }] } }),
-      "aggs.a.filters: ES-003 filters without names",
+      "aggs.a.filters: ELS-003 filters without names",
     ],
     [
       "aggs in a metric",
       aggs({ sum: { field: "x" }, aggs: { b: { sum: { field: "x" } } } }),
-      "aggs.a: ES-001 a metric has no aggs",
+      "aggs.a: ELS-001 a metric has no aggs",
     ],
     [
       "two groupings side by side",
       { ...orders, aggs: { a: { terms: { field: "x" } }, b: { terms: { field: "y" } } } },
-      "aggs: ES-003 b stands beside a",
+      "aggs: ELS-003 b stands beside a",
     ],
     [
       "a metric beside a grouping",
       { ...orders, aggs: { a: { terms: { field: "x" } }, s: { sum: { field: "y" } } } },
-      "aggs: ES-003 s stands beside a",
+      "aggs: ELS-003 s stands beside a",
     ],
     [
       "a metric beside a grouping below",
       aggs({ terms: { field: "x" }, aggs: { b: { terms: { field: "y" } }, s: { sum: { field: "z" } } } }),
-      "aggs.a.aggs: ES-003 s stands beside b",
+      "aggs.a.aggs: ELS-003 s stands beside b",
     ],
     [
       "a name that is no column",
       { ...orders, aggs: { "a b": { sum: { field: "x" } } } },
-      "aggs.a b: ES-003 not a name of a column",
+      "aggs.a b: ELS-003 not a name of a column",
     ],
     [
       "a name that is taken above",
       aggs({ terms: { field: "x" }, aggs: { a: { sum: { field: "y" } } } }),
-      "aggs.a.aggs: ES-003 two columns a",
+      "aggs.a.aggs: ELS-003 two columns a",
     ],
-    ["documents", body({ size: 10 }), "body.size: ES-001 documents are not read"],
-    ["a part of the count", body({ track_total_hits: 100 }), "body.track_total_hits: ES-001 all are counted"],
-    ["a point in time", body({ pit: { id: "x" } }), "body.pit: ES-001 not known in a body"],
-    ["fields of its own", body({ runtime_mappings: {} }), "body.runtime_mappings: ES-001 not known in a body"],
+    ["documents", body({ size: 10 }), "body.size: ELS-001 documents are not read"],
+    ["a part of the count", body({ track_total_hits: 100 }), "body.track_total_hits: ELS-001 all are counted"],
+    ["a point in time", body({ pit: { id: "x" } }), "body.pit: ELS-001 not known in a body"],
+    ["fields of its own", body({ runtime_mappings: {} }), "body.runtime_mappings: ELS-001 not known in a body"],
     [
       "an unknown placeholder",
       body({ query: { range: { t: { gte: ":slot_begin" } } } }),
-      "body: ES-010 unknown placeholder :slot_begin",
+      "body: ELS-010 unknown placeholder :slot_begin",
     ],
     [
       "a placeholder within a text",
       body({ query: { range: { t: { gte: ":slot_start||-1d" } } } }),
-      "body: ES-010 unknown placeholder :slot_start",
+      "body: ELS-010 unknown placeholder :slot_start",
     ],
     [
       "a placeholder outside a body",
       query({ range: { t: { gte: ":slot_start" } } }),
-      "query: ES-010 placeholders are for body",
+      "query: ELS-010 placeholders are for body",
     ],
-    ["a template", query({ term: { a: "\u0024{day}" } }), "query: ES-010 unknown placeholder \u0024{day}"],
-    ["ES|QL without FROM", { esql: "ROW a = 1" }, "esql: ES-001 starts with something else than FROM"],
-    ["ES|QL with another parameter", { esql: "FROM o | WHERE t > ?day" }, "esql: ES-010 unknown parameter ?day"],
-    ["ES|QL with a parameter by place", { esql: "FROM o | WHERE t > ?" }, "esql: ES-010 unknown parameter ?"],
-    ["ES|QL that hides its end", { esql: "FROM o /* " }, "esql: ES-001 a text or comment has no end"],
-    ["ES|QL with too many rows", { esql: "FROM o", rows_max: 10_000 }, "rows_max: ES-001 ES|QL has 10000 rows at most"],
+    ["a template", query({ term: { a: "\u0024{day}" } }), "query: ELS-010 unknown placeholder \u0024{day}"],
+    ["ES|QL without FROM", { esql: "ROW a = 1" }, "esql: ELS-001 starts with something else than FROM"],
+    ["ES|QL with another parameter", { esql: "FROM o | WHERE t > ?day" }, "esql: ELS-010 unknown parameter ?day"],
+    ["ES|QL with a parameter by place", { esql: "FROM o | WHERE t > ?" }, "esql: ELS-010 unknown parameter ?"],
+    ["ES|QL that hides its end", { esql: "FROM o /* " }, "esql: ELS-001 a text or comment has no end"],
+    [
+      "ES|QL with too many rows",
+      { esql: "FROM o", rows_max: 10_000 },
+      "rows_max: ELS-001 ES|QL has 10000 rows at most",
+    ],
   ];
   test.each(bad)("%s is a fault at its place", (_, options, wanted) => {
     const found = faults(options);
@@ -153,16 +169,17 @@ describe("a sampler's options", () => {
       );
     expect(warnings(orders)).toEqual([]);
     expect(warnings(body({ query: { match_all: {} } }))).toEqual([
-      { code: "ES-W11", path: "body", severity: "warning" },
+      { code: "ELS-W11", path: "body", severity: "warning" },
     ]);
     expect(warnings({ esql: "FROM o // ?slot_start" })).toEqual([
-      { code: "ES-W11", path: "esql", severity: "warning" },
+      { code: "ELS-W11", path: "esql", severity: "warning" },
     ]);
     expect(warnings({ esql: "FROM o | WHERE t >= ?slot_start" })).toEqual([]);
   });
 
   test("the example is one", () => {
-    expect(elasticsearch.example).toContain("elasticsearch:\n  connection: logs\n");
+    const { elasticsearch: options } = parse(elasticsearch.example) as { elasticsearch: object };
+    expect(elasticsearch.options.parse(options)).toMatchObject({ index: "payments-*", rows_max: 1000 });
   });
 });
 
@@ -283,7 +300,7 @@ describe("what a server refuses", () => {
       "buckets",
       400,
       shards("too_many_buckets_exception", "Trying to create too many buckets."),
-      { code: "ES-009", retryable: false },
+      { code: "ELS-009", retryable: false },
     ],
     [
       "no memory",
@@ -298,24 +315,24 @@ describe("what a server refuses", () => {
       { code: "NET-013", retryable: true },
     ],
     ["no time", 504, shards("search_timeout_exception", "Time exceeded"), { code: "NET-007", retryable: true }],
-    ["a bad query", 400, error("parsing_exception", "unknown query [termz]"), { code: "ES-020", retryable: false }],
+    ["a bad query", 400, error("parsing_exception", "unknown query [termz]"), { code: "ELS-020", retryable: false }],
     [
       "an unknown column",
       400,
       error("verification_exception", "Found 1 problem\nline 1:27: Unknown column [nope]"),
-      { code: "ES-013", message: "unknown field nope" },
+      { code: "ELS-013", message: "unknown field nope" },
     ],
     [
       "an unknown index of ES|QL",
       400,
       error("verification_exception", "Found 1 problem\nline 1:1: Unknown index [nope]"),
-      { code: "ES-013", message: "unknown index nope" },
+      { code: "ELS-013", message: "unknown index nope" },
     ],
     [
       "no ES|QL",
       400,
       { error: "no handler found for uri [/_query?allow_partial_results=false] and method [POST]" },
-      { code: "ES-015", retryable: false },
+      { code: "ELS-015", retryable: false },
     ],
     ["no master", 503, error("cluster_block_exception", "no master"), { code: "NET-009", retryable: true }],
   ])("%s", (_, status, answer, wanted) => {
