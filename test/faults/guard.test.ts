@@ -139,7 +139,7 @@ for (const [name, start, why] of servers) {
       let tries = 0;
       // In turns, so that whatever else the machine does weighs on both.
       for (let round = 0; round < 10; round += 1) {
-        alone.push(...(await timeOfReads(30)));
+        alone.push(...(await timeOfReads(60)));
         const stopping = new AbortController();
         const trying = (async () => {
           while (!stopping.signal.aborted) {
@@ -149,10 +149,10 @@ for (const [name, start, why] of servers) {
               .read(slot, never)
               .catch((reason: unknown) => expect(reason).toMatchObject({ code: "SQL-009" }));
             tries += 1;
-            await new Promise((resolve) => setTimeout(resolve, 20));
+            await new Promise((resolve) => setTimeout(resolve, 50));
           }
         })();
-        beside.push(...(await timeOfReads(30)));
+        beside.push(...(await timeOfReads(60)));
         stopping.abort();
         await trying;
       }

@@ -4,7 +4,7 @@ import type { Client, FieldDef, QueryArrayResult, QueryResult } from "pg";
 import { z } from "zod";
 import type { Source, SourceDeps } from "../../core/ports.ts";
 import type { Problem } from "../../core/problem.ts";
-import { parseDurationMs, stopwatch, systemClock } from "../../core/time.ts";
+import { deadline, parseDurationMs, stopwatch, systemClock } from "../../core/time.ts";
 import { addressOf, credentialsOf, serverOptions } from "./sql-address.ts";
 import { zone } from "./sql-bounds.ts";
 import { answerBytesMax, readRows, tooManyRows, tooMuchText } from "./sql-cells.ts";
@@ -14,7 +14,7 @@ import { readerOf } from "./sql-postgres-cells.ts";
 import { type PlanNode, planOf, tablesOf } from "./sql-postgres-plan.ts";
 import { postgresProblem } from "./sql-postgres-problems.ts";
 import { ServerSource } from "./sql-server.ts";
-import { Broken, type Dialect, type Session, Sessions, type Statement } from "./sql-sessions.ts";
+import { Broken, type Dialect, type Session, Sessions, type Statement, untilAborted } from "./sql-sessions.ts";
 import { type Asked, share } from "./sql-shared.ts";
 
 export const postgres = z.strictObject({
@@ -60,6 +60,8 @@ export class Postgres implements Dialect<Raw> {
   readonly #options: PostgresConnection;
   readonly #deps: SourceDeps;
   readonly #where: string;
+  /** Those of our settings that the server has. Null before the first session. */
+  #settings: readonly string[] | null = null;
   /** Null until it was tried: only some accounts may. */
   #limitsTempFiles: boolean | null = null;
 
@@ -103,14 +105,13 @@ export class Postgres implements Dialect<Raw> {
       extra_float_digits: "1",
       ...(this.#limitsTempFiles ? { temp_file_limit: tempFileLimit } : {}),
     };
+    this.#settings ??= await knownSettings(raw, Object.keys(limits));
+    const names = this.#settings;
     await ask(raw, "begin transaction isolation level repeatable read, read only");
-    // Servers differ in the settings they have.
-    await ask(
-      raw,
-      `select set_config(name, value, true) from unnest($1::text[], $2::text[]) as given (name, value)
-       where exists (select from pg_catalog.pg_settings known where lower(known.name) = given.name)`,
-      [Object.keys(limits), Object.values(limits)],
-    );
+    await ask(raw, "select set_config(name, value, true) from unnest($1::text[], $2::text[]) as given (name, value)", [
+      names,
+      names.map((name) => limits[name]),
+    ]);
   }
 
   session(raw: Raw): Session {
@@ -129,14 +130,14 @@ export class Postgres implements Dialect<Raw> {
       request.writeInt32BE(word, at * 4);
     });
     const { host, port } = this.#address;
-    await new Promise<void>((resolve, reject) => {
-      const socket = connect({ host, port }, () => socket.end(request));
-      socket.setTimeout(connectMs, () => socket.destroy());
+    const socket = connect({ host, port }, () => socket.end(request));
+    const closed = new Promise<void>((resolve, reject) => {
       socket
         .on("error", reject)
         .on("close", () => resolve())
         .resume();
     });
+    await untilAborted(closed, deadline(connectMs)).finally(() => socket.destroy());
   }
 
   sever(raw: Raw): void {
@@ -265,6 +266,12 @@ async function fetch(raw: Raw, rows: number): Promise<{ fields: FieldDef[]; rows
   const types = { getTypeParser: () => String };
   const config = { text: `fetch forward ${rows} from answer`, queryMode: "extended", rowMode: "array", types };
   return (await raw.query(config as never)) as unknown as QueryArrayResult<unknown[]>;
+}
+
+/** Servers of different ages differ in the settings they have. */
+async function knownSettings(raw: Raw, names: readonly string[]): Promise<string[]> {
+  const text = "select lower(name) as name from pg_catalog.pg_settings where lower(name) = any($1)";
+  return (await ask<{ name: string }>(raw, text, [names])).rows.map(({ name }) => name);
 }
 
 async function mayLimitTempFiles(raw: Raw): Promise<boolean> {
