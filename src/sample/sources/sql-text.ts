@@ -131,14 +131,6 @@ export function bindsSlot(query: string): boolean {
   return tokensOf(query).some(({ kind, text }) => kind === "parameter" && text.startsWith(":slot_"));
 }
 
-/** The query without comments and closing semicolon, so that it can stand inside another. */
-export function bareQuery(query: string): string {
-  const text = tokensOf(query)
-    .map((token) => (token.kind === "comment" ? " " : token.text))
-    .join("");
-  return text.replace(/[\s;]+$/, "").trim();
-}
-
 /** A query in a definition or a connection. */
 export const queryText = z
   .string()

@@ -1,6 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: that is what is refused
 import { describe, expect, test } from "vitest";
-import { bareQuery, bindsSlot, queryFaults } from "../../../src/sample/sources/sql-text.ts";
+import { bindsSlot, boundQuery, queryFaults } from "../../../src/sample/sources/sql-text.ts";
 
 const codes = (query: string): string[] => queryFaults(query).map((fault) => fault.slice(0, 7));
 
@@ -76,8 +76,17 @@ test("a query without the slot's bounds is told from one with them", () => {
   expect(bindsSlot("select ':slot_start' -- :slot_end")).toBe(false);
 });
 
-test("comments and the closing semicolon go, what is quoted stays", () => {
-  expect(bareQuery("select '--x' as a /* ; */ -- y\nfrom t ;\n; -- end")).toBe("select '--x' as a    \nfrom t");
+test("servers get marks in place of bounds, and every other character as it was", () => {
+  const query =
+    "select ':slot_end ?' as a, b::date from t where at >= :slot_start and at < :slot_end or at = :slot_start;";
+  expect(boundQuery(query, "numbered")).toEqual({
+    text: "select ':slot_end ?' as a, b::date from t where at >= $1 and at < $2 or at = $1",
+    names: ["slot_start", "slot_end"],
+  });
+  expect(boundQuery(query, "plain")).toEqual({
+    text: "select ':slot_end ?' as a, b::date from t where at >= ? and at < ? or at = ?",
+    names: ["slot_start", "slot_end", "slot_start"],
+  });
 });
 
 test("a hostile text of 100,000 characters is read at once", () => {
