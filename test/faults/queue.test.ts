@@ -294,7 +294,7 @@ describe.skipIf(missing !== null)(`a queue whose Redis is away${suffix}`, () => 
     if (how === "paused") redis.resume();
   });
 
-  test("started before its Redis is", async () => {
+  test("started before its Redis is, and never found it", async () => {
     const port = await freePort();
     const url = `redis://127.0.0.1:${port}`;
     const log = new NotedLog();
@@ -308,8 +308,20 @@ describe.skipIf(missing !== null)(`a queue whose Redis is away${suffix}`, () => 
     });
     await sleep(2_500);
     expect(log.lines.filter((line) => line.startsWith("warn"))).toHaveLength(1);
-    await using late = await startRedis({ own: true, config: { port: String(port) } });
-    void late;
+    const begunMs = performance.now();
+    await queue[Symbol.asyncDispose]();
+    expect(performance.now() - begunMs).toBeLessThan(1_000);
+  });
+
+  test("started before its Redis is, which comes", async () => {
+    await redis.kill();
+    const queue = open();
+    const seen: string[] = [];
+    queue.work("notify", 1, async (job) => void seen.push(job.id));
+    await expect(queue.add({ kind: "notify", id: "early" })).rejects.toThrow("Redis does not answer");
+    await redis.start();
+    await vi.waitFor(() => queue.add({ kind: "notify", id: "late" }), { timeout: 8_000, interval: 100 });
+    await vi.waitFor(() => expect(seen).toEqual(["late"]), { timeout: 8_000 });
   });
 
   test("a password that is refused shows nowhere", async () => {

@@ -96,14 +96,18 @@ export class Dispatcher {
     const { signal } = this.#closing;
     while (!signal.aborted) {
       try {
-        await this.#step();
+        // Before the first connection BullMQ would wait for it, for ever.
+        if (this.#deps.client.status === "ready") {
+          await this.#step();
+          continue;
+        }
       } catch (thrown) {
         if (signal.aborted) return;
         this.#deps.fault(thrown, "take jobs");
-        await systemClock.sleep(pauseMs, signal).catch(() => {});
-        // What happened to markers meanwhile, nobody knows.
-        this.#lookAtAll();
       }
+      await systemClock.sleep(pauseMs, signal).catch(() => {});
+      // What happened to markers meanwhile, nobody knows.
+      this.#lookAtAll();
     }
   }
 
