@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Source } from "../../src/core/ports.ts";
-import { deadline } from "../../src/core/time.ts";
+import { deadline, stopwatch } from "../../src/core/time.ts";
 import { elasticsearch } from "../../src/sample/sources/elasticsearch.ts";
 import { connectionsTo, makeIndex, slowQuery } from "../support/elasticsearch.ts";
 import { type Elasticsearch, startElasticsearch, whyNoElasticsearch } from "../support/servers/elasticsearch.ts";
@@ -95,8 +95,10 @@ describe.skipIf(missing !== null)(`a real Elasticsearch${missing === null ? "" :
     const reading = held.read({ fromMs: 0, toMs: 60_000 }, stopping.signal).catch((reason: unknown) => reason);
     await expect.poll(() => server.searches(), { timeout: 5_000 }).not.toEqual([]);
     const reason = new Error("stopping");
+    const sinceMs = stopwatch();
     stopping.abort(reason);
     expect(await reading).toBe(reason);
+    expect(sinceMs()).toBeLessThan(1_000);
     await expect.poll(() => server.searches(), { timeout: 5_000 }).toEqual([]);
   });
 

@@ -10,7 +10,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { Row, TimeWindow } from "../../src/core/model.ts";
 import type { Source, SourceDeps } from "../../src/core/ports.ts";
 import { Problem } from "../../src/core/problem.ts";
-import { deadline } from "../../src/core/time.ts";
+import { deadline, stopwatch } from "../../src/core/time.ts";
 import { elasticsearch } from "../../src/sample/sources/elasticsearch.ts";
 import { connectionsTo, makeIndex, slowQuery } from "../support/elasticsearch.ts";
 import { type Elasticsearch, startElasticsearch, whyNoElasticsearch } from "../support/servers/elasticsearch.ts";
@@ -219,8 +219,10 @@ describe.skipIf(missing !== null)(`a real Elasticsearch${missing === null ? "" :
       const reading = source.read(minute, stopping.signal).catch((reason: unknown) => reason);
       await expect.poll(asked, { timeout: 5_000 }).toMatchObject([{ opaqueId: "bellwether", cancelled: false }]);
       const reason = new Error("stopping");
+      const sinceMs = stopwatch();
       stopping.abort(reason);
       expect(await reading).toBe(reason);
+      expect(sinceMs()).toBeLessThan(1_000);
       await expect.poll(() => server.searches(), { timeout: 8_000 }).toEqual([]);
     });
 
