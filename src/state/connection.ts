@@ -2,9 +2,9 @@
 import type { Knex } from "knex";
 import { counter } from "../core/measure.ts";
 import type { Clock, Measure } from "../core/ports.ts";
-import { messageOf, Problem } from "../core/problem.ts";
+import { Problem } from "../core/problem.ts";
 import { stopwatch } from "../core/time.ts";
-import type { Engine } from "./engine.ts";
+import { driverText, type Engine } from "./engine.ts";
 
 export { isDuplicate } from "./engine.ts";
 
@@ -74,14 +74,16 @@ export class Database {
       }
       let committing = false;
       try {
-        return await this.#engine.transaction(async (trx) => {
-          const result = await work(trx);
+        const result = await this.#engine.transaction(async (trx) => {
+          const done = await work(trx);
           committing = true;
-          return result;
+          return done;
         });
+        // A commit that was still on its way when it was looked for left nothing to do, which is not what came of it.
+        return unsettled ? ((await settled(query)) ?? result) : result;
       } catch (thrown) {
         const isLost = this.#engine.faultOf(thrown) === "unreachable";
-        // The commit may still be on its way when it is looked for; what is then done again meets it.
+        // Or it made what was done again fail.
         const found = unsettled && !isLost ? await settled(query) : null;
         if (found !== null) return found;
         if (isLost && committing) {
@@ -114,7 +116,7 @@ export class Database {
   problem(thrown: unknown, uncertain = false): Problem {
     const isReachable = this.#engine.faultOf(thrown) !== "unreachable";
     const what = isReachable ? "the database did not do it" : "the database cannot be reached";
-    return new Problem(`${what}: ${messageOf(thrown)}`, {
+    return new Problem(`${what}: ${driverText(thrown)}`, {
       where: this.#engine.where,
       fix: isReachable
         ? "if it goes on, look at the server's load, locks and disk"

@@ -91,6 +91,8 @@ function connect({ url }: ServerAddress, limits: PoolLimits, watch: Watch, once:
   return knex({
     client: "mysql2",
     connection: connection as Knex.StaticConnectionConfig,
+    // Values are people's names and addresses: they are not part of an error's text.
+    compileSqlOnError: false,
     log: knexLog(log),
     ...poolConfig<Connection & { query(...args: unknown[]): unknown }>(limits, watch, {
       setUp: (connection) => setUp(connection, limits, once),

@@ -94,6 +94,8 @@ function connect({ url }: ServerAddress, limits: PoolLimits, watch: Watch, once:
             : types.getTypeParser(oid, format)) as typeof types.getTypeParser,
       },
     } as Knex.PgConnectionConfig,
+    // Values are people's names and addresses: they are not part of an error's text.
+    compileSqlOnError: false,
     log: knexLog(log),
     ...poolConfig<PgConnection>(limits, watch, {
       setUp: async (connection) => {

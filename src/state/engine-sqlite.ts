@@ -65,6 +65,8 @@ function connect(file: string, log: Log): Knex {
     client: "better-sqlite3",
     connection: { filename: file },
     useNullAsDefault: true,
+    // Values are people's names and addresses: they are not part of an error's text.
+    compileSqlOnError: false,
     log: knexLog(log),
     pool: {
       // SQLite has one writer; a second connection of our own would only wait for the first.

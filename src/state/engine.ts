@@ -1,7 +1,7 @@
 /** What a database of facts must be able to do besides SQL, and how each kind says so. One file a kind. */
 import type { Knex } from "knex";
 import type { Measure } from "../core/ports.ts";
-import { Problem } from "../core/problem.ts";
+import { messageOf, Problem } from "../core/problem.ts";
 
 /**
  * What an error of a driver means:
@@ -62,7 +62,12 @@ const codes: readonly [FaultKind, RegExp][] = [
 
 /** Connections that broke say so without a code. */
 const lostTexts =
-  /^(Connection terminated|Client (has encountered a connection error|was closed)|timeout expired|Can't add new command when connection is in closed state|Timeout acquiring a connection|Unable to acquire a connection|aborted$|Query read timeout)/;
+  /^(Connection terminated|Client (has encountered a connection error|was closed)|timeout expired|Can't add new command when connection is in closed state|Timeout acquiring a connection|Unable to acquire a connection|aborted$)/;
+
+/** What the driver said; knex puts the statement before it. */
+export function driverText(thrown: unknown): string {
+  return messageOf(thrown).replace(/^.* - (?=.)/s, "");
+}
 
 /** By the code of the driver's error, and where it gives none by its text. */
 export function faultOf(thrown: unknown): FaultKind | null {
@@ -70,7 +75,7 @@ export function faultOf(thrown: unknown): FaultKind | null {
   const { code, cause } = thrown as { code?: unknown; cause?: unknown };
   const found = codes.find(([, pattern]) => pattern.test(String(code ?? "")));
   if (found !== undefined) return found[0];
-  if (lostTexts.test(thrown.message)) return "unreachable";
+  if (lostTexts.test(driverText(thrown))) return "unreachable";
   return cause === undefined ? null : faultOf(cause);
 }
 

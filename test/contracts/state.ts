@@ -90,7 +90,7 @@ export function item(id: string, fields: Partial<OutboxItem> = {}): OutboxItem {
   };
 }
 
-function transition(id: string, subjectId: string, fields: Partial<Transition> = {}): Transition {
+export function transition(id: string, subjectId: string, fields: Partial<Transition> = {}): Transition {
   return {
     id,
     subject: "alert",
@@ -104,7 +104,7 @@ function transition(id: string, subjectId: string, fields: Partial<Transition> =
   };
 }
 
-function entry(id: string, fields: Partial<AuditEntry> = {}): AuditEntry {
+export function entry(id: string, fields: Partial<AuditEntry> = {}): AuditEntry {
   return { id, atMs: nowMs, actor: "system", action: "alert.firing", subject: "a1", detail: "2 of 3", ...fields };
 }
 

@@ -21,6 +21,8 @@ const quick = {
   sync_binlog: "0",
   innodb_log_file_size: "16M",
   innodb_buffer_pool_size: "64M",
+  innodb_flush_method: "nosync",
+  innodb_doublewrite: "OFF",
   performance_schema: "OFF",
 };
 let databases = 0;
@@ -76,6 +78,11 @@ export class Mariadb extends OwnServer {
     } finally {
       connection.destroy();
     }
+  }
+
+  /** A session that stays, for what is done in several statements. */
+  session(url: string): Promise<{ query(sql: string): Promise<unknown>; end(): Promise<void> }> {
+    return createConnection({ uri: url });
   }
 
   /** Removes all rows of all tables, but not the record of the schema. */

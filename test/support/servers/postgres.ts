@@ -74,6 +74,13 @@ export class Postgres extends OwnServer {
     }
   }
 
+  /** A session that stays, for what is done in several statements. */
+  async session(url: string): Promise<{ query(sql: string): Promise<unknown>; end(): Promise<void> }> {
+    const client = new Client({ connectionString: url });
+    await client.connect();
+    return client;
+  }
+
   /** Removes all rows of all tables, but not the record of the schema. */
   async empty(url: string): Promise<void> {
     const tables = await this.query(

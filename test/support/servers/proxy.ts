@@ -22,7 +22,23 @@ export type Spoiling = {
   readonly resetAfterBytes?: number;
   /** Default 1. */
   readonly sliceBytes?: number;
+  readonly cutAt?: CutAt;
 };
+
+/** Resets connections at one statement, which the client sends in one piece. What it does not hold passes. */
+export type CutAt = {
+  readonly text: string;
+  /**
+   * - `before`: the server never gets it.
+   * - `answered`: the server does it, and the client is cut off when the answer begins.
+   * - `late`: the client is cut off at once, and the server gets it 300 ms later.
+   */
+  readonly when: "before" | "answered" | "late";
+  /** How often; after that everything passes. Default 1. */
+  readonly times?: number;
+};
+
+const lateMs = 300;
 
 /** What one direction may hold back before its sender has to wait. */
 const heldBytesMax = 1_000_000;
@@ -41,6 +57,8 @@ export class TcpProxy implements AsyncDisposable {
   #server: Server | null = null;
   #spoiling: Spoiling = {};
   #accepted = 0;
+  #cuts = 0;
+  #cutsLeft = 0;
 
   constructor(targetPort: number, port: number) {
     this.#targetPort = targetPort;
@@ -61,9 +79,15 @@ export class TcpProxy implements AsyncDisposable {
     return this.#accepted;
   }
 
+  /** Connections cut by `cutAt` since the start. */
+  get cuts(): number {
+    return this.#cuts;
+  }
+
   /** What is not named goes back to its default. Holds for open connections too; those that lost bytes are cut. */
   async set(spoiling: Spoiling): Promise<void> {
     this.#spoiling = spoiling;
+    this.#cutsLeft = spoiling.cutAt?.times ?? 1;
     for (const pair of this.#pairs) pair.set(spoiling);
     if (spoiling.mode === "down") await this.#close();
     else await this.#listen();
@@ -77,11 +101,19 @@ export class TcpProxy implements AsyncDisposable {
     if (this.#server !== null) return;
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
       this.#accepted += 1;
-      const pair = new Pair(client, this.#targetPort, () => this.#pairs.delete(pair));
+      const takeCut = () => this.#takeCut();
+      const pair = new Pair(client, this.#targetPort, takeCut, () => this.#pairs.delete(pair));
       this.#pairs.add(pair);
       pair.set(this.#spoiling);
     }).listen(this.port, "127.0.0.1");
     await once(this.#server, "listening");
+  }
+
+  #takeCut(): boolean {
+    if (this.#cutsLeft === 0) return false;
+    this.#cutsLeft -= 1;
+    this.#cuts += 1;
+    return true;
   }
 
   async #close(): Promise<void> {
@@ -98,14 +130,17 @@ export class TcpProxy implements AsyncDisposable {
 class Pair {
   readonly #client: Socket;
   readonly #target: Socket;
+  readonly #takeCut: () => boolean;
   readonly #gone: () => void;
   #spoiling: Spoiling = {};
   #requestBytes = 0;
   #lossy = false;
+  #cutsAnswer = false;
 
-  constructor(client: Socket, targetPort: number, gone: () => void) {
+  constructor(client: Socket, targetPort: number, takeCut: () => boolean, gone: () => void) {
     this.#client = client;
     this.#target = connect({ port: targetPort, host: "127.0.0.1", allowHalfOpen: true, noDelay: true });
+    this.#takeCut = takeCut;
     this.#gone = gone;
     this.#pump(client, this.#target, (piece) => this.#request(piece));
     this.#pump(this.#target, client, (piece) => this.#answer(piece));
@@ -126,7 +161,8 @@ class Pair {
 
   /** @returns what may go on; null: the connection ends here */
   async #request(piece: Buffer): Promise<Buffer | null> {
-    const { mode, resetAfterBytes = 1_000 } = this.#spoiling;
+    const { mode, resetAfterBytes = 1_000, cutAt } = this.#spoiling;
+    if (cutAt !== undefined && piece.includes(cutAt.text) && this.#takeCut()) return this.#cutAtText(piece, cutAt.when);
     if (mode !== "reset-mid-body") return piece;
     const left = resetAfterBytes - this.#requestBytes;
     this.#requestBytes += piece.length;
@@ -135,7 +171,18 @@ class Pair {
     return null;
   }
 
+  async #cutAtText(piece: Buffer, when: CutAt["when"]): Promise<Buffer | null> {
+    if (when === "before") return null;
+    this.#cutsAnswer = true;
+    if (when === "late") {
+      this.#client.resetAndDestroy();
+      await sleep(lateMs);
+    }
+    return piece;
+  }
+
   async #answer(piece: Buffer): Promise<Buffer | null> {
+    if (this.#cutsAnswer) return null;
     return this.#spoiling.mode === "reset-answer" ? null : piece;
   }
 

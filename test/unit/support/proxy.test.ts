@@ -154,3 +154,34 @@ test("bandwidth is limited; the limit can be lifted under way", async () => {
   await proxy.set({});
   expect(await slow).toBeLessThan(2_000);
 });
+
+test("a connection is cut at a text: before the server has it, when it answers, or before it gets it late", async () => {
+  const seen: Record<string, string> = {};
+  for (const when of ["before", "answered", "late"] as const) {
+    received = Buffer.alloc(0);
+    await proxy.set({ cutAt: { text: "COMMIT", when } });
+    const before = proxy.cuts;
+    const [one, other] = [await client(), await client()];
+    let answer = "";
+    const closed = new Promise((resolve) => one.on("close", resolve));
+    one.on("data", (piece) => {
+      answer += piece;
+    });
+    one.write("BEGIN;");
+    await expect.poll(() => answer).toBe("BEGIN;");
+    one.write("COMMIT;");
+    await closed;
+    seen[when] = `${received}`;
+    other.write("COMMIT;");
+    const [passed] = await once(other, "data");
+    expect(`${passed}`, "once only").toBe("COMMIT;");
+    expect(answer, "nothing more came back").toBe("BEGIN;");
+    expect(proxy.cuts - before).toBe(1);
+    if (when === "late") {
+      expect(seen.late).toBe("BEGIN;");
+      await expect.poll(() => `${received}`).toBe("BEGIN;COMMIT;COMMIT;");
+    }
+    other.destroy();
+  }
+  expect(seen).toMatchObject({ before: "BEGIN;", answered: "BEGIN;COMMIT;" });
+});
