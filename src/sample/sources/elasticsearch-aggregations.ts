@@ -10,7 +10,7 @@ import {
   report,
 } from "./elasticsearch-queries.ts";
 
-export type AggregationKind = "group" | "composite" | "single" | "metric";
+type AggregationKind = "group" | "composite" | "single" | "metric";
 
 /** Groups make rows, of a `single` bucket there is one, metrics are columns. */
 const aggregations: Readonly<Record<string, AggregationKind>> = {
@@ -168,7 +168,7 @@ function collect(value: Json, path: Path, found: Findings): void {
 }
 
 /** The columns that a level without grouping fills. */
-export function columnsOf(level: readonly Aggregation[]): string[] {
+function columnsOf(level: readonly Aggregation[]): string[] {
   return level.flatMap(({ name, type, kind, parameters, inner }) => {
     if (kind === "single") return [name, ...columnsOf(aggregationsOf(inner)).map((column) => `${name}_${column}`)];
     if (type === "stats") return ["count", "min", "max", "avg", "sum"].map((each) => `${name}_${each}`);

@@ -66,7 +66,7 @@ type Rule = {
   readonly rest: ProblemOptions;
 };
 
-export type Fault = { readonly status: number; readonly types: ReadonlySet<string>; readonly reason: string };
+type Fault = { readonly status: number; readonly types: ReadonlySet<string>; readonly reason: string };
 
 const has =
   (...types: readonly string[]) =>
