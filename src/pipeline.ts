@@ -43,6 +43,7 @@ export type SlotResult = {
 };
 
 type SlotTimes = Pick<SlotRecord, "startMs" | "stepMs">;
+type DueSlot = SlotTimes & Pick<SlotRecord, "dueMs" | "catchUp"> & Partial<Pick<SlotRecord, "error">>;
 
 export class Pipeline implements Measured {
   readonly #deps: PipelineDeps;
@@ -56,17 +57,19 @@ export class Pipeline implements Measured {
   }
 
   /** @throws Problem if the source fails, or nothing of what it returned was valid */
-  async run(sampler: Sampler, slot: SlotTimes & Pick<SlotRecord, "dueMs" | "catchUp">, signal: AbortSignal) {
+  async run(sampler: Sampler, slot: DueSlot, signal: AbortSignal): Promise<SlotResult> {
     const { judge, alerting } = this.#deps;
     const { read, rows, cost } = await this.#sample(sampler, slot, signal);
     this.#report(sampler, read.problems);
     const absence = rows === 0 ? this.#lateness(sampler, slot) : null;
     const judged = read.failed ? [] : await judge.judgeSlot(sampler, slot.startMs, read.points);
-    const stored = await this.#store(sampler, slot.startMs, read.points, markAbsent(judged, absence));
+    // It has failed before, so verdicts that say so may be stored.
+    const revises = slot.error != null;
+    const stored = await this.#store(sampler, slot.startMs, read.points, markAbsent(judged, absence), revises);
     if (read.failed) throw firstError(read.problems);
     if (!slot.catchUp) await alerting.tellSlot(sampler, stored.verdicts);
     const dataState = absence?.state ?? read.dataState;
-    return { rows, points: stored.points, dataState, cost } satisfies SlotResult;
+    return { rows, points: stored.points, dataState, cost };
   }
 
   /**
@@ -82,7 +85,7 @@ export class Pipeline implements Measured {
     const dataState = absence?.state ?? read.dataState;
     if (!changed && dataState === slot.dataState) return null;
     const judged = await this.#deps.judge.judgeSlot(sampler, slot.startMs, read.points);
-    const { points } = await this.#store(sampler, slot.startMs, read.points, markAbsent(judged, absence));
+    const { points } = await this.#store(sampler, slot.startMs, read.points, markAbsent(judged, absence), true);
     if (changed) this.#amended += 1;
     return { rows, points, dataState, cost };
   }
@@ -94,7 +97,7 @@ export class Pipeline implements Measured {
   async runWithout(sampler: Sampler, slot: SlotTimes & Pick<SlotRecord, "catchUp">, absence: Absence): Promise<void> {
     const { judge, alerting } = this.#deps;
     const judged = await judge.judgeSlot(sampler, slot.startMs, []);
-    const { verdicts } = await this.#store(sampler, slot.startMs, [], markAbsent(judged, absence));
+    const { verdicts } = await this.#store(sampler, slot.startMs, [], markAbsent(judged, absence), false);
     if (!slot.catchUp) await alerting.tellSlot(sampler, verdicts);
   }
 
@@ -143,10 +146,11 @@ export class Pipeline implements Measured {
     slotMs: number,
     points: readonly Point[],
     verdicts: readonly Verdict[],
+    revises: boolean,
   ): Promise<{ points: number; verdicts: readonly Verdict[] }> {
     const origin = { sampler: sampler.name, priority: sampler.priority, slotMs };
     const { store, judge } = this.#deps;
-    const writing = store.write([...points, ...verdicts.map(verdictPoint)], origin);
+    const writing = store.write([...points, ...verdicts.map((verdict) => verdictPoint(verdict, revises))], origin);
     const { rejected } = await writing.catch((thrown: unknown) => {
       judge.forget(sampler.name);
       throw thrown;

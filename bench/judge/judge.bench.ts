@@ -79,7 +79,7 @@ async function live(rows: BenchRow[], seriesCount: number, slots: number, bareMs
       const elapsedMs = stopwatch();
       const verdicts = await judge.judgeSlot(sampler, timeMs, points);
       judgedMs.push(elapsedMs());
-      await store.write(verdicts.map(verdictPoint));
+      await store.write(verdicts.map((verdict) => verdictPoint(verdict)));
     }
     const [first] = judgedMs;
     const later = judgedMs.slice(1);

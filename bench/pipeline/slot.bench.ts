@@ -12,7 +12,7 @@ import Sqlite from "better-sqlite3";
 import { Alerting } from "../../src/alerting.ts";
 import type { Point } from "../../src/core/model.ts";
 import type { TimeSeriesStore } from "../../src/core/ports.ts";
-import { minuteMs, stopwatch } from "../../src/core/time.ts";
+import { minuteMs, stopwatch, systemClock } from "../../src/core/time.ts";
 import { Judge } from "../../src/judge/judge.ts";
 import { Pipeline } from "../../src/pipeline.ts";
 import { type BenchRow, benchFolder, formatMs, median, printTable, silent } from "../support.ts";
@@ -79,6 +79,7 @@ class TimedAlerting extends Alerting {
   }
 }
 const pipeline = new Pipeline({
+  clock: systemClock,
   runner: { run: (...input) => timed("source", () => world.runner.run(...input)) },
   store,
   judge: new TimedJudge({ store, log: silent }),
@@ -126,12 +127,13 @@ function bareRows(points: readonly Point[]): [number, number, number | string][]
 
 // ---- slots --------------------------------------------------------------------------------------------------------
 
-async function runSlot(slot: number): Promise<Sample> {
+async function runSlot(index: number): Promise<Sample> {
   Object.assign(clocks, { source: 0, history: 0, judge: 0, store: 0, alert: 0 });
-  const startMs = nowMs + slot * minuteMs;
+  const startMs = nowMs + index * minuteMs;
+  const slot = { startMs, stepMs: minuteMs, dueMs: startMs + minuteMs, catchUp: false };
   const used = process.cpuUsage();
   const elapsedMs = stopwatch();
-  await pipeline.run(world.sampler, { startMs, stepMs: minuteMs, catchUp: false }, new AbortController().signal);
+  await pipeline.run(world.sampler, slot, new AbortController().signal);
   const total = elapsedMs();
   const { user, system } = process.cpuUsage(used);
   const { source, history, store, alert } = clocks;

@@ -152,6 +152,8 @@ export async function openWorld({ folder, seriesCount, slots, full, soldOut }: W
     ]),
     dataDir: folder,
     secret: () => "",
+    production: false,
+    clock: systemClock,
     log: silent,
   });
   // Alerts are told as if the slots had just ended.

@@ -51,16 +51,19 @@ async function openLedger() {
           if (left === 0) resolve();
           return finished;
         },
+        reopenFailed: (...input) => state.slots.reopenFailed(...input),
       },
       queue,
       log: silent,
       owner: "bench",
       sampler: (name) => ({ name }) as Sampler,
-      execute: async () => ({ rows: 1, points: 1, dataState: "value" }),
+      execute: async () => ({ rows: 1, points: 1, dataState: "value", cost: null }),
+      shareOf: () => 0,
     });
     const running = stopwatch();
     worker.start();
-    for (const slot of await state.slots.ready(systemClock.nowMs(), samplers)) await queue.add(slotJob(slot));
+    queue.serve(new Set([0]));
+    for (const slot of await state.slots.ready(systemClock.nowMs(), samplers)) await queue.add(slotJob(slot, 0));
     await allDone;
     return { addMs, runMs: running() };
   }

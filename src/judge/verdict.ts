@@ -106,8 +106,9 @@ export function verdictMeasurement(measurement: string): string {
  * Numbers that are absent are left out. `since`, `loss` and `direction` are there while something is going on, in slots
  * that have a value; `since` is 0 where it ends. From them alone the next slot, after a restart too, knows what goes on.
  * `state` is there where a value is absent and more is known than that: `late`, `source-down`.
+ * @param revises true: an earlier verdict on this slot may be stored, whose `state` this one takes the place of
  */
-export function verdictPoint(verdict: Verdict): Point {
+export function verdictPoint(verdict: Verdict, revises = false): Point {
   const { series } = verdict;
   const fields: Record<string, FieldValue> = { level: levelNumbers[verdict.level], reason: verdict.reason };
   const goesOn = verdict.sinceMs !== null && verdict.observed !== null;
@@ -125,7 +126,7 @@ export function verdictPoint(verdict: Verdict): Point {
     if (value !== null && Number.isFinite(value)) fields[name] = value;
   }
   if (goesOn && verdict.direction !== null) fields.direction = verdict.direction;
-  if (verdict.state === "late" || verdict.state === "source-down") fields.state = verdict.state;
+  if (revises || verdict.state === "late" || verdict.state === "source-down") fields.state = verdict.state;
   return {
     measurement: verdictMeasurement(series.measurement),
     tags: { ...series.tags, field: series.field },

@@ -273,7 +273,7 @@ describe("memory and store come to the same", () => {
           const byOne = await longLived.judgeSlot(sampler, timeMs, points);
           const byAnother = await judgeOn(store).judgeSlot(sampler, timeMs, points);
           expect(sorted(byOne)).toEqual(sorted(byAnother));
-          await store.write(byOne.map(verdictPoint));
+          await store.write(byOne.map((verdict) => verdictPoint(verdict)));
         }
         await store[Symbol.asyncDispose]();
       }),
@@ -325,7 +325,7 @@ test("whatever the values, there is a verdict and every number stored is finite"
             }
             for (const gate of verdict.gates) expect(Number.isFinite(gate.measured)).toBe(true);
           }
-          await store.write(verdicts.map(verdictPoint));
+          await store.write(verdicts.map((verdict) => verdictPoint(verdict)));
         }
         await store[Symbol.asyncDispose]();
       },

@@ -167,7 +167,7 @@ test("after any outages a Judge comes to what another comes to that saw none", a
         if (!left && !notJudged(verdicts[0])) {
           expect(verdicts).toEqual(await judgeOn(store.inner).judgeSlot(sampler, at(minute), points));
         }
-        await store.inner.write(verdicts.map(verdictPoint));
+        await store.inner.write(verdicts.map((verdict) => verdictPoint(verdict)));
       }
       await store.inner[Symbol.asyncDispose]();
     }),

@@ -77,7 +77,7 @@ export async function runSlot(
 ): Promise<readonly Verdict[]> {
   await store.write(points);
   const verdicts = await judge.judgeSlot(sampler, timeMs, points);
-  const { rejected } = await store.write(verdicts.map(verdictPoint));
+  const { rejected } = await store.write(verdicts.map((verdict) => verdictPoint(verdict)));
   if (rejected.length > 0) throw new Error(`verdicts were rejected: ${JSON.stringify(rejected)}`);
   return verdicts;
 }
