@@ -3,7 +3,7 @@ import { isIP } from "node:net";
 import type { RedisOptions } from "ioredis";
 import { Problem } from "../../core/problem.ts";
 
-export type RedisAddress = {
+type RedisAddress = {
   /** `host:port`, for messages: no user, no password. */
   readonly place: string;
   readonly host: string;

@@ -17,7 +17,7 @@ export type Taken = {
 };
 
 /** What a lane holds: the rank of its first job (lower goes first), null if none is ready; and how many wait in all. */
-export type Look = { readonly rank: number | null; readonly waiting: number };
+type Look = { readonly rank: number | null; readonly waiting: number };
 
 const priorities: Readonly<Record<Priority, number>> = { high: 1, medium: 2, low: 3 };
 
@@ -28,7 +28,7 @@ const delayUnit = 0x1000;
 /** Before every id, so that none is a number, which BullMQ refuses, or the name of one of its own keys. */
 const idPrefix = "j-";
 
-export type LaneDeps = {
+type LaneDeps = {
   readonly name: string;
   readonly prefix: string;
   /** Any backend: the lane shares its connection and its settings. */

@@ -15,7 +15,7 @@ const blockMsMin = 10;
 /** After a command that failed. */
 const pauseMs = 200;
 
-export type DispatcherDeps = {
+type DispatcherDeps = {
   /** For commands. */
   readonly client: Redis;
   /** For waiting; nobody else's. */
@@ -119,29 +119,33 @@ export class Dispatcher {
       if (this.#sinceLookMs() >= overlookMs) this.#lookAtAll();
       return;
     }
-    const lane = await this.#choose();
-    if (lane === undefined) return this.#wait();
+    const lanes = await this.#choose();
+    if (lanes.length === 0) return this.#wait();
+    const places = this.#deps.concurrency - this.#running.size;
+    const taken = await Promise.allSettled(lanes.slice(0, places).map((lane) => this.#take(lane)));
+    const failed = taken.find(({ status }) => status === "rejected");
+    if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
+  }
+
+  async #take(lane: Lane): Promise<void> {
+    // Whoever was served goes to the end of the line.
+    this.#ready.delete(lane);
+    this.#ready.add(lane);
     const taken = await lane.take(`${this.#owner}-${this.#taken++}`);
     if (taken === null) this.#ready.delete(lane);
     else if (this.#closing.signal.aborted || !this.#lanes.has(lane)) await lane.giveBack(taken);
     else this.#start(taken);
   }
 
-  /** The lane whose first job goes first; among equals, the one that has waited longest for its turn. */
-  async #choose(): Promise<Lane | undefined> {
+  /** The lanes whose first jobs go first: all are of one priority. The one that has waited longest for its turn leads. */
+  async #choose(): Promise<Lane[]> {
     const lanes = [...this.#ready];
-    if (lanes.length < 2) return lanes[0];
+    if (lanes.length < 2) return lanes;
     const looks = await look(this.#deps.client, lanes);
-    let best: { lane: Lane; rank: number } | undefined;
-    for (const [index, lane] of lanes.entries()) {
-      const rank = looks[index]?.rank ?? null;
-      if (rank === null) this.#ready.delete(lane);
-      else if (best === undefined || rank < best.rank) best = { lane, rank };
-    }
-    if (best === undefined || !this.#lanes.has(best.lane)) return undefined;
-    this.#ready.delete(best.lane);
-    this.#ready.add(best.lane);
-    return best.lane;
+    const ranks = new Map(lanes.map((lane, index) => [lane, looks[index]?.rank ?? null]));
+    for (const [lane, rank] of ranks) if (rank === null) this.#ready.delete(lane);
+    const best = Math.min(...[...ranks.values()].map((rank) => rank ?? Number.POSITIVE_INFINITY));
+    return lanes.filter((lane) => ranks.get(lane) === best && this.#lanes.has(lane));
   }
 
   /** Until a lane has something to take, or might have. */
