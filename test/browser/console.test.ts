@@ -4,12 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import axe from "axe-core";
-import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+import type { Browser, BrowserContextOptions, Locator, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Alerting } from "../../src/alerting.ts";
+import type { DataState } from "../../src/core/model.ts";
 import { buildConsole } from "../../src/show/console/server.ts";
 import { startChromium } from "../support/chromium.ts";
-import { openShop, quiet, type Shop } from "../support/console.ts";
+import { openShop, quiet, type Shop, shopProcesses } from "../support/console.ts";
 import { chromium, whyMissing } from "../support/debian.ts";
 import { ShakyStore } from "../support/shaky.ts";
 
@@ -284,6 +285,102 @@ describe.skipIf(missing !== null)(`the console${missing === null ? "" : ` (${mis
     await bare.close();
   });
 
+  test("a sampler's card says what the last hour took, and in words what is known of its latest data", async () => {
+    await withPage({ viewport: { width: 1280, height: 860 } }, async (page, complaints) => {
+      await page.goto(`${url}/samplers`);
+      const orders = page.locator("li.sampler", { hasText: "Orders placed" });
+      await orders.getByText("there 14:29").waitFor();
+      // By the keyboard, as everything on the page.
+      await orders.getByText("Last hour: 61 runs, on average 557ms late and 250ms long").focus();
+      await page.keyboard.press("Enter");
+      expect(await facts(orders)).toMatchObject({
+        "Started late by": "557ms at most 2s",
+        Took: "250ms at most 250ms",
+        "System time": "2s",
+        Rows: "366",
+        "Rows gone through": "14,640",
+      });
+      const payments = page.locator("li.sampler", { hasText: "Payments that succeed" });
+      await payments.locator(".chip", { hasText: "1 failed" }).waitFor();
+      await payments.getByText("Last hour").click();
+      await payments.getByText("Definition").click();
+      expect(await facts(payments)).toMatchObject({
+        "Last data": "late 14:28",
+        "Rows gone through": "\u2013",
+        "Waits for late rows": "2m",
+        "Reads again": "3 slots",
+      });
+      expect(await payments.locator(".slot-failed").getAttribute("title")).toBe(
+        "Fri 20 Nov, 14:23 failed, source down",
+      );
+      await page.screenshot({ path: join(pictures, "samplers-hour.png"), fullPage: true });
+      expect([...(await violations(page)), ...complaints]).toEqual([]);
+    });
+  });
+
+  test("who does the work is shown where there are several, and who is gone, with what that means", async () => {
+    await withPage({}, async (page) => {
+      await page.goto(`${url}/samplers`);
+      const gone = page.getByRole("row").filter({ hasText: "shop-2" });
+      await gone.locator(".chip-warning", { hasText: "gone" }).waitFor();
+      expect(await gone.locator("td").allTextContents()).toEqual([
+        "worker",
+        "Fri 20 Nov, 06:30version 0.1.0-test",
+        "8m ago",
+      ]);
+      await page.getByText("Others do its work.").waitFor();
+    });
+    const [alive, gone] = shopProcesses;
+    const told: [Shop["facts"]["processes"], text: string | null][] = [
+      [() => [{ ...alive, role: "console" }, gone], "No worker is left: start one."],
+      [() => [gone], "No worker is left: start one."],
+      [() => [alive, { ...gone, alive: true }], "shop-2 alive"],
+      [() => [alive], null],
+    ];
+    for (const [processes, text] of told) {
+      const other = await buildConsole({ facts: { ...shop.facts, processes }, log: quiet, webDir });
+      const otherUrl = await other.listen({ host: "127.0.0.1", port: 0 });
+      await withPage({}, async (page) => {
+        const answered = page.waitForResponse(/processes/);
+        await page.goto(`${otherUrl}/samplers`);
+        await answered;
+        await page.locator("li.sampler").first().waitFor();
+        if (text !== null) await page.getByText(text).waitFor();
+        expect(await page.getByRole("heading", { name: "Processes" }).count()).toBe(text === null ? 0 : 1);
+        expect(await page.getByText("did not end in order").count()).toBe(text?.startsWith("No") ? 1 : 0);
+      });
+      await other.close();
+    }
+  });
+
+  test("why a slot has no value is said in words: late, source down, missing", async () => {
+    let state: DataState = "late";
+    const explain: Shop["facts"]["explain"] = async (series, timeMs) => {
+      const found = await shop.facts.explain(series, timeMs);
+      return found && { ...found, verdict: { ...found.verdict, state } };
+    };
+    const other = await buildConsole({ facts: { ...shop.facts, explain }, log: quiet, webDir });
+    const otherUrl = await other.listen({ host: "127.0.0.1", port: 0 });
+    await withPage({}, async (page) => {
+      const words: [DataState, string][] = [
+        ["late", "late it may still come"],
+        ["source-down", "source down nobody could ask"],
+        ["missing", "missing there is no value, which is not zero"],
+        ["zero", "zero, which is known"],
+        ["value", "a value"],
+      ];
+      for (const [shown, text] of words) {
+        state = shown;
+        await page.goto(`${otherUrl}/series?s=${encodeURIComponent(germany)}&range=1h`);
+        const panel = page.locator(".explain");
+        await panel.locator(".day").first().waitFor();
+        expect(await facts(panel)).toMatchObject({ Data: text });
+        if (shown === "source-down") expect(await violations(page)).toEqual([]);
+      }
+    });
+    await other.close();
+  });
+
   test("a message is shown as its reader sees it, with its chart", async () => {
     await withPage({ viewport: { width: 1280, height: 860 } }, async (page, complaints) => {
       await page.goto(`${url}/mailbox`);
@@ -344,7 +441,7 @@ describe.skipIf(missing !== null)(`the console${missing === null ? "" : ` (${mis
     const scripts = [...names.matchAll(/src="\/(assets\/[^"]+\.js)"/g)].map(([, name]) => name as string);
     expect(scripts).toHaveLength(1);
     expect(names).not.toMatch(/<script(?![^>]*src=)/);
-    expect(gzipSync(readFileSync(join(webDir, scripts[0] as string))).length).toBeLessThan(46_000);
+    expect(gzipSync(readFileSync(join(webDir, scripts[0] as string))).length).toBeLessThan(47_000);
   });
 });
 
@@ -376,6 +473,14 @@ async function withPage(options: BrowserContextOptions, visit: (page: Page, comp
   } finally {
     await context.close();
   }
+}
+
+/** The figures below an element, by their names. */
+async function facts(within: Locator): Promise<Record<string, string>> {
+  const found = await within
+    .locator(".fact")
+    .evaluateAll((all) => all.map((one) => [...one.children].map(({ textContent }) => textContent ?? "")));
+  return Object.fromEntries(found);
 }
 
 /** Pixels that the page is wider than the window. */

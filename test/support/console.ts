@@ -1,7 +1,8 @@
 /**
  * A console over real facts: a series store, a state database and a mailbox, filled with the story of one shop. The
  * shop's clock stands at Friday 20 November 2026, 14:30 in London. Payments of the United Kingdom failed from 13:20 to
- * 13:52 (an incident that Ana took on, resolved), and orders from Germany have been missing since 14:12 (open).
+ * 13:52 (an incident that Ana took on, resolved), and orders from Germany have been missing since 14:12 (open). Two
+ * processes do the work; the second has not been heard of since 14:22.
  */
 
 import { mkdtemp, rm } from "node:fs/promises";
@@ -32,6 +33,7 @@ import { notifiers } from "../../src/notify/notifiers/index.ts";
 import { dueMs, nextSlot } from "../../src/schedule/cron.ts";
 import type { Facts } from "../../src/show/console/facts.ts";
 import { openState, type State } from "../../src/state/database.ts";
+import type { SlotOutcome } from "../../src/state/slots.ts";
 import { stores } from "../../src/store/stores/index.ts";
 import { SimulatedClock } from "./clock.ts";
 import { SeededReplicas } from "./replicas.ts";
@@ -43,6 +45,8 @@ const britainSinceMs = Date.parse("2026-11-20T13:20:00Z");
 const britainUntilMs = Date.parse("2026-11-20T13:52:00Z");
 
 export const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
+
+type Process = ReturnType<Facts["processes"]>[number];
 
 export type Shop = AsyncDisposable & {
   readonly facts: Facts;
@@ -91,7 +95,7 @@ export async function openShop(past = 26 * hourMs): Promise<Shop> {
       ready: async () => ({ ready: shop.unready === null, reasons: shop.unready === null ? [] : [shop.unready] }),
       measured: [store, state],
       usage: () => state.slots.usage(clock.nowMs() - hourMs),
-      processes: () => [],
+      processes: () => shopProcesses,
       act: actsOn(state, clock),
       demo: false,
     },
@@ -110,6 +114,32 @@ const shopFault = new Problem("the query names no column 'countri'", {
   path: "point.tags.0",
   fix: 'name a column of the query (did you mean "country"?)',
 });
+
+/** One that lives and one that is gone. What they tell the others is not for people. */
+export const shopProcesses: readonly [Process, Process] = [
+  {
+    id: "shop-1",
+    role: "scheduler worker console",
+    host: "shop-1.internal",
+    pid: 4_711,
+    version: "0.1.0-test",
+    startedMs: Date.parse("2026-11-18T07:05:00Z"),
+    seenMs: shopNowMs - 2_000,
+    detail: { conditions: [], lagsMs: { b: 540_000 } },
+    alive: true,
+  },
+  {
+    id: "shop-2",
+    role: "worker",
+    host: "shop-2.internal",
+    pid: 812,
+    version: "0.1.0-test",
+    startedMs: Date.parse("2026-11-20T06:30:00Z"),
+    seenMs: Date.parse("2026-11-20T14:22:00Z"),
+    detail: { conditions: [], lagsMs: {} },
+    alive: false,
+  },
+];
 
 function nextOf(sampler: Sampler | undefined, nowMs: number) {
   const slot = sampler && nextSlot(sampler, nowMs);
@@ -161,6 +191,8 @@ function shopDefinitions(): Definitions {
     }),
     sampler("shop-payments", {
       title: "Payments that succeed",
+      graceMs: 2 * minuteMs,
+      resample: 3,
       point: { measurement: "payments", tags: ["provider"], fields: ["success_rate"] },
       judge: { success_rate: { ...judging, kind: "ratio" } },
       empty: "missing",
@@ -394,20 +426,32 @@ async function fillLedger(state: State): Promise<void> {
       const startMs = endMs - back * stepMs;
       const slot = { sampler: name, startMs };
       await state.slots.add([{ ...slot, stepMs, dueMs: startMs + stepMs + 5_000, catchUp: back > 110 }]);
-      if (name === "shop-payments" && back <= 2) continue;
-      const doneMs = startMs + stepMs + 5_400;
-      await state.slots.lease(slot, "seed", doneMs, doneMs + 30_000);
-      const failed = name === "shop-payments" && back === 7;
-      await state.slots.finish(
-        slot,
-        "seed",
-        failed
-          ? { state: "failed", error: "the database closed the connection (SRC-003)" }
-          : { state: back > 110 ? "caught-up" : "done", rows: 6, points: 6, dataState: "value" },
-        doneMs,
-      );
+      if (name === "shop-payments" && back === 1) continue;
+      // One start in ten is 2 s late, the others 0.4 s.
+      const startedMs = startMs + stepMs + 5_000 + (back % 10 === 5 ? 2_000 : 400);
+      await state.slots.lease(slot, "seed", startedMs, startedMs + 30_000);
+      await state.slots.finish(slot, "seed", outcomeOf(name, back), startedMs + 250);
     }
   }
+}
+
+/** Of the slot that is so many before the newest one. */
+function outcomeOf(name: string, back: number): SlotOutcome {
+  // Nothing has come yet; it is asked again.
+  if (name === "shop-payments" && back === 2) return { state: "due", rows: 0, points: 0, dataState: "late" };
+  if (name === "shop-payments" && back === 7) {
+    const error = "the database closed the connection (SRC-003)";
+    return { state: "failed", dataState: "source-down", error };
+  }
+  const state = back > 110 ? "caught-up" : "done";
+  return {
+    state,
+    rows: 6,
+    points: 6,
+    dataState: "value",
+    serverMs: 30.5,
+    rowsRead: name === "shop-orders" ? 240 : null,
+  };
 }
 
 async function fillAlerts(state: State): Promise<{ openIncident: string; oldIncident: string }> {

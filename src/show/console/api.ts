@@ -116,6 +116,8 @@ const slot = z.object({
   rows: z.int().nullable(),
   points: z.int().nullable(),
   dataState: dataState.nullable(),
+  serverMs: number.describe("How long the system that was asked worked, or was waited for; null: not known"),
+  rowsRead: number.describe("Rows that it went through; null: it does not tell"),
   error: text.nullable(),
 });
 
@@ -251,6 +253,21 @@ const definitionProblem = z.object({
 });
 export const definitionProblems = z.object({ items: z.array(definitionProblem) });
 
+const usage = z
+  .object({
+    runs: z.int(),
+    failed: z.int(),
+    caughtUp: z.int(),
+    latenessMsAvg: number.describe("Start after the due time, of live slots; null: none was live"),
+    latenessMsMax: number,
+    durationMsAvg: number.describe("Of the latest attempt of each; null: none has ended"),
+    durationMsMax: number,
+    rows: z.number(),
+    rowsRead: z.number().describe("Rows that the systems that were asked went through, as far as they tell"),
+    serverMs: z.number().describe("How long they worked, or were waited for"),
+  })
+  .describe("What the slots that were started within the last hour took; counted anew each minute");
+
 const sampler = z.object({
   name: text,
   title: text,
@@ -262,6 +279,8 @@ const sampler = z.object({
   zone: text,
   schedule: text.describe("In words: `every 1m`, `cron 0 5 * * *, the hour before`"),
   active: text.nullable().describe("In words; null = always"),
+  graceMs: z.number().describe("How long an empty slot is late before it is missing"),
+  resample: z.int().describe("Slots before the newest that are read once more with each one"),
   source: text,
   measurement: text,
   tags: z.array(text),
@@ -272,10 +291,25 @@ const sampler = z.object({
   next: z.object({ start: moment, end: moment, due: moment }).nullable(),
   lateMs: z.number().describe("How long its oldest waiting slot is overdue; 0 = on time"),
   lastError: z.object({ at: moment, slot: moment, error: text }).nullable(),
+  usage: usage.nullable().describe("Null: nothing ran within the last hour"),
   slots: z.array(slot).describe("The latest, newest first, 20 at most"),
 });
 export const samplerPage = pageOf(sampler);
 export const slotPage = pageOf(slot);
+
+// ---- processes ------------------------------------------------------------------------------------------------
+
+const processItem = z.object({
+  id: text.describe("Its name among all, the same after a restart"),
+  roles: z.array(text).describe("What it does: `scheduler`, `worker`, `console`"),
+  host: text,
+  pid: z.int(),
+  version: text,
+  started: moment,
+  seen: moment.describe("When it last said that it lives"),
+  alive: z.boolean().describe("False: it has not said so for too long, and did not end in order"),
+});
+export const processes = z.object({ items: z.array(processItem) });
 
 // ---- copies ---------------------------------------------------------------------------------------------------
 
@@ -415,6 +449,9 @@ export type Api = {
   Sampler: z.infer<typeof sampler>;
   SamplerPage: z.infer<typeof samplerPage>;
   SlotPage: z.infer<typeof slotPage>;
+  Usage: z.infer<typeof usage>;
+  Process: z.infer<typeof processItem>;
+  Processes: z.infer<typeof processes>;
   Replica: z.infer<typeof replica>;
   Replicas: z.infer<typeof replicas>;
   Shelf: z.infer<typeof shelf>;

@@ -35,6 +35,7 @@ import { healthRoutes } from "./resources/health.ts";
 import { incidentRoutes } from "./resources/incidents.ts";
 import { mailboxRoutes } from "./resources/mailbox.ts";
 import { overviewRoutes } from "./resources/overview.ts";
+import { processRoutes } from "./resources/processes.ts";
 import { replicaRoutes } from "./resources/replicas.ts";
 import { samplerRoutes } from "./resources/samplers.ts";
 import { seriesRoutes } from "./resources/series.ts";
@@ -115,6 +116,7 @@ async function serveApi(api: Api, facts: Facts): Promise<void> {
   incidentRoutes(api, facts);
   silenceRoutes(api, facts);
   samplerRoutes(api, facts);
+  processRoutes(api, facts);
   replicaRoutes(api, facts);
   mailboxRoutes(api, facts);
   healthRoutes(api, facts);

@@ -214,10 +214,10 @@ function shortTexts(text: string): string {
 
 /** What a definition says of its sampler; what is going on is added by the caller. */
 export function samplerFacts(sampler: Sampler) {
-  const { name, title, owner, group, purpose, runbook, place, zone, priority, alerts } = sampler;
+  const { name, title, owner, group, purpose, runbook, place, zone, priority, alerts, graceMs, resample } = sampler;
   const { measurement, tags, fields } = sampler.point;
   return {
-    ...{ name, title, owner, group, purpose, runbook, place, zone, priority, alerts, measurement },
+    ...{ name, title, owner, group, purpose, runbook, place, zone, priority, alerts, graceMs, resample, measurement },
     tags: [...tags],
     fields: [...fields],
     judged: Object.keys(sampler.judge),

@@ -1,7 +1,7 @@
 import type { Api } from "../console/api.ts";
 import { usePolled } from "./client.ts";
 import { none, number, wall } from "./format.ts";
-import { Answer, Chip, Field, LevelMark } from "./parts.tsx";
+import { Answer, Chip, DataWord, Field, LevelMark } from "./parts.tsx";
 import { Link } from "./router.tsx";
 
 type Explanation = Api["Explanation"];
@@ -54,7 +54,9 @@ function Body({ explanation, zone }: { explanation: Explanation; zone: string })
         <Field label="Forecast">{explanation.forecast.abstained ?? number(explanation.forecast.value)}</Field>
         <Field label="Evidence">{explanation.evidence.toFixed(1)}</Field>
         <Field label="Since">{explanation.since ? wall(explanation.since, zone) : none}</Field>
-        <Field label="Data">{explanation.state}</Field>
+        <Field label="Data">
+          <DataWord state={explanation.state} told />
+        </Field>
         {explanation.slot && <Field label="Slot">{explanation.slot.state}</Field>}
         {explanation.slotsSummed > 1 && <Field label="Slots summed">{explanation.slotsSummed}</Field>}
       </dl>

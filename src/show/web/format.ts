@@ -11,6 +11,11 @@ export function number(value: number | null): string {
   return new Intl.NumberFormat("en", { maximumFractionDigits: digits }).format(value).replace("-", "\u2212");
 }
 
+/** `1 slot`, `12 slots`. */
+export function count(value: number, noun: string): string {
+  return `${number(value)} ${noun}${value === 1 ? "" : "s"}`;
+}
+
 /** Difference in percent of the expectation, with its sign; empty where it has no meaning. */
 export function deviation(observed: number | null, expected: number | null): string {
   if (observed === null || expected === null || expected === 0) return "";

@@ -4,7 +4,7 @@ import { useId, useState } from "preact/hooks";
 import { hourMs } from "../../core/time.ts";
 import type { Api } from "../console/api.ts";
 import { type ApiError, type Polled, post } from "./client.ts";
-import { number, wall } from "./format.ts";
+import { count, number, wall } from "./format.ts";
 import { useZone } from "./health.ts";
 import { Answer, Chip, Empty, Fault } from "./parts.tsx";
 
@@ -208,7 +208,7 @@ function ShelfTable({ items, total, target }: Api["Shelf"] & { target: string })
   }
   return (
     <>
-      <table class="shelf">
+      <table class="table shelf">
         <thead>
           <tr>
             <th scope="col">Point, and why it is refused</th>
@@ -245,10 +245,6 @@ function ShelfTable({ items, total, target }: Api["Shelf"] & { target: string })
 }
 
 // ---- words ---------------------------------------------------------------------------------------------------------
-
-export function count(value: number, noun: string): string {
-  return `${number(value)} ${noun}${value === 1 ? "" : "s"}`;
-}
 
 function were(value: number, noun: string): string {
   return `${count(value, noun)} ${value === 1 ? "was" : "were"}`;

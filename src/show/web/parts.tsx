@@ -38,6 +38,35 @@ export function Chip({ tone, children }: { tone: string; children: ComponentChil
   return <span class={`chip chip-${tone}`}>{children}</span>;
 }
 
+type DataState = Api["Explanation"]["state"];
+
+export const dataWords: Readonly<Record<DataState, string>> = {
+  value: "there",
+  zero: "zero",
+  missing: "missing",
+  late: "late",
+  "source-down": "source down",
+};
+const dataMeanings: Readonly<Record<DataState, string>> = {
+  value: "a value",
+  zero: "zero, which is known",
+  missing: "there is no value, which is not zero",
+  late: "it may still come",
+  "source-down": "nobody could ask",
+};
+
+/** What is known of a slot's data; `told` says what the word means as well. */
+export function DataWord({ state, told = false }: { state: DataState; told?: boolean }) {
+  const known = state === "value" || state === "zero";
+  if (known) return <span>{told ? dataMeanings[state] : dataWords[state]}</span>;
+  return (
+    <>
+      <Chip tone={state === "source-down" ? "critical" : "warning"}>{dataWords[state]}</Chip>
+      {told && <span class="dim"> {dataMeanings[state]}</span>}
+    </>
+  );
+}
+
 export function Empty({ title, children }: { title: string; children?: ComponentChildren }) {
   return (
     <div class="empty">

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildConsole } from "../../../src/show/console/server.ts";
-import { openShop, quiet, type Shop } from "../../support/console.ts";
+import { openShop, quiet, type Shop, shopProcesses } from "../../support/console.ts";
 import { ShakyStore } from "../../support/shaky.ts";
 
 /** The API over a real series store, a real state database and a real mailbox folder. */
@@ -269,6 +269,80 @@ describe("samplers, slots, definitions, mailbox, health", () => {
       slot: "2026-11-20T14:23:00Z",
       error: expect.stringContaining("SRC-003"),
     });
+  });
+
+  test("a sampler tells what the slots of the last hour took, how long it waits and what it reads again", async () => {
+    const [cancelled, orders, payments] = (await get("/samplers")).body.items;
+    // Started from 13:30:05 to 14:30:05, one in ten 2 s late and the others 0.4 s; each asked for 30.5 ms.
+    expect(orders.usage).toEqual({
+      runs: 61,
+      failed: 0,
+      caughtUp: 0,
+      latenessMsAvg: expect.closeTo((6 * 2_000 + 55 * 400) / 61, 6),
+      latenessMsMax: 2_000,
+      durationMsAvg: 250,
+      durationMsMax: 250,
+      rows: 366,
+      rowsRead: 14_640,
+      serverMs: 1_860.5,
+    });
+    expect(orders).toMatchObject({ graceMs: 0, resample: 0 });
+    // The slot of 14:29 has not been started, that of 14:28 found nothing, that of 14:23 failed.
+    expect(payments.usage).toMatchObject({ runs: 60, failed: 1, rows: 348, rowsRead: 0 });
+    expect(payments).toMatchObject({ graceMs: 120_000, resample: 3 });
+    expect(cancelled.usage).toMatchObject({ runs: 1, latenessMsMax: 400 });
+  });
+
+  test("a sampler of which nothing ran within the hour has no figures, rather than zeros", async () => {
+    const { usage } = shop.facts;
+    const orders = async () => new Map([...(await usage())].filter(([name]) => name === "shop-orders"));
+    const other = await buildConsole({ facts: { ...shop.facts, usage: orders }, log: quiet, webDir: "/nowhere" });
+    const { items } = (await other.inject("/api/v1/samplers")).json();
+    await other.close();
+    const found = items.map((item: { name: string; usage: object | null }) => [item.name, item.usage === null]);
+    expect(found).toEqual([
+      ["shop-cancelled", true],
+      ["shop-orders", false],
+      ["shop-payments", true],
+    ]);
+  });
+
+  test("a slot tells what is known of its data, and what the read cost", async () => {
+    const payments = (await get("/slots?sampler=shop-payments&limit=8")).body.items;
+    expect(payments.map((slot: { state: string; dataState: string | null }) => [slot.state, slot.dataState])).toEqual([
+      ["due", null],
+      ["due", "late"],
+      ["done", "value"],
+      ["done", "value"],
+      ["done", "value"],
+      ["done", "value"],
+      ["failed", "source-down"],
+      ["done", "value"],
+    ]);
+    expect(payments[2]).toMatchObject({ serverMs: 30.5, rowsRead: null });
+    expect(payments[6]).toMatchObject({ serverMs: null, rowsRead: null });
+    const [orders] = (await get("/slots?sampler=shop-orders&limit=1")).body.items;
+    expect(orders).toMatchObject({ serverMs: 30.5, rowsRead: 240 });
+  });
+
+  test("processes: what each does, since when, and which are gone; what they tell each other is not told", async () => {
+    const { status, body } = await get("/processes");
+    expect(status).toBe(200);
+    expect(body.items).toEqual([
+      {
+        id: "shop-1",
+        roles: ["scheduler", "worker", "console"],
+        host: "shop-1.internal",
+        pid: 4_711,
+        version: "0.1.0-test",
+        started: "2026-11-18T07:05:00Z",
+        seen: "2026-11-20T14:29:58Z",
+        alive: true,
+      },
+      expect.objectContaining({ id: "shop-2", roles: ["worker"], seen: "2026-11-20T14:22:00Z", alive: false }),
+    ]);
+    expect(Object.keys(shopProcesses[0].detail)).toContain("lagsMs");
+    expect(JSON.stringify(body)).not.toContain("lagsMs");
   });
 
   test("samplers by cursor", async () => {

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import type { Sampler } from "../../../core/definitions.ts";
 import type { SlotRecord } from "../../../core/model.ts";
+import type { SlotUsage } from "../../../state/slots.ts";
 import { definitionProblems, type Api as Shapes, samplerPage, slotPage } from "../api.ts";
 import type { Facts } from "../facts.ts";
 import { pageByTime, pageQuery, readCursor, writeCursor } from "../paging.ts";
@@ -22,7 +23,7 @@ export function samplerRoutes(api: Api, facts: Facts): void {
     url: "/samplers",
     schema: {
       tags: ["samplers"],
-      summary: "Samplers: definition, next slot, lateness, last error, latest slots",
+      summary: "Samplers: definition, next slot, lateness, last error, what the last hour took, latest slots",
       querystring: samplerQuery,
       response: { 200: samplerPage },
     },
@@ -31,7 +32,10 @@ export function samplerRoutes(api: Api, facts: Facts): void {
       const { samplers } = facts.definitions().definitions;
       const names = [...samplers.keys()].sort().filter((name) => after === null || name > after[0]);
       const shown = names.slice(0, query.limit);
-      const items = await Promise.all(shown.map((name) => samplerView(facts, samplers.get(name) as Sampler)));
+      const usage = await facts.usage();
+      const items = await Promise.all(
+        shown.map((name) => samplerView(facts, samplers.get(name) as Sampler, usage.get(name) ?? null)),
+      );
       return { items, next: names.length > shown.length ? writeCursor([shown.at(-1)]) : null };
     },
   });
@@ -74,7 +78,7 @@ export function samplerRoutes(api: Api, facts: Facts): void {
   });
 }
 
-async function samplerView(facts: Facts, sampler: Sampler): Promise<Shapes["Sampler"]> {
+async function samplerView(facts: Facts, sampler: Sampler, usage: SlotUsage | null): Promise<Shapes["Sampler"]> {
   const { slots } = facts.state;
   const [latest, failed] = await Promise.all([
     slots.list({ sampler: sampler.name, limit: slotsShown }),
@@ -86,6 +90,7 @@ async function samplerView(facts: Facts, sampler: Sampler): Promise<Shapes["Samp
     next: next && { start: moment(next.startMs), end: moment(next.startMs + next.stepMs), due: moment(next.dueMs) },
     lateMs: latenessMs(latest, facts.clock.nowMs()),
     lastError: lastError([...latest, ...failed]),
+    usage,
     slots: latest.map(slotView),
   };
 }

@@ -2,9 +2,9 @@ import { useState } from "preact/hooks";
 import { formatDuration, minuteMs, secondMs } from "../../../core/time.ts";
 import type { Api } from "../../console/api.ts";
 import { usePolled } from "../client.ts";
-import { none, number, relative, wall } from "../format.ts";
+import { count, none, number, relative, wall } from "../format.ts";
 import { useNowMs, useZone } from "../health.ts";
-import { count, Orders, Shelf, Undecided } from "../orders.tsx";
+import { Orders, Shelf, Undecided } from "../orders.tsx";
 import { Answer, Chip, Field } from "../parts.tsx";
 
 const shelfShown = 100;

@@ -1,9 +1,10 @@
 import { formatDuration } from "../../../core/time.ts";
 import type { Api } from "../../console/api.ts";
 import { usePolled } from "../client.ts";
-import { none, number, relative, wall } from "../format.ts";
+import { count, none, number, relative, wall } from "../format.ts";
 import { useHealth, useNowMs } from "../health.ts";
-import { Answer, Chip, Empty, Field } from "../parts.tsx";
+import { Answer, Chip, DataWord, dataWords, Empty, Field } from "../parts.tsx";
+import { Processes } from "../processes.tsx";
 import { Link } from "../router.tsx";
 
 export function SamplersPage() {
@@ -14,6 +15,7 @@ export function SamplersPage() {
       <h1>Samplers</h1>
       <Work />
       <Faults items={faults.data?.items ?? []} />
+      <Processes />
       <Answer polled={polled}>
         {({ items, next }) => (
           <>
@@ -79,6 +81,7 @@ function Item({ sampler }: { sampler: Api["Sampler"] }) {
   const nowMs = useNowMs();
   const { next, lateMs, lastError, slots } = sampler;
   const late = lateMs >= 1_000;
+  const told = slots.find(({ dataState }) => dataState !== null);
   return (
     <li class="card sampler">
       <div class="title-row">
@@ -96,6 +99,15 @@ function Item({ sampler }: { sampler: Api["Sampler"] }) {
           {next === null ? "never" : `${wall(next.start, sampler.zone, "time")}, runs ${relative(next.due, nowMs)}`}
         </Field>
         <Field label="Last rows">{number(slots.find(({ rows }) => rows !== null)?.rows ?? null)}</Field>
+        <Field label="Last data">
+          {told?.dataState ? (
+            <>
+              <DataWord state={told.dataState} /> <span class="dim">{wall(told.start, sampler.zone, "time")}</span>
+            </>
+          ) : (
+            none
+          )}
+        </Field>
         <Field label="Owner">{sampler.owner}</Field>
       </dl>
       {lastError && (
@@ -103,6 +115,7 @@ function Item({ sampler }: { sampler: Api["Sampler"] }) {
           <b>Last error</b> in slot {wall(lastError.slot, sampler.zone)}: {lastError.error}
         </p>
       )}
+      <LastHour usage={sampler.usage} />
       <details>
         <summary>Definition</summary>
         <dl class="facts">
@@ -113,6 +126,8 @@ function Item({ sampler }: { sampler: Api["Sampler"] }) {
           <Field label="Fields">{sampler.fields.join(", ")}</Field>
           <Field label="Judged">{sampler.judged.join(", ") || none}</Field>
           <Field label="Active">{sampler.active ?? "always"}</Field>
+          <Field label="Waits for late rows">{sampler.graceMs === 0 ? "no" : formatDuration(sampler.graceMs)}</Field>
+          <Field label="Reads again">{sampler.resample === 0 ? "no" : count(sampler.resample, "slot")}</Field>
           <Field label="Zone">{sampler.zone}</Field>
           <Field label="Priority">{sampler.priority}</Field>
           <Field label="Alerts">{sampler.alerts ? `to ${sampler.group}` : "nobody is told"}</Field>
@@ -121,6 +136,46 @@ function Item({ sampler }: { sampler: Api["Sampler"] }) {
         {sampler.purpose && <p>{sampler.purpose}</p>}
       </details>
     </li>
+  );
+}
+
+/** What collecting took; what matters most stands in the line that is always there. */
+function LastHour({ usage }: { usage: Api["Sampler"]["usage"] }) {
+  if (usage === null) return <p class="dim last-hour">Nothing ran within the last hour.</p>;
+  const { runs, failed, caughtUp, rows, rowsRead, serverMs } = usage;
+  const { latenessMsAvg, latenessMsMax, durationMsAvg, durationMsMax } = usage;
+  const averages = [
+    latenessMsAvg !== null && `${formatDuration(latenessMsAvg)} late`,
+    durationMsAvg !== null && `${formatDuration(durationMsAvg)} long`,
+  ].filter(Boolean);
+  return (
+    <details>
+      <summary>
+        Last hour: {count(runs, "run")}
+        {caughtUp > 0 && `, ${number(caughtUp)} caught up`}
+        {averages.length > 0 && `, on average ${averages.join(" and ")}`}{" "}
+        {failed > 0 && <Chip tone="critical">{number(failed)} failed</Chip>}
+      </summary>
+      <dl class="facts">
+        <Spread label="Started late by" averageMs={latenessMsAvg} mostMs={latenessMsMax} />
+        <Spread label="Took" averageMs={durationMsAvg} mostMs={durationMsMax} />
+        <Field label="System time">{formatDuration(serverMs)}</Field>
+        <Field label="Rows">{number(rows)}</Field>
+        {/* A source that does not tell adds nothing to the sum. */}
+        <Field label="Rows gone through">{rowsRead === 0 ? none : number(rowsRead)}</Field>
+      </dl>
+    </details>
+  );
+}
+
+type SpreadProps = { label: string; averageMs: number | null; mostMs: number | null };
+
+function Spread({ label, averageMs, mostMs }: SpreadProps) {
+  if (averageMs === null || mostMs === null) return <Field label={label}>{none}</Field>;
+  return (
+    <Field label={label}>
+      {formatDuration(averageMs)} <span class="dim">at most {formatDuration(mostMs)}</span>
+    </Field>
   );
 }
 
@@ -143,7 +198,9 @@ function SlotStrip({ slots, zone }: { slots: readonly Api["Slot"][]; zone: strin
         <span
           key={slot.start}
           class={`slot slot-${slot.state}`}
-          title={`${wall(slot.start, zone)} ${slotWords[slot.state]}`}
+          title={[`${wall(slot.start, zone)} ${slotWords[slot.state]}`, slot.dataState && dataWords[slot.dataState]]
+            .filter(Boolean)
+            .join(", ")}
         />
       ))}
     </div>
