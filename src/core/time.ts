@@ -43,10 +43,21 @@ export function stopwatch(): () => number {
   return () => performance.now() - bornMs;
 }
 
+/** When a {@link deadline} aborts at the latest, on the clock of {@link stopwatch}. */
+const endsMs = new WeakMap<AbortSignal, number>();
+
 /** A signal that aborts `timeoutMs` real milliseconds from now, or as soon as `parent` does. */
 export function deadline(timeoutMs: number, parent?: AbortSignal): AbortSignal {
   const timeout = AbortSignal.timeout(timeoutMs);
-  return parent === undefined ? timeout : AbortSignal.any([parent, timeout]);
+  const signal = parent === undefined ? timeout : AbortSignal.any([parent, timeout]);
+  const above = parent === undefined ? undefined : endsMs.get(parent);
+  endsMs.set(signal, Math.min(above ?? Number.POSITIVE_INFINITY, performance.now() + timeoutMs));
+  return signal;
+}
+
+/** Real milliseconds until a {@link deadline} aborts, >= 0; infinity for a signal that is none. */
+export function timeLeftMs(signal: AbortSignal): number {
+  return Math.max(0, (endsMs.get(signal) ?? Number.POSITIVE_INFINITY) - performance.now());
 }
 
 async function sleepReal(ms: number, signal: AbortSignal): Promise<void> {

@@ -245,13 +245,13 @@ export function connectionOf({ options }: Sampler["source"]): string | null {
 }
 
 /** Refused by the guard as too costly; refused by the system for want of rights. */
-const tooCostly = "SQL-009";
+const tooCostly: ReadonlySet<string | undefined> = new Set(["SQL-009", "ELS-009"]);
 const refusedAccount: ReadonlySet<string | undefined> = new Set(["SQL-014", "NET-011"]);
 
 /** The sampler's own doing: its read took too long, or would. */
 function isCut({ code }: Problem, limit: AbortSignal): boolean {
   const timedOut = limit.reason instanceof DOMException && limit.reason.name === "TimeoutError";
-  return code === tooCostly || timedOut;
+  return tooCostly.has(code) || timedOut;
 }
 
 /** Its system does not answer, or turns us away: one sampler's read is as good as another's. */

@@ -6,7 +6,7 @@ import type { Connection } from "../../core/definitions.ts";
 import type { Row, TimeWindow } from "../../core/model.ts";
 import type { Plugin, Source, SourceAnswer, SourceDeps, SourceFacts } from "../../core/ports.ts";
 import { Problem } from "../../core/problem.ts";
-import { minuteMs, stopwatch } from "../../core/time.ts";
+import { minuteMs, parseDurationMs, stopwatch, timeLeftMs } from "../../core/time.ts";
 import { bound, esqlBody, esqlIndices, shortRows, sized, withinSlot } from "./elasticsearch-ask.ts";
 import { type ClientShare, clientMeasures, type ElasticsearchClient, shareClient } from "./elasticsearch-client.ts";
 import { connectionOptions, type ElasticsearchConnection } from "./elasticsearch-connection.ts";
@@ -59,7 +59,7 @@ class ElasticsearchSource implements Source {
       const { esql, index } = this.#options;
       if (esql !== undefined) return this.#table(await client.ask(this.#query(esql, window), signal), elapsedMs);
       await this.#checkFields(client, index as string, signal);
-      return this.#flat(await client.ask(this.#search(window), signal), elapsedMs);
+      return this.#flat(await client.ask(this.#search(window, signal), signal), elapsedMs);
     });
   }
 
@@ -104,9 +104,11 @@ class ElasticsearchSource implements Source {
     return bound((body?.query ?? { match_all: {} }) as Json, window) as JsonMap;
   }
 
-  #search(window: TimeWindow) {
+  #search(window: TimeWindow, signal: AbortSignal) {
     const aggs = bound(this.#aggs, window) as JsonMap;
-    const timeout = this.#connection.search_timeout;
+    // Should the server not hear that we gave up.
+    const limitMs = parseDurationMs(this.#connection.search_timeout) as number;
+    const timeout = `${Math.max(1, Math.ceil(Math.min(limitMs, timeLeftMs(signal))))}ms`;
     return {
       method: "POST",
       path: `/${this.#options.index}/_search`,

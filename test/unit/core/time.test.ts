@@ -1,5 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { floorToStep, formatDuration, formatTimeUtc, parseDurationMs, parseTimeMs } from "../../../src/core/time.ts";
+import {
+  deadline,
+  floorToStep,
+  formatDuration,
+  formatTimeUtc,
+  parseDurationMs,
+  parseTimeMs,
+  timeLeftMs,
+} from "../../../src/core/time.ts";
 import {
   daysBeforeMs,
   formatLocal,
@@ -100,4 +108,14 @@ test.each([
   ["Mars/Olympus", false],
 ])("%s as a zone: %s", (zone, known) => {
   expect(isZone(zone)).toBe(known);
+});
+
+test("a deadline knows how long it has, and is no later than the one above it", () => {
+  expect(timeLeftMs(new AbortController().signal)).toBe(Number.POSITIVE_INFINITY);
+  const above = deadline(1_000);
+  expect(timeLeftMs(above)).toBeLessThanOrEqual(1_000);
+  expect(timeLeftMs(above)).toBeGreaterThan(900);
+  expect(timeLeftMs(deadline(60_000, above))).toBeLessThanOrEqual(1_000);
+  expect(timeLeftMs(deadline(10, above))).toBeLessThanOrEqual(10);
+  expect(timeLeftMs(deadline(10, new AbortController().signal))).toBeLessThanOrEqual(10);
 });
