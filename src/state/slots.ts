@@ -113,11 +113,14 @@ export class SlotLedger {
    * and a slot that waits to be tried again holds back its sampler's later ones. Oldest due first.
    */
   async ready(nowMs: number, limit: number): Promise<SlotRecord[]> {
-    const rows: Row[] = await this.#database.run(async (query) => {
-      const first = query("slots").select("sampler").min("start_ms as start_ms").groupBy("sampler");
-      const keys = (await first.whereIn("state", unfinished)).map((row) => [row.sampler, row.start_ms]);
-      const found = pieces(keys).map((piece) => query("slots").whereIn(["sampler", "start_ms"], piece));
-      return (await Promise.all(found)).flat();
+    const rows: Row[] = await this.#database.run((query) => {
+      const first = query("slots")
+        .select("sampler")
+        .min("start_ms as start_ms")
+        .whereIn("state", unfinished)
+        .groupBy("sampler");
+      const own = { "slots.sampler": "first.sampler", "slots.start_ms": "first.start_ms" };
+      return query.select("slots.*").from(first.as("first")).join("slots", own);
     });
     const records = rows.map((row) => codec.fromRow(row)).filter((slot) => isLeasable(slot, nowMs));
     return records.sort((a, b) => a.dueMs - b.dueMs || a.startMs - b.startMs).slice(0, limit);
@@ -304,14 +307,23 @@ export class SlotLedger {
     limit: number;
     beforeMs?: number | undefined;
   }): Promise<SlotRecord[]> {
-    const rows = await this.#database.run((query) => {
-      const found = query("slots").orderBy("start_ms", "desc").orderBy("sampler");
+    const rows = await this.#database.run(async (query) => {
+      const found = query("slots").orderBy("start_ms", "desc");
       if (filter.sampler !== undefined) found.where("sampler", filter.sampler);
       if (filter.state !== undefined) found.where("state", filter.state);
       if (filter.fromMs !== undefined) found.where("start_ms", ">=", filter.fromMs);
       if (filter.toMs !== undefined) found.where("start_ms", "<", filter.toMs);
       if (filter.beforeMs !== undefined) found.where("start_ms", "<", filter.beforeMs);
-      return found.limit(filter.limit);
+      if (filter.sampler === undefined) {
+        // No index holds both orders, one down and one up: MariaDB would sort the whole table for a page of it.
+        const [last] = await found
+          .clone()
+          .offset(Math.max(0, filter.limit - 1))
+          .limit(1)
+          .pluck("start_ms");
+        if (last !== undefined) found.where("start_ms", ">=", last);
+      }
+      return found.orderBy("sampler").limit(filter.limit);
     });
     return rows.map((row) => codec.fromRow(row));
   }
@@ -416,17 +428,19 @@ export class SlotLedger {
   /** Forgets slots that ended (done, caught up, failed) and began before `beforeMs`; returns how many. */
   async expire(beforeMs: number): Promise<number> {
     for (let gone = 0; ; ) {
-      const old = await this.#database.run((query) =>
-        query("slots")
-          .select("sampler", "start_ms")
-          .where("start_ms", "<", beforeMs)
-          .whereIn("state", ended)
+      const old = (query: Knex) => query("slots").where("start_ms", "<", beforeMs).whereIn("state", ended);
+      // By the time up to which they are few, as a list of so many keys is slow to plan, or on MariaDB a whole scan.
+      const [last]: unknown[] = await this.#database.run((query) =>
+        old(query)
           .orderBy("start_ms")
-          .limit(expirePieceRows),
+          .offset(expirePieceRows - 1)
+          .limit(1)
+          .pluck("start_ms"),
       );
-      if (old.length === 0) return gone;
-      const keys = old.map((row) => [row.sampler, row.start_ms]);
-      gone += await this.#database.run((query) => query("slots").whereIn(["sampler", "start_ms"], keys).delete());
+      gone += await this.#database.run((query) =>
+        last === undefined ? old(query).delete() : old(query).where("start_ms", "<=", Number(last)).delete(),
+      );
+      if (last === undefined) return gone;
     }
   }
 
@@ -441,7 +455,7 @@ export class SlotLedger {
   }
 }
 
-/** Rows that one statement of expiring may hold the database for: some ten milliseconds. */
+/** Rows that one statement of expiring takes, and those of the same start beyond: some ten milliseconds on SQLite. */
 const expirePieceRows = 1_000;
 
 function key(slot: SlotKey): { sampler: string; start_ms: number } {
