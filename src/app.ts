@@ -24,9 +24,10 @@ import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { Collection } from "./collection.ts";
 import type { Definitions } from "./core/definitions.ts";
-import type { Measured, Queue } from "./core/ports.ts";
-import { formatProblem, messageOf, type Problem } from "./core/problem.ts";
-import { systemClock } from "./core/time.ts";
+import { gauge } from "./core/measure.ts";
+import type { Measure, Measured, Queue } from "./core/ports.ts";
+import { formatProblem, messageOf, Problem } from "./core/problem.ts";
+import { formatDuration, secondMs, systemClock } from "./core/time.ts";
 import type { Loaded } from "./define/load.ts";
 import { Desk, type DeskOptions } from "./desk.ts";
 import { roles as everyRole, Peers, type Role } from "./peers.ts";
@@ -49,6 +50,27 @@ export type AppOptions = DeskOptions & {
 /** While the past is loaded: samplers woken in one look, and real time between two looks. */
 const historyWakeMax = 1_000;
 const historyLookMs = 200;
+
+function depthMeasures(queue: Queue): Measure[] {
+  const { waiting, running } = queue.depth();
+  return [gauge("queue_waiting", "Jobs that wait.", waiting), gauge("queue_running", "Jobs being handled.", running)];
+}
+
+/** Leases and slots are told by each process's own clock. */
+const clockAheadMsMax = 5 * secondMs;
+
+/** STR-003: what is wrong with this machine's clock, seen from the database of facts. */
+export function clockFaults(aheadMs: number): Problem[] {
+  if (Math.abs(aheadMs) <= clockAheadMsMax) return [];
+  const how = aheadMs > 0 ? "behind" : "ahead of";
+  return [
+    new Problem(`this machine's clock is ${formatDuration(Math.abs(aheadMs))} ${how} the database's`, {
+      code: "STR-003",
+      where: "DATABASE_URL",
+      fix: "let all machines follow one time server",
+    }),
+  ];
+}
 
 /** The running system: everything that {@link Desk} has, and what does work by itself. */
 export class App implements AsyncDisposable {
@@ -115,6 +137,7 @@ export class App implements AsyncDisposable {
     const { watcher, runner, pipeline, store, judge, alerting, state } = desk;
     this.#measured = [
       ...[watcher, runner, pipeline, store, judge, alerting, state, this.#queue, this.#peers],
+      { measures: () => depthMeasures(this.#queue) },
       ...(this.#scheduler?.measured ?? []),
       ...(this.#worker?.measured ?? []),
     ];
@@ -136,8 +159,12 @@ export class App implements AsyncDisposable {
 
   /** What is unsafe about the servers that were found, for `start` to warn of or to refuse. */
   async faults(): Promise<readonly Problem[]> {
-    const { mirror, settings } = this.desk;
-    return [...(mirror?.faults() ?? []), ...(settings.redisUrl === null ? [] : await checkRedis(settings.redisUrl))];
+    const { mirror, settings, state } = this.desk;
+    return [
+      ...(mirror?.faults() ?? []),
+      ...(settings.redisUrl === null ? [] : await checkRedis(settings.redisUrl)),
+      ...clockFaults(await state.clockAheadMs()),
+    ];
   }
 
   /** Whoever delivers looks at once; where that cannot be told, soon by itself. */

@@ -11,6 +11,8 @@ import { fillGaps } from "./gaps.ts";
 import { every, keepPoints } from "./housekeeping.ts";
 import { Deliverer } from "./notify/deliver.ts";
 import { Resampler } from "./resampling.ts";
+import { slotJob } from "./schedule/job.ts";
+import { queues } from "./schedule/queues/index.ts";
 import { ShareKeeper } from "./schedule/shares.ts";
 import { SlotWorker } from "./schedule/worker.ts";
 
@@ -18,6 +20,9 @@ import { SlotWorker } from "./schedule/worker.ts";
 const leaseMs = { shared: 15 * secondMs, alone: minuteMs };
 /** How often it is looked for slots whose points had no room, in real time. */
 const gapsMs = 5 * secondMs;
+/** A slot that nobody was woken for is run so long after it was due; it is looked for these so often. */
+const unwokenMs = 20 * secondMs;
+const unwokenLookMs = 5 * secondMs;
 /** How long the servers may take to say which series others have written. */
 const relearnMs = 10 * secondMs;
 /** Handlers of the jobs that say that a message is owed. */
@@ -39,6 +44,8 @@ export class WorkerRole implements AsyncDisposable {
   readonly #worker: SlotWorker;
   readonly #shares: ShareKeeper | null;
   readonly #collector: Collector;
+  /** Wakes this worker by itself where the queue that it shares with others does not; null where there is no such queue. */
+  readonly #own: Queue | null;
   readonly #notifiers: Map<string, Notifier>;
   readonly #deliverer: Deliverer;
   #started = false;
@@ -62,6 +69,7 @@ export class WorkerRole implements AsyncDisposable {
     this.#collector = new Collector({ store, log });
     const resampler = new Resampler({ clock, slots: state.slots, pipeline, log });
     this.#shares = workers === null ? null : this.#keeper(workers);
+    this.#own = workers === null ? null : queues.memory({ clock, log });
     this.#worker = new SlotWorker({
       clock,
       slots: state.slots,
@@ -94,8 +102,14 @@ export class WorkerRole implements AsyncDisposable {
   start(): void {
     if (this.#started) return;
     this.#started = true;
+    const all = new Set(Array.from({ length: shareCount }, (_, share) => share));
     this.#worker.start();
-    if (this.#shares === null) this.#deps.queue.serve(new Set(Array.from({ length: shareCount }, (_, share) => share)));
+    if (this.#own === null) {
+      this.#deps.queue.serve(all);
+      return;
+    }
+    this.#worker.start(this.#own);
+    this.#own.serve(all);
   }
 
   run(signal: AbortSignal): Promise<void>[] {
@@ -105,6 +119,9 @@ export class WorkerRole implements AsyncDisposable {
     queue.work("notify", notifyConcurrency, async () => void (await this.#deliverer.deliverDue()));
     return [
       ...(this.#shares === null ? [] : [this.#shares.run(signal)]),
+      ...(this.#own === null
+        ? []
+        : [every(unwokenLookMs, systemClock, signal, log, "slots that nobody was woken for", () => this.#wakeSelf())]),
       this.#deliverer.run(signal),
       this.#collector.run(signal),
       keepPoints(desk, signal),
@@ -123,9 +140,20 @@ export class WorkerRole implements AsyncDisposable {
     }
   }
 
+  /** The truth lies in the ledger: a queue that is away, or forgot, delays slots and loses none. */
+  async #wakeSelf(): Promise<void> {
+    const { desk, shareOf } = this.#deps;
+    const nowMs = desk.clock.nowMs();
+    for (const sampler of (await desk.state.slots.overdue(nowMs - unwokenMs)).keys()) {
+      const slot = this.#holds(sampler) ? await desk.state.slots.readyOf(sampler, nowMs) : null;
+      if (slot !== null) await this.#own?.add(slotJob(slot, shareOf(sampler)));
+    }
+  }
+
   /** After the queue was closed: what was held, others may have at once. */
   async [Symbol.asyncDispose](): Promise<void> {
     const { log } = this.#deps.desk;
+    await this.#own?.[Symbol.asyncDispose]();
     await this.#shares?.release().catch((thrown: unknown) => {
       log.warn({ err: thrown }, `the shares of this worker run out by themselves: ${messageOf(thrown)}`);
     });

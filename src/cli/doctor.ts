@@ -2,11 +2,13 @@ import { accessSync, constants, existsSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import Sqlite from "better-sqlite3";
 import type { Command } from "commander";
-import { formatProblem, messageOf, toProblem } from "../core/problem.ts";
-import { formatDuration, minuteMs } from "../core/time.ts";
+import { clockFaults } from "../app.ts";
+import { formatProblem, messageOf, type Problem, toProblem } from "../core/problem.ts";
+import { formatDuration, hourMs, minuteMs, secondMs } from "../core/time.ts";
 import type { Desk } from "../desk.ts";
 import { connectionOf } from "../sample/sample.ts";
 import { latestSlot } from "../schedule/cron.ts";
+import { checkRedis } from "../schedule/queues/index.ts";
 import { type CommonOptions, commonOptions, openDesk } from "./context.ts";
 import { Exit, exitCodes } from "./exit.ts";
 import { inspectionLines, inspectSampler, isFaulty } from "./inspect.ts";
@@ -22,6 +24,9 @@ const freeBytesMin = 1_000_000_000;
 const builtMs = Date.parse("2026-01-01T00:00:00Z");
 /** Clocks of one machine do not differ; so much may pass between two looks at one clock. */
 const aheadMsMax = minuteMs;
+
+/** A process says every few seconds that it lives. */
+const silentMsMax = 30 * secondMs;
 
 export function doctorCommand(program: Command): void {
   const command = program
@@ -39,6 +44,7 @@ async function doctor(options: CommonOptions): Promise<void> {
     dataFinding(desk),
     holderFinding(desk),
     await clockFinding(desk),
+    ...(await sharedFindings(desk)),
     ...(await replicaFindings(desk)),
     ...(await storeFindings(desk)),
     ...(await connectionFindings(desk)),
@@ -114,6 +120,30 @@ async function clockFinding(desk: Desk): Promise<Finding> {
   if (aheadMs <= aheadMsMax) return { what: "clock", state: "ok", detail };
   const ahead = `a slot was finished ${formatDuration(aheadMs)} from now: the clock was set back, or a demo's ran ahead`;
   return { what: "clock", state: "warning", detail: `${detail}; ${ahead}` };
+}
+
+/** What several processes share: the queue, the database of facts, and each other. */
+async function sharedFindings({ settings, state, clock }: Desk): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  const unsafe = settings.environment === "production" ? "fault" : "warning";
+  const told = (what: string, problems: readonly Problem[], detail: string): void => {
+    if (problems.length === 0) findings.push({ what, state: "ok", detail });
+    for (const problem of problems) {
+      const state = problem.severity === "error" ? unsafe : "warning";
+      findings.push({ what, state, detail: formatProblem(problem) });
+    }
+  };
+  if (settings.redisUrl !== null) told("queue", await checkRedis(settings.redisUrl), "Redis keeps what it is given");
+  if (settings.databaseUrl === null) return findings;
+  const aheadMs = await state.clockAheadMs();
+  told("facts", clockFaults(aheadMs), `in the database, whose clock is ${Math.round(Math.abs(aheadMs))} ms from ours`);
+  const nowMs = clock.nowMs();
+  for (const { id, role, host, seenMs } of await state.processes.list(nowMs - hourMs)) {
+    const silentMs = nowMs - seenMs;
+    const detail = `${role} on ${host}, heard of ${formatDuration(Math.max(0, silentMs))} ago`;
+    findings.push({ what: `process ${id}`, state: silentMs > silentMsMax ? "warning" : "ok", detail });
+  }
+  return findings;
 }
 
 async function storeFindings(desk: Desk): Promise<Finding[]> {

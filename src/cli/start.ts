@@ -28,7 +28,8 @@ async function start(options: Options): Promise<void> {
   const roles = rolesOf(options.role, settings);
   const log = openLog(settings.logLevel);
   const refuseUnsafe = (unsafe: readonly Problem[]): void => {
-    if (settings.environment === "production" && unsafe.length > 0) throw new Problems(unsafe);
+    const refused = unsafe.filter(({ severity }) => severity === "error");
+    if (settings.environment === "production" && refused.length > 0) throw new Problems(refused);
     for (const problem of unsafe) log.warn({ where: problem.where }, formatProblem(problem));
   };
   refuseUnsafe(unsafeSettings(settings, roles.has("console")));

@@ -12,7 +12,7 @@ type CronSchedule = Extract<Schedule, { kind: "cron" }>;
 
 /** Jitter spreads samplers over this part of their step, and over no more than {@link jitterMsMax}. */
 const jitterShare = 0.1;
-const jitterMsMax = 5 * secondMs;
+export const jitterMsMax = 5 * secondMs;
 
 /** How far ahead the next slot is looked for: past every 29 February, and past every week of active hours. */
 const everyHorizonMs = 9 * dayMs;

@@ -4,7 +4,7 @@ import type { Clock, Log, Measure, Measured, Queue } from "../core/ports.ts";
 import { messageOf } from "../core/problem.ts";
 import { formatDuration, formatTimeUtc, minuteMs, secondMs } from "../core/time.ts";
 import type { SlotLedger } from "../state/slots.ts";
-import { nextSlot } from "./cron.ts";
+import { dueMs, jitterMsMax, nextSlot, slotsEndingIn } from "./cron.ts";
 import { slotJob } from "./job.ts";
 import { type CatchUp, planSlots, skippedMax } from "./plan.ts";
 
@@ -107,7 +107,10 @@ export class Scheduler implements Measured {
   }
 
   async #planSampler(sampler: Sampler, afterMs: number | null, nowMs: number): Promise<void> {
-    if (!this.#plannedMs.has(sampler.name)) this.#noticeAhead(sampler, afterMs, nowMs);
+    if (!this.#plannedMs.has(sampler.name)) {
+      this.#noticeAhead(sampler, afterMs, nowMs);
+      if (afterMs !== null) this.#comingMs.push(...plannedBefore(sampler, afterMs, nowMs));
+    }
     const plan = planSlots(sampler, afterMs, nowMs, aheadMs, this.#deps.catchUp);
     const added = plan.slots.length === 0 ? 0 : await this.#deps.slots.add(plan.slots);
     // What was planned before the stop and not run is older still: nobody is told of that either.
@@ -183,4 +186,11 @@ export class Scheduler implements Measured {
     this.#faults += 1;
     this.#deps.log.error({ err: thrown }, `${what}: ${messageOf(thrown)}`);
   }
+}
+
+/** When slots become due that the ledger holds already: whoever planned them, before a restart, may wake nobody now. */
+function plannedBefore(sampler: Sampler, afterMs: number, nowMs: number): number[] {
+  const fromMs = nowMs - sampler.schedule.delayMs - jitterMsMax;
+  const slots = slotsEndingIn(sampler, fromMs, Math.min(afterMs, nowMs + aheadMs), Number.POSITIVE_INFINITY);
+  return slots.map((slot) => dueMs(sampler, slot)).filter((ms) => ms > nowMs);
 }

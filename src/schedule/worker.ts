@@ -79,9 +79,9 @@ export class SlotWorker implements Measured {
     this.#deps = { concurrency: 32, attemptsMax: 3, leaseMs: minuteMs, catchUp, ...deps };
   }
 
-  /** Begins to take jobs; the queue's end is the worker's end. */
-  start(): void {
-    this.#deps.queue.work("sample", this.#deps.concurrency, (job, signal) => this.#handle(job, signal));
+  /** Begins to take jobs; the queue's end is the worker's end. @param queue default: the one it was made with */
+  start(queue: Queue = this.#deps.queue): void {
+    queue.work("sample", this.#deps.concurrency, (job, signal) => this.#handle(queue, job, signal));
   }
 
   /** Shares of which a slot is being run. */
@@ -108,7 +108,7 @@ export class SlotWorker implements Measured {
     ];
   }
 
-  async #handle(job: JobOf<"sample">, signal: AbortSignal): Promise<void> {
+  async #handle(queue: Queue, job: JobOf<"sample">, signal: AbortSignal): Promise<void> {
     if (signal.aborted || this.#busy.has(job.sampler) || !this.#holds(job.sampler)) return;
     this.#busy.add(job.sampler);
     let retry: { record: SlotRecord; atMs: number } | null = null;
@@ -128,7 +128,7 @@ export class SlotWorker implements Measured {
     const delayMs = retry === null ? 0 : Math.max(0, retry.atMs - nowMs);
     // A queue that is closing takes nothing more; the slot stays due.
     const priority = this.#deps.sampler(job.sampler)?.priority ?? "low";
-    await this.#deps.queue.add(slotJob(next, job.share), { delayMs, priority }).catch(() => {});
+    await queue.add(slotJob(next, job.share), { delayMs, priority }).catch(() => {});
   }
 
   #holds(sampler: string): boolean {

@@ -1,8 +1,8 @@
 /** What `doctor` finds of the InfluxDBs that the settings name, and of the spool before them. */
-import type { Desk } from "../../desk.ts";
 import type { ReplicaFacts, ReplicaStatus } from "../../core/ports.ts";
 import { formatProblem } from "../../core/problem.ts";
 import { deadline, formatDuration, minuteMs, secondMs } from "../../core/time.ts";
+import type { Desk } from "../../desk.ts";
 import type { InfluxTarget } from "../../settings.ts";
 import type { Mirror } from "../../store/mirror.ts";
 import type { Finding } from "../doctor.ts";

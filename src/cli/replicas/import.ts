@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { openMirror } from "../../desk.ts";
 import { Problem } from "../../core/problem.ts";
 import { formatTimeUtc, systemClock } from "../../core/time.ts";
+import { openMirror } from "../../desk.ts";
 import { type ImportResult, importSeries } from "../../importing.ts";
 import { stores } from "../../store/stores/index.ts";
 import { type CommonOptions, checkOrder, openLog, settingsOf, timeOf } from "../context.ts";

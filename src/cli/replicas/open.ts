@@ -1,7 +1,7 @@
 /** What the subcommands of `replicas` have in common. */
-import type { Desk } from "../../desk.ts";
 import type { TimeWindow } from "../../core/model.ts";
 import { dayMs } from "../../core/time.ts";
+import type { Desk } from "../../desk.ts";
 import type { Settings } from "../../settings.ts";
 import type { Mirror } from "../../store/mirror.ts";
 import { type CommonOptions, checkOrder, openDesk, settingsOf, timeOf, usage } from "../context.ts";

@@ -1,7 +1,7 @@
 /** What changes copies: done here, or by the process that has the spool. */
-import { openMirror } from "../../desk.ts";
 import { Problem } from "../../core/problem.ts";
 import { formatTimeUtc, secondMs, systemClock } from "../../core/time.ts";
+import { openMirror } from "../../desk.ts";
 import type { Api } from "../../show/console/api.ts";
 import { comparisonView } from "../../show/console/views.ts";
 import type { Mirror } from "../../store/mirror.ts";

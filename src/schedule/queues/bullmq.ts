@@ -139,11 +139,6 @@ export class BullmqQueue implements Queue, Measured {
     return { waiting: this.#waiting, running };
   }
 
-  /** As {@link checkRedis}, of this queue's server. */
-  faults(): Promise<Problem[]> {
-    return inspectRedis(this.#address);
-  }
-
   measures(): Measure[] {
     return [
       ...this.#health.measures(),

@@ -77,11 +77,6 @@ export class MemoryQueue implements Queue, Measured {
     return { waiting: this.#ids.size - running, running };
   }
 
-  /** What is unsafe about it: nothing. */
-  async faults(): Promise<readonly Problem[]> {
-    return [];
-  }
-
   measures(): Measure[] {
     return [gauge("queue_waiting_max", "Jobs that may wait in the queue.", this.#options.waitingMax)];
   }
