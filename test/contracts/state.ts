@@ -202,6 +202,7 @@ export function stateContract(name: string, makeOpen: () => OpenState): void {
         expect(await other.slots.lease(slot(5), "w2", nowMs, untilMs), "not yet due").toBeNull();
         expect(await other.slots.lease(slot(-1), "w2", nowMs, untilMs), "not known").toBeNull();
         expect(await other.slots.lease(slot(-3, "sales"), "w2", nowMs, untilMs)).toMatchObject({ leaseOwner: "w2" });
+        expect(await state.slots.renew(slot(-3), "w1", untilMs), "to the time it has already").toBe(true);
         const outcome = { state: "done", rows: 3, points: 2, dataState: "value" } as const;
         expect(await other.slots.finish(slot(-3), "w2", outcome, nowMs), "is not its own").toBe(false);
         expect(await state.slots.finish(slot(-3), "w1", outcome, nowMs + 50)).toBe(true);

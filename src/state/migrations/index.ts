@@ -18,6 +18,6 @@ export type Step = {
  * the disk, so that the steps are part of the program.
  */
 export const steps: readonly Step[] = [
-  { name: "0001-facts", ...facts },
-  { name: "0002-several-processes", ...severalProcesses },
+  { name: "0001-facts", tables: facts.tables, up: facts.up },
+  { name: "0002-several-processes", tables: severalProcesses.tables, up: severalProcesses.up },
 ];

@@ -88,7 +88,7 @@ describe.each(servers)("$kind", ({ kind, missing, begin }) => {
 
     test("a process killed while it makes the tables is in nobody's way, and what it left is made whole", async () => {
       let unfinished = 0;
-      for (let round = 0; round < 6; round += 1) {
+      for (let round = 0; round < 4; round += 1) {
         url = await server.database();
         const racer = start(import.meta.dirname, "race.ts", url, "w1", "1");
         const gone = once(racer, "close");
@@ -101,7 +101,7 @@ describe.each(servers)("$kind", ({ kind, missing, begin }) => {
           const mine = `select 1 from pg_stat_activity where datname = '${new URL(url).pathname.slice(1)}'`;
           while ((await server.query(mine)).length === 0 && racer.exitCode === null) await sleep(1);
         }
-        await sleep(round * 8);
+        await sleep(round * 15);
         racer.kill("SIGKILL");
         await gone;
         const made = await applied().catch(() => []);
