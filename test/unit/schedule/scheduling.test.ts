@@ -124,6 +124,18 @@ describe("after a stop", () => {
     expect((await ledger()).slice(2, 4)).toEqual(["09:02 done", "09:03 done"]);
   });
 
+  test("what was planned before it is run when it is due, not when somebody next looks", async () => {
+    const quick = sampler("quick", every(10_000, 1_000));
+    const before = open().start(quick);
+    await pass("1s");
+    await before.stop();
+    open().start(quick);
+    await pass("40s");
+    expect(runs.length).toBe(3);
+    for (const { startMs, atMs } of runs)
+      expect(atMs).toBe(dueMs(quick, { sampler: "quick", startMs, stepMs: 10_000 }));
+  });
+
   test("what is beyond the bounds is said and counted", async () => {
     const first = open().start(orders);
     await pass("1m");
