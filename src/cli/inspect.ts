@@ -42,7 +42,7 @@ export function inspectionLines({ facts, problems }: Inspection): string[] {
   if (facts !== null) {
     lines.push(facts.server);
     for (const { name, rows } of facts.tables)
-      lines.push(`${name}: ${rows === null ? "size unknown" : `about ${grouped(rows)} rows`}`);
+      lines.push(`${name}${rows === null ? "" : `: about ${grouped(rows)} rows`}`);
     if (facts.estimate !== null) {
       const { rows, cost } = facts.estimate;
       lines.push(
