@@ -55,8 +55,8 @@ export type SlotEnd = {
   readonly endedMs: number;
 };
 
-/** A read that was not made because the sampler is slowed down: its slot is late, its source is not down. */
-const slowedCode = "SRC-001";
+/** A read that was not made because the sampler is held back: its slot is late, its source is not down. */
+const heldBackCodes: ReadonlySet<string | undefined> = new Set(["SRC-001", "SRC-003"]);
 
 /**
  * A job is a wake-up only: the worker asks the ledger for the sampler's oldest slot, so that slots of a sampler run one
@@ -213,7 +213,7 @@ export class SlotWorker implements Measured {
     if (!(thrown instanceof Problem)) log.error({ err: thrown, sampler: record.sampler }, `a slot failed: ${error}`);
     if (!(thrown instanceof Problem) || !thrown.retryable) return { state: "failed", dataState: "missing", error };
     const decision = decideRetry(record, clock.nowMs(), attemptsMax, thrown.retryAfterMs);
-    const dataState = thrown.code === slowedCode ? "late" : "source-down";
+    const dataState = heldBackCodes.has(thrown.code) ? "late" : "source-down";
     if (decision.retry) return { state: "due", dueMs: decision.atMs, dataState, error };
     return { state: "failed", dataState, error: `${error} (given up: ${decision.reason})` };
   }
