@@ -7,7 +7,7 @@ import { hourMs, minuteMs, secondMs } from "./core/time.ts";
 import type { SlotLedger, SlotUsage } from "./state/slots.ts";
 
 /** What is looked back over. */
-export const collectionSpanMs = hourMs;
+const collectionSpanMs = hourMs;
 /** How long it is remembered what the last hour's slots took, which is much to read. */
 const usageMs = minuteMs;
 /** Slots that were due more recently are not asked for: nearly all samplers have one. */

@@ -8,7 +8,7 @@ import { every } from "./housekeeping.ts";
 import type { SlotEnd } from "./schedule/worker.ts";
 
 /** The measurement of these points; no sampler may write to it. */
-export const collectionMeasurement = "bellwether_collection";
+const collectionMeasurement = "bellwether_collection";
 
 /** How long points are gathered before they are written together, in real time, and how many at most. */
 const gatherMs = 5 * secondMs;
@@ -60,7 +60,7 @@ export class Collector implements Measured {
 }
 
 /** Measurement {@link collectionMeasurement}, tag `sampler`, time of the slot; figures that are not known are left out. */
-export function collectionPoint({ record, outcome, startedMs, endedMs }: SlotEnd): Point {
+function collectionPoint({ record, outcome, startedMs, endedMs }: SlotEnd): Point {
   const fields: Record<string, number | string> = {
     lateness_ms: Math.max(0, startedMs - record.dueMs),
     duration_ms: Math.max(0, endedMs - startedMs),

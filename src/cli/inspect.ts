@@ -8,7 +8,7 @@ import type { SamplerRunner } from "../sample/sample.ts";
 import { definitionProblemView } from "../show/console/views.ts";
 
 /** Samplers may have minutes; whoever looks for a fault does not. */
-export const askTimeoutMs = 10 * secondMs;
+const askTimeoutMs = 10 * secondMs;
 /** A difference of clocks that moves rows into another slot. */
 const clockMsMax = 2 * secondMs;
 

@@ -58,10 +58,15 @@ export const label = z.string().regex(/^[A-Za-z][A-Za-z0-9_]{0,63}$/, {
       : fault("CFG-019", "not a column name", "use up to 64 letters, digits and _, starting with a letter"),
 });
 
-export const measurement = label.refine(
-  (text) => !text.endsWith("_verdict"),
-  fault("CFG-009", "names ending in _verdict are reserved", "choose another name"),
-);
+export const measurement = label
+  .refine(
+    (text) => !text.endsWith("_verdict"),
+    fault("CFG-009", "names ending in _verdict are reserved", "choose another name"),
+  )
+  .refine(
+    (text) => !text.startsWith(`${ownSampler}_`),
+    fault("CFG-009", `names beginning with ${ownSampler}_ are reserved`, "choose another name"),
+  );
 
 /** Columns that become tags. */
 export const tag = label.refine(

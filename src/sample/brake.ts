@@ -2,7 +2,7 @@
 import { minuteMs } from "../core/time.ts";
 
 /** The longest wait between two reads of a sampler that is slowed down. */
-export const brakeMsMax = 10 * minuteMs;
+const brakeMsMax = 10 * minuteMs;
 
 export type Brake = {
   /** Reads in a row that were cut or refused as too costly. */

@@ -1,9 +1,9 @@
 /** The `replicas` command over two real InfluxDBs: alone on the data folder, and beside a running Bellwether. */
 import { once } from "node:events";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { openMirror } from "../../src/desk.ts";
 import type { Point } from "../../src/core/model.ts";
 import { systemClock } from "../../src/core/time.ts";
+import { openMirror } from "../../src/desk.ts";
 import { readSettings } from "../../src/settings.ts";
 import type { Mirror } from "../../src/store/mirror.ts";
 import { influxd, whyMissing } from "../support/debian.ts";

@@ -184,6 +184,14 @@ const inFiles: Row[] = [
     says: [`CFG-009 ${file}:1:7 name - reserved name (got "bellwether"). Fix: choose another name.`],
   },
   {
+    id: "B9",
+    about: "a measurement of the collection's own figures",
+    files: { ...base, [file]: sampler({ point: "{ measurement: bellwether_collection, fields: [n] }" }) },
+    says: [
+      `CFG-009 ${file}:6:23 point.measurement - names beginning with bellwether_ are reserved (got "bellwether_collection"). Fix: choose another name.`,
+    ],
+  },
+  {
     id: "B10",
     about: "one name in two files",
     files: { ...base, [file]: sampler(), "samplers/z.yaml": sampler({ point: "{ measurement: z, fields: [n] }" }) },
