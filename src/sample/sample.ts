@@ -64,6 +64,8 @@ export class SamplerRunner implements AsyncDisposable, Measured {
   readonly #brakes = new Map<string, Brake>();
   readonly #breakers: Breakers;
   readonly #batches = new Batches();
+  /** Found once for each definition: checking its options takes longer than many a read. */
+  readonly #batchNames = new WeakMap<Sampler["source"], string | null>();
   #usage: { readonly atMs: number; readonly used: Promise<ReadonlyMap<string, number>> } | null = null;
 
   constructor(deps: SamplerRunnerDeps) {
@@ -207,8 +209,12 @@ export class SamplerRunner implements AsyncDisposable, Measured {
   }
 
   #batchOf({ source }: Sampler): string | null {
+    const known = this.#batchNames.get(source);
+    if (known !== undefined) return known;
     const kind = this.#kinds[source.kind];
-    return kind?.batch?.(kind.options.parse(source.options)) ?? null;
+    const batch = kind?.batch?.(kind.options.parse(source.options)) ?? null;
+    this.#batchNames.set(source, batch);
+    return batch;
   }
 
   /** The sampler's source; made anew once its definition has changed. */
