@@ -8,7 +8,7 @@ import { counter, gauge } from "./core/measure.ts";
 import type { Condition } from "./core/model.ts";
 import type { Clock, Log, Measure, Measured } from "./core/ports.ts";
 import { messageOf } from "./core/problem.ts";
-import { formatDuration, hourMs, minuteMs, secondMs, systemClock } from "./core/time.ts";
+import { formatDuration, hourMs, minuteMs, secondMs, stopwatch, systemClock } from "./core/time.ts";
 import type { Leases } from "./state/leases.ts";
 import type { Processes, ProcessRecord } from "./state/processes.ts";
 
@@ -22,6 +22,8 @@ const aliveMs = 12 * secondMs;
 /** How long the one that tells people may be silent before another one does. */
 const tellerMs = 15 * secondMs;
 const tellerLease = "teller";
+/** What the ledger says of the collection is asked for no more often: it takes a large one a second to say. */
+const collectionMs = 15 * secondMs;
 /** One that is gone for so long was taken away on purpose. */
 const forgottenMs = hourMs;
 /** Trouble that stood before a start takes so long to be seen again, and is not over meanwhile. */
@@ -60,6 +62,7 @@ export class Peers implements Measured {
   readonly #startedMs: number;
   #known: readonly ProcessRecord[] = [];
   #tells = false;
+  #collection: { readonly conditions: readonly Condition[]; readonly ageMs: () => number } | null = null;
   #faults = 0;
 
   constructor(deps: PeersDeps) {
@@ -162,7 +165,10 @@ export class Peers implements Measured {
       const named = this.#deps.several ? conditions.map((each) => ofProcess(each, id)) : conditions;
       return named;
     });
-    const collection = await this.#deps.collection();
+    if (this.#collection === null || this.#collection.ageMs() >= collectionMs) {
+      this.#collection = { conditions: await this.#deps.collection(), ageMs: stopwatch() };
+    }
+    const { conditions: collection } = this.#collection;
     return [...theirs, ...collection, ...(this.#deps.several ? lossesOf(this.#known, this.#deps.goneMs(), nowMs) : [])];
   }
 
