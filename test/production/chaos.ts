@@ -14,9 +14,12 @@ export type Event = {
   readonly toMs: number;
 };
 export type Kill = { readonly name: string; readonly pid: number; readonly atMs: number; readonly downMs: number };
+/** A worker that was killed, or stood still. */
+export type Loss = { readonly name: string; readonly pid: number; readonly atMs: number };
 /** A worker whose event loop stood still while it ran a slot. */
 export type Freeze = {
   readonly service: Service;
+  readonly pid: number;
   readonly startMs: number;
   readonly stoppedMs: number;
   readonly resumedMs: number;
@@ -60,8 +63,8 @@ export class Chaos {
   readonly #rig: Rig;
   readonly #random: () => number;
   readonly #restarts: Promise<void>[] = [];
-  /** Not to be killed now. */
-  #spared: Service | null = null;
+  /** No worker is to be killed now: another one is to take over from one that stands still. */
+  #sparesWorkers = false;
 
   constructor(rig: Rig, seed: number) {
     this.#rig = rig;
@@ -82,8 +85,8 @@ export class Chaos {
     for (;;) {
       await sleep(5_000 + this.#random() * 5_000);
       if (elapsedMs() >= durationMs) return;
-      const all = [services.get("scheduler") as Service, ...workers];
-      const those = all.filter((one) => one.isRunning && one !== this.#spared);
+      const all = [services.get("scheduler") as Service, ...(this.#sparesWorkers ? [] : workers)];
+      const those = all.filter((one) => one.isRunning);
       const victim = those[Math.floor(this.#random() * those.length)];
       if (victim !== undefined) await this.#kill(victim);
     }
@@ -145,8 +148,10 @@ export class Chaos {
     const lock = new Client({ connectionString: this.#rig.shop.url });
     lock.on("error", () => {});
     await lock.connect();
+    this.#sparesWorkers = true;
     const { service, startMs } = await this.#heldUp(lock);
     const stoppedMs = Date.now();
+    const pid = service.pid as number;
     this.#rig.tell(`SIGSTOP ${service.name}, in the slot of ${new Date(startMs).toISOString()}`);
     await lock.query("rollback");
     await lock.end();
@@ -158,9 +163,9 @@ export class Chaos {
     service.resume();
     await sleep(4_000);
     const after = await this.#slot(startMs);
-    this.#spared = null;
+    this.#sparesWorkers = false;
     this.freezes.push({
-      ...{ service, startMs, stoppedMs, resumedMs, takenMs, before, after },
+      ...{ service, pid, startMs, stoppedMs, resumedMs, takenMs, before, after },
       said: service.text.slice(from),
     });
     this.#note(
@@ -173,7 +178,7 @@ export class Chaos {
   /** Locks what the sampler reads until a worker waits for it in a slot, and stops that worker there. */
   async #heldUp(lock: Client): Promise<{ service: Service; startMs: number }> {
     const elapsedMs = stopwatch();
-    await lock.query("begin; lock table tills in access exclusive mode");
+    await lock.query("begin; lock table floors in access exclusive mode");
     while (elapsedMs() < 40_000) {
       const [row] = await this.#rig.facts(
         `select start_ms::float8 as start_ms, lease_owner from slots where sampler = '${heldSampler}' and state = 'leased'`,
@@ -182,7 +187,6 @@ export class Chaos {
         (one) => one.isRunning && one.pid === pidOf(String(row?.lease_owner ?? "")),
       );
       if (service !== undefined) {
-        this.#spared = service;
         service.pause();
         return { service, startMs: Number(row?.start_ms) };
       }

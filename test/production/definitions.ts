@@ -20,7 +20,7 @@ export const channels: readonly Channel[] = Array.from({ length: 18 }, (_, index
   name: `c${String(index + 1).padStart(2, "0")}`,
   ordinal: index + 1,
 }));
-/** Reads a table of its own, which the scenario locks to hold up a slot that is being run. */
+/** Reads a table that no other does, which the scenario locks to hold up a slot that is being run. */
 export const heldSampler = "tills";
 const everyTenSeconds = 16;
 
@@ -103,7 +103,7 @@ source:
   sql:
     connection: shop
     query: >
-      select count(*) as readings from tills where read_at >= :slot_start and read_at < :slot_end
+      select count(*) as readings from tills join floors on floors.name = tills.floor where read_at >= :slot_start and read_at < :slot_end
 point: { measurement: tills, fields: [readings] }
 empty: zero
 alerts: false

@@ -1,9 +1,18 @@
 /** What was measured, as a table for people. */
-import type { Chaos, Event, Kill } from "./chaos.ts";
+import type { Chaos } from "./chaos.ts";
 import { operator } from "./definitions.ts";
 import type { Ended } from "./service.ts";
-import type { PointsFound, SlotsFound, Told } from "./truth.ts";
+import type { PointsFound, Recovery, SlotsFound, Told } from "./truth.ts";
 import type { Move } from "./watch.ts";
+
+/** Shares of a worker that was killed or stood still. */
+export type Moved = Move & {
+  readonly name: string;
+  /** No other worker was lost before they had moved. */
+  readonly alone: boolean;
+  /** How long it may have taken, ms. */
+  readonly mostMs: number;
+};
 
 export type Figures = {
   readonly minutes: number;
@@ -12,8 +21,8 @@ export type Figures = {
   readonly slots: SlotsFound;
   readonly points: PointsFound;
   readonly told: readonly Told[];
-  readonly moves: readonly (Move & { readonly kill: Kill })[];
-  readonly recoveries: readonly { readonly event: Event; readonly tookMs: number }[];
+  readonly moves: readonly Moved[];
+  readonly recoveries: readonly Recovery[];
   readonly ended: ReadonlyMap<string, Ended>;
   /** By how much the shop was ahead of its orders at least. */
   readonly aheadMs: number;
@@ -23,7 +32,6 @@ export function reportText(figures: Figures): string {
   const { minutes, seed, chaos, slots, points, told, moves, recoveries, ended } = figures;
   const { kills, outages, freezes } = chaos;
   const late = slots.latenessMs;
-  const moved = moves.map(({ tookMs }) => tookMs ?? Number.POSITIVE_INFINITY).sort((a, b) => a - b);
   const killed = [...Map.groupBy(kills, ({ name }) => name)].map(([name, those]) => `${name} ${those.length}`).sort();
   const operators = told.filter(({ to }) => to === operator);
   const rows: [string, string][] = [
@@ -35,10 +43,11 @@ export function reportText(figures: Figures): string {
     ],
     ["lateness of slots", `p50 ${s(at(late, 0.5))}, p99 ${s(at(late, 0.99))}, max ${s(at(late, 1))}`],
     ["points on both copies", `${points.points}, faults ${points.faults.length}`],
-    ["shares of killed workers moved in", `p50 ${s(at(moved, 0.5))}, max ${s(at(moved, 1))} (${moved.length} kills)`],
-    ...recoveries.map(({ event, tookMs }): [string, string] => [
+    ["shares of lost workers moved in", spread(moves)],
+    ["those of workers lost alone", spread(moves.filter(({ alone }) => alone))],
+    ...recoveries.map(({ event, tookMs, slowest }): [string, string] => [
       `after: ${event.kind} (${s(event.toMs - event.fromMs)})`,
-      `all samplers go on in ${s(tookMs)}`,
+      `samplers go on within ${s(tookMs)} (${slowest})`,
     ]),
     ...freezes.map(({ service, stoppedMs, takenMs, resumedMs }): [string, string] => [
       `SIGSTOP of ${service.name} in a slot`,
@@ -56,6 +65,11 @@ export function reportText(figures: Figures): string {
     ["SIGTERM", [...ended].map(([name, { code, tookMs }]) => `${name} ${code} in ${s(tookMs)}`).join(", ")],
   ];
   return `\n${rows.map(([name, value]) => `${name.padEnd(38)} ${value}`).join("\n")}\n`;
+}
+
+function spread(moves: readonly Moved[]): string {
+  const took = moves.map(({ tookMs }) => tookMs ?? Number.POSITIVE_INFINITY).sort((a, b) => a - b);
+  return `p50 ${s(at(took, 0.5))}, max ${s(at(took, 1))} (${took.length} workers)`;
 }
 
 function s(ms: number): string {

@@ -6,7 +6,7 @@ import type { Postgres } from "../support/servers/postgres.ts";
 import { channels, countries, ordersOf, watched } from "./definitions.ts";
 
 /** Orders are written so long before they count, so that a slot never ends before its orders are there. */
-const aheadSeconds = 10;
+const aheadSeconds = 12;
 const tickMs = 500;
 const reader = "shop_reader";
 
@@ -15,7 +15,9 @@ const schema = `
     placed_at timestamptz not null, channel text not null, country text not null, amount numeric(10, 2) not null,
     written_at timestamptz not null default clock_timestamp());
   create index on orders (placed_at);
-  create table tills (read_at timestamptz not null, written_at timestamptz not null default clock_timestamp());
+  create table floors (name text primary key);
+  insert into floors values ('ground');
+  create table tills (read_at timestamptz not null, floor text not null default 'ground', written_at timestamptz not null default clock_timestamp());
   create index on tills (read_at);`;
 
 const placeOrders = `
@@ -46,7 +48,10 @@ export class Shop implements AsyncDisposable {
     await server.query(
       `grant connect on database ${database} to ${reader}; revoke temporary on database ${database} from public`,
     );
-    await server.query(`grant select on orders, tills to ${reader}; revoke create on schema public from public`, url);
+    await server.query(
+      `grant select on orders, tills, floors to ${reader}; revoke create on schema public from public`,
+      url,
+    );
     const client = new Client({ connectionString: url });
     client.on("error", () => {});
     await client.connect();

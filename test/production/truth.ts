@@ -1,4 +1,5 @@
 /** What must be so at the end, asked of those who know: the ledger, the shop, both InfluxDBs, the mail server. */
+import type { Event, Loss } from "./chaos.ts";
 import { steps, watched } from "./definitions.ts";
 import type { Rig } from "./rig.ts";
 import { secrets } from "./rig.ts";
@@ -66,14 +67,27 @@ export async function pendingPoints(rig: Rig): Promise<number | null> {
   return sum;
 }
 
-/** From the end of an event on: until each sampler had a slot done that was due after it. */
-export async function recoveredMs(rig: Rig, endMs: number): Promise<number> {
+/** From the end of an event on: until a sampler had a slot done that was due after it. */
+export type Recovery = {
+  readonly event: Event;
+  /** Of the slowest sampler; where its worker was lost meanwhile, from then on. */
+  readonly tookMs: number;
+  readonly slowest: string;
+};
+
+export async function recoveryFrom(rig: Rig, event: Event, losses: readonly Loss[]): Promise<Recovery> {
   const rows = await rig.facts(
-    `select min(finished_ms)::float8 as ms from slots
-     where due_ms >= ${endMs} and state in ('done', 'caught-up') group by sampler`,
+    `select sampler, min(finished_ms)::float8 as ms from slots
+     where due_ms >= ${event.toMs} and state in ('done', 'caught-up') group by sampler`,
   );
-  if (rows.length < steps.size) return Number.POSITIVE_INFINITY;
-  return Math.max(...rows.map(({ ms }) => Number(ms))) - endMs;
+  const ends = new Map(rows.map(({ sampler, ms }) => [String(sampler), Number(ms)]));
+  const took = (sampler: string): number => {
+    const endMs = ends.get(sampler) ?? Number.POSITIVE_INFINITY;
+    const lost = losses.filter(({ pid, atMs }) => atMs < endMs && rig.shares.holderOf(sampler, atMs) === pid);
+    return endMs - Math.max(event.toMs, ...lost.map(({ atMs }) => atMs));
+  };
+  const [slowest = ""] = [...steps.keys()].sort((one, other) => took(other) - took(one));
+  return { event, tookMs: took(slowest), slowest };
 }
 
 export type PointsFound = { readonly points: number; readonly faults: readonly string[] };

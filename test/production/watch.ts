@@ -1,6 +1,7 @@
 /** Who holds which share of the samplers, seen from outside: the leases' table is looked at four times a second. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "pg";
+import { shareOf } from "../../src/schedule/share.ts";
 
 const lookMs = 250;
 
@@ -18,6 +19,8 @@ export class ShareWatch {
   readonly #url: string;
   readonly #holdings = new Map<string, Holding[]>();
   readonly #stopping = new AbortController();
+  /** Times between two looks that were much longer than they should be. */
+  readonly #gaps: { readonly fromMs: number; readonly toMs: number }[] = [];
 
   constructor(url: string) {
     this.#url = url;
@@ -34,6 +37,12 @@ export class ShareWatch {
     this.#stopping.abort();
   }
 
+  /** The longest time between two looks within that time, ms: what is measured is not more exact. */
+  gapMs(fromMs: number, toMs: number): number {
+    const those = this.#gaps.filter((gap) => gap.fromMs < toMs && gap.toMs > fromMs);
+    return Math.max(2 * lookMs, ...those.map((gap) => gap.toMs - gap.fromMs));
+  }
+
   /** @param pid of a worker that was killed at that moment */
   moveAfter(pid: number, atMs: number): Move {
     const lost = [...this.#holdings.values()].filter((one) => pidOf(at(one, atMs)?.owner ?? "") === pid);
@@ -46,12 +55,22 @@ export class ShareWatch {
     return { shares: lost.length, tookMs: last };
   }
 
+  /** The process that had a sampler's share at that moment; null: none. */
+  holderOf(sampler: string, atMs: number): number | null {
+    const name = `share-${String(shareOf(sampler)).padStart(2, "0")}`;
+    const holding = at(this.#holdings.get(name) ?? [], atMs);
+    return holding === undefined ? null : pidOf(holding.owner);
+  }
+
   async #run(client: Client): Promise<void> {
+    let lookedMs = Date.now();
     while (!this.#stopping.signal.aborted) {
       const { rows } = await client
         .query("select name, owner, until_ms::float8 as until_ms from leases where name like 'share-%'")
         .catch(() => ({ rows: [] }));
       const nowMs = Date.now();
+      if (nowMs - lookedMs > 2 * lookMs) this.#gaps.push({ fromMs: lookedMs, toMs: nowMs });
+      lookedMs = nowMs;
       for (const { name, owner, until_ms } of rows) if (until_ms > nowMs) this.#note(name, owner, nowMs);
       await sleep(lookMs, undefined, { signal: this.#stopping.signal }).catch(() => {});
     }
