@@ -87,7 +87,7 @@ test("moments in JSON are ISO 8601 in UTC, and only durations end in Ms", () => 
   for (const name of Object.keys(questions).filter((each) => each.endsWith("--json"))) {
     const keys: string[] = [];
     JSON.parse(of(name).out, (key, value) => {
-      if (/Ms$/.test(key) && !/^(step|elapsed|spacing)Ms$/.test(key)) keys.push(key);
+      if (/Ms$/.test(key) && !/^(step|elapsed|spacing|server|clockAhead)Ms$/.test(key)) keys.push(key);
       if (typeof value === "string" && /^\d{4}-\d\d-\d\dT\S+$/.test(value)) expect(value).toMatch(/Z$/);
       return value;
     });
@@ -105,7 +105,10 @@ test("check counts what is sound", () => {
 describe("try", () => {
   test("shows rows, points, cost and verdicts, the worst first", () => {
     const { out } = of("try");
-    expect(out).toMatch(/^slot 2026-06-10 10:05 to 2026-06-10 10:10 \(Europe\/London\)\n1 row in \d+ ms/);
+    expect(out).toMatch(/^slot 2026-06-10 10:05 to 2026-06-10 10:10 \(Europe\/London\)\n/);
+    expect(out).toMatch(
+      /\nSQLite [\d.]+ at shop\.db\norders: about [\d,]+ rows\n1 row in \d+ ms; its system worked \d+ ms\n/,
+    );
     expect(out).toMatch(/ {2}country {2}orders\n {2}Germany {6}14\n2 points\n/);
     expect(out).toContain(`  ${uk} = 0\n`);
     expect(out).toMatch(/2 verdicts; nothing was stored, nobody was told\n {2}critical .*United Kingdom.*\n {2}normal/);
@@ -115,6 +118,13 @@ describe("try", () => {
     const trial = json("try --json");
     expect(trial.slot).toEqual({ start: "2026-06-10T09:05:00Z", end: "2026-06-10T09:10:00Z", asked: true });
     expect(trial).toMatchObject({ sampler: "shop-orders", failed: false, rows: [{ country: "Germany", orders: 14 }] });
+    expect(trial.cost).toEqual({ serverMs: expect.any(Number), rowsRead: null });
+    expect(trial.source).toMatchObject({
+      sampler: "shop-orders",
+      server: expect.stringMatching(/^SQLite /),
+      tables: [{ name: "orders", rows: expect.any(Number) }],
+      problems: [],
+    });
     expect(trial.points).toContainEqual({
       time: "2026-06-10T09:05:00Z",
       measurement: "orders",
@@ -172,15 +182,18 @@ describe("explain", () => {
 
 describe("series", () => {
   test("lists what is stored", () => {
+    const figures = ["attempts", "caught_up", "duration_ms", "failed", "lateness_ms", "points", "rows", "server_ms"];
+    const own = [...figures, "state"].map((field) => `bellwether_collection{sampler="shop-orders"}.${field}`);
+    const all = [...own, germany, uk];
+    const width = Math.max(...all.map((series) => series.length));
     expect(of("series").out).toBe(
       [
-        "series                                   last point",
-        `${germany}         2026-06-10T10:10:00Z`,
-        `${uk}  2026-06-10T10:10:00Z`,
+        `${"series".padEnd(width)}  last point`,
+        ...all.map((series) => `${series.padEnd(width)}  2026-06-10T10:10:00Z`),
         "",
       ].join("\n"),
     );
-    expect(json("series --json")[0]).toEqual({ series: germany, last: "2026-06-10T10:10:00Z" });
+    expect(json("series --json")[own.length]).toEqual({ series: germany, last: "2026-06-10T10:10:00Z" });
   });
 
   test("points: from is in, to is not, numbers are aligned to the right", () => {
@@ -227,12 +240,13 @@ describe("series", () => {
 test("slots: counts, then the newest", () => {
   const [counts, header, first, ...rest] = of("slots").out.trimEnd().split("\n");
   expect(counts).toBe("0 due, 0 leased, 16 done, 0 failed, 324 caught-up");
-  expect(header).toMatch(/^slot +sampler +state +runs +points +data +late by +error$/);
-  expect(first).toMatch(/^2026-06-10T10:10:00Z {2}shop-orders {2}done +1 +2 {2}zero/);
+  expect(header).toMatch(/^slot +sampler +state +runs +points +data +late by +rows read +ms +error$/);
+  expect(first).toMatch(/^2026-06-10T10:10:00Z {2}shop-orders {2}done +1 +2 {2}zero {2}\d+m?s +- +\d+$/);
   expect(rest).toHaveLength(2);
   const { slots } = json("slots --json");
   expect(slots).toHaveLength(2);
   expect(slots[0]).toMatchObject({ sampler: "shop-orders", state: "caught-up", end: "2026-06-10T08:55:00Z" });
+  expect(slots[0]).toMatchObject({ dataState: "value", rowsRead: null, serverMs: expect.any(Number) });
 });
 
 test("incidents: the newest first, in columns; times to the second", () => {
