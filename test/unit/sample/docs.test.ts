@@ -104,6 +104,42 @@ test("every whole file on these pages loads", async () => {
   }
 });
 
+/** A connection of each kind of source, for the pieces of samplers on its page. */
+const connectionOf: Readonly<Record<string, string>> = {
+  sql: "{ sqlite: { file: shop.db } }",
+  http: '{ http: { url: "https://api.shop.example" } }',
+  elasticsearch: '{ elasticsearch: { url: "https://es.example:9200" } }',
+};
+
+/** What stands under `source:` in the pieces of samplers on a page, one level in. */
+function piecesOf(kind: string): string[] {
+  const blocks = [...read(`sources/${kind}.md`).matchAll(/```yaml\n(.*?)```/gs)].map(([, yaml = ""]) => yaml);
+  const indented = (yaml: string): string => `source:\n${yaml.trimEnd().replace(/^/gm, "  ")}`;
+  return blocks.flatMap((yaml) => {
+    const source = /^source:\n(?: .*\n)+/m.exec(yaml)?.[0];
+    if (source !== undefined) return [source];
+    if (yaml.startsWith(`${kind}:`)) return [indented(yaml)];
+    if (!/^(body|esql):/.test(yaml)) return [];
+    const index = yaml.startsWith("esql") ? "" : "  index: calls\n";
+    return [indented(`${kind}:\n  connection: logs\n${index}${yaml.trimEnd().replace(/^/gm, "  ")}`)];
+  });
+}
+
+test.each(Object.keys(sources))("every piece of a sampler on the page of %s loads", async (kind) => {
+  const pieces = piecesOf(kind);
+  expect(pieces.length).toBeGreaterThan(0);
+  for (const piece of pieces) {
+    const connection = /connection: ([\w-]+)/.exec(piece)?.[1];
+    const files = {
+      "rules/connections.yaml": `connections: { ${connection}: ${connectionOf[kind]} }\n`,
+      "samplers/example.yaml": samplerWith(piece),
+    };
+    // What a JVM shows is of the moment, and the page says so.
+    const found = (await faultsOf(files)).filter((fault) => !fault.startsWith("NET-W11"));
+    expect(found, piece).toEqual([]);
+  }
+});
+
 test("every option of a source and of its connections is on its page", () => {
   for (const [kind, { options, connections = {} }] of Object.entries(sources)) {
     const words = new Set(read(`sources/${kind}.md`).match(/[A-Za-z_]+/g));
