@@ -126,8 +126,10 @@ function empty({ sampler, rules, facts, nowMs }: Look): About | null {
 function slow({ sampler, rules, facts, nowMs, patience }: Look): About | null {
   const { runs = 0, durationMsAvg = null } = facts.usage.get(sampler.name) ?? {};
   if (runs < runsMin || durationMsAvg === null) return null;
-  if (durationMsAvg < rules.slowShare * sampler.timeoutMs * patience) return null;
-  const percent = Math.round((durationMsAvg / sampler.timeoutMs) * 100);
+  // Earlier slots are read again within the time of the newest.
+  const limitMs = sampler.timeoutMs * (1 + sampler.resample);
+  if (durationMsAvg < rules.slowShare * limitMs * patience) return null;
+  const percent = Math.round((durationMsAvg / limitMs) * 100);
   const reason = `${sampler.title}: a slot takes ${(durationMsAvg / secondMs).toFixed(1)} s on average, ${percent} % of its time limit. See what its read costs: bellwether try ${sampler.name}.`;
   return { kind: "sampler-slow", severity: "warning", reason, sinceMs: nowMs };
 }

@@ -67,7 +67,7 @@ export class WorkerRole implements AsyncDisposable {
       newId: randomUUID,
     });
     this.#collector = new Collector({ store, log });
-    const resampler = new Resampler({ clock, slots: state.slots, pipeline, log });
+    const resampler = new Resampler({ slots: state.slots, pipeline, log });
     this.#shares = workers === null ? null : this.#keeper(workers);
     this.#own = workers === null ? null : queues.memory({ clock, log });
     this.#worker = new SlotWorker({
@@ -84,8 +84,9 @@ export class WorkerRole implements AsyncDisposable {
       holds: (share) => this.#shares?.holds(share) ?? true,
       execute: async (sampler, slot, signal) => {
         const result = await pipeline.run(sampler, slot, signal);
-        await resampler.after(sampler, slot, signal);
-        return result;
+        const laterMs = await resampler.after(sampler, slot, signal);
+        const { serverMs, rowsRead } = result.cost;
+        return { ...result, cost: { serverMs: serverMs + laterMs, rowsRead } };
       },
       failed: async (sampler, slot, state, reason) => {
         if (state === "late" || state === "source-down") await pipeline.runWithout(sampler, slot, { state, reason });

@@ -16,7 +16,7 @@ import type {
   SourceDeps,
   SourceFacts,
 } from "../core/ports.ts";
-import { Problem } from "../core/problem.ts";
+import { messageOf, Problem } from "../core/problem.ts";
 import { deadline, formatTimeUtc, minuteMs, secondMs, stopwatch } from "../core/time.ts";
 import { Batches } from "./batches.ts";
 import { type Brake, brakeAfterCut } from "./brake.ts";
@@ -62,6 +62,10 @@ export class SamplerRunner implements AsyncDisposable, Measured {
   readonly #held = new Map<string, Held>();
   readonly #tallies = new Map<string, Tally>();
   readonly #brakes = new Map<string, Brake>();
+  /** What cut reads have cost within the last hour, which the ledger does not know. */
+  readonly #unwritten = new Map<string, { readonly atMs: number; readonly ms: number }[]>();
+  /** Failures that are their sampler's own doing, and say nothing of the connection. */
+  readonly #cuts = new WeakSet<Problem>();
   readonly #breakers: Breakers;
   readonly #batches = new Batches();
   /** Found once for each definition: checking its options takes longer than many a read. */
@@ -71,7 +75,9 @@ export class SamplerRunner implements AsyncDisposable, Measured {
   constructor(deps: SamplerRunnerDeps) {
     this.#deps = deps;
     this.#kinds = deps.kinds ?? sources;
-    this.#breakers = new Breakers(isConnectionFault, deps.tempo ?? 1);
+    const isFault = (fault: unknown, trying: boolean): boolean =>
+      fault instanceof Problem && this.#cuts.has(fault) ? trying : isConnectionFault(fault);
+    this.#breakers = new Breakers(isFault, deps.tempo ?? 1);
   }
 
   /**
@@ -96,8 +102,9 @@ export class SamplerRunner implements AsyncDisposable, Measured {
       return { rows, cost, elapsedMs: elapsedMs() };
     } catch (thrown) {
       tally.faults += 1;
-      if (thrown instanceof Problem && isCut(thrown, limit)) this.#slowDown(sampler);
-      throw thrown;
+      const fault = asProblem(thrown, limit, sampler);
+      if (fault instanceof Problem && isCut(fault, limit)) this.#slowDown(sampler, elapsedMs());
+      throw fault;
     } finally {
       tally.elapsedMs += elapsedMs();
     }
@@ -120,6 +127,7 @@ export class SamplerRunner implements AsyncDisposable, Measured {
     this.#held.delete(sampler);
     this.#tallies.delete(sampler);
     this.#brakes.delete(sampler);
+    this.#unwritten.delete(sampler);
     if (held !== undefined) this.#breakers.forget(connectionOf(held.definition) ?? sampler);
     await held?.source[Symbol.asyncDispose]();
   }
@@ -171,6 +179,7 @@ export class SamplerRunner implements AsyncDisposable, Measured {
       where: sampler.place,
       fix: "make its read cheaper or rarer, or raise the connection's budget",
       retryable: true,
+      retryAfterMs: minuteMs,
     });
   }
 
@@ -183,29 +192,40 @@ export class SamplerRunner implements AsyncDisposable, Measured {
         this.#usage = null;
       });
     }
-    const all = await this.#usage.used;
-    return new Map(samplers.map((name) => [name, all.get(name) ?? 0]));
+    const all = await this.#usage.used.catch((thrown: unknown) => {
+      this.#deps.log.warn({ err: thrown }, `budgets are not kept just now: ${messageOf(thrown)}`);
+      return new Map<string, number>();
+    });
+    return new Map(samplers.map((name) => [name, (all.get(name) ?? 0) + this.#unwrittenMs(name, nowMs)]));
   }
 
   #read(sampler: Sampler, window: TimeWindow, limit: AbortSignal): Promise<SourceAnswer> {
     const source = this.#sourceOf(sampler);
-    const ask = async (signal: AbortSignal): Promise<SourceAnswer> => {
-      const connection = connectionOf(sampler.source) ?? sampler.name;
-      const answer = await this.#breakers.run(connection, () => orCut(source.read(window, signal), signal));
-      if ("cut" in answer) throw answer.cut;
-      return answer;
-    };
+    const ask = (signal: AbortSignal): Promise<SourceAnswer> =>
+      this.#breakers.run(connectionOf(sampler.source) ?? sampler.name, () =>
+        source.read(window, signal).catch((thrown: unknown) => {
+          if (thrown instanceof Problem && isCut(thrown, signal)) this.#cuts.add(thrown);
+          throw thrown;
+        }),
+      );
     const batch = this.#batchOf(sampler);
     if (batch === null) return ask(limit);
     const { delayMs } = sampler.schedule;
-    const key = JSON.stringify([sampler.source.kind, batch, window.fromMs, window.toMs, delayMs]);
+    const key = JSON.stringify([sampler.source.kind, batch, window.fromMs, window.toMs, delayMs, sampler.timeoutMs]);
     const keptMs = Math.min(batchKeptMsMax, sampler.schedule.stepMs / 2);
     return this.#batches.read(key, { timeoutMs: sampler.timeoutMs, keptMs }, ask, limit);
   }
 
-  #slowDown({ name, schedule, timeoutMs }: Sampler): void {
-    const brake = brakeAfterCut(this.#brakes.get(name) ?? null, schedule.stepMs, timeoutMs, this.#deps.clock.nowMs());
-    this.#brakes.set(name, brake);
+  #slowDown({ name, schedule, timeoutMs }: Sampler, ms: number): void {
+    const atMs = this.#deps.clock.nowMs();
+    this.#brakes.set(name, brakeAfterCut(this.#brakes.get(name) ?? null, schedule.stepMs, timeoutMs, atMs));
+    const lately = (this.#unwritten.get(name) ?? []).filter((cut) => atMs - cut.atMs < budgetSpanMs);
+    this.#unwritten.set(name, [...lately, { atMs, ms }]);
+  }
+
+  #unwrittenMs(sampler: string, nowMs: number): number {
+    const lately = (this.#unwritten.get(sampler) ?? []).filter(({ atMs }) => nowMs - atMs < budgetSpanMs);
+    return lately.reduce((sum, { ms }) => sum + ms, 0);
   }
 
   #batchOf({ source }: Sampler): string | null {
@@ -267,10 +287,13 @@ function isConnectionFault(fault: unknown): boolean {
   return fault.retryable;
 }
 
-/** A read that was cut says nothing of its connection. */
-function orCut(reading: Promise<SourceAnswer>, signal: AbortSignal): Promise<SourceAnswer | { readonly cut: Problem }> {
-  return reading.catch((thrown: unknown) => {
-    if (thrown instanceof Problem && isCut(thrown, signal)) return { cut: thrown };
-    throw thrown;
+/** Who shares another sampler's read is cut by a limit of its own, which no source has put into words. */
+function asProblem(thrown: unknown, limit: AbortSignal, { place, timeoutMs }: Sampler): unknown {
+  if (thrown !== limit.reason || !(thrown instanceof DOMException && thrown.name === "TimeoutError")) return thrown;
+  return new Problem(`cut at ${(timeoutMs / secondMs).toFixed(1)} s`, {
+    code: "SRC-004",
+    where: place,
+    fix: "see bellwether try for what its read costs, or raise the sampler's timeout",
+    retryable: true,
   });
 }

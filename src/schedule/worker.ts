@@ -13,6 +13,9 @@ import { Tally } from "./tally.ts";
 /** The longest error text that the ledger keeps, in characters. */
 const errorLengthMax = 1_000;
 
+/** Failed slots of a sampler that are run again between two of its live ones. */
+const reopenedMax = 30;
+
 type SlotResult = {
   readonly rows: number;
   readonly points: number;
@@ -173,6 +176,8 @@ export class SlotWorker implements Measured {
       return { state: record.catchUp ? "caught-up" : "done", ...result, serverMs, rowsRead };
     } catch (thrown) {
       if (stopping.aborted) return { state: "due", error: "stopped before its end" };
+      // Whoever has the slot now says what became of it.
+      if (running.aborted) return { state: "due" };
       const outcome = this.#failure(record, thrown);
       if (outcome.state === "failed") await this.#tellFailed(sampler, record, outcome);
       return outcome;
@@ -191,18 +196,19 @@ export class SlotWorker implements Measured {
   }
 
   /**
-   * Once its source answers, slots of the sampler that failed for want of an answer are run again, for the record. One
-   * that fails again then has failed for good: a source is not asked for ever for what it cannot give.
+   * Once its source answers, slots of the sampler that failed for want of an answer are run again, for the record: some
+   * after each live slot, so that live ones are late by no more than those. One that fails again then has failed for good:
+   * a source is not asked for ever for what it cannot give.
    */
   async #reopenFailed({ sampler, catchUp }: SlotRecord, { state }: SlotOutcome, nowMs: number): Promise<void> {
     if (state === "failed" || state === "due") this.#sound.delete(sampler);
     if (state !== "done" || catchUp || this.#sound.has(sampler)) return;
-    this.#sound.add(sampler);
     const { ageMsMax, slotsMax } = this.#deps.catchUp;
+    const lot = Math.min(reopenedMax, slotsMax);
     try {
-      await this.#deps.slots.reopenFailed(sampler, nowMs - ageMsMax, slotsMax, nowMs);
+      const reopened = await this.#deps.slots.reopenFailed(sampler, nowMs - ageMsMax, lot, nowMs);
+      if (reopened < lot || lot === 0) this.#sound.add(sampler);
     } catch (thrown) {
-      this.#sound.delete(sampler);
       this.#deps.log.warn({ err: thrown, sampler }, `failed slots are not run again: ${messageOf(thrown)}`);
     }
   }
@@ -212,8 +218,11 @@ export class SlotWorker implements Measured {
     const error = errorText(thrown);
     if (!(thrown instanceof Problem)) log.error({ err: thrown, sampler: record.sampler }, `a slot failed: ${error}`);
     if (!(thrown instanceof Problem) || !thrown.retryable) return { state: "failed", dataState: "missing", error };
+    const heldBack = heldBackCodes.has(thrown.code);
+    const dataState = heldBack ? "late" : "source-down";
+    // What is run for the record does not age: it would wait for its turn, and with it all that come after it.
+    if (heldBack && record.catchUp) return { state: "failed", dataState, error };
     const decision = decideRetry(record, clock.nowMs(), attemptsMax, thrown.retryAfterMs);
-    const dataState = heldBackCodes.has(thrown.code) ? "late" : "source-down";
     if (decision.retry) return { state: "due", dueMs: decision.atMs, dataState, error };
     return { state: "failed", dataState, error: `${error} (given up: ${decision.reason})` };
   }

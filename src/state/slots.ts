@@ -247,6 +247,19 @@ export class SlotLedger {
     return reopened;
   }
 
+  /** Slots of a sampler that ended without rows and may yet get some, of those that begin since then, oldest first. */
+  async late(sampler: string, sinceMs: number, limit: number): Promise<SlotRecord[]> {
+    const rows = await this.#database.run((query) =>
+      query("slots")
+        .where({ sampler, data_state: "late" })
+        .where("start_ms", ">=", sinceMs)
+        .whereIn("state", ["done", "caught-up"])
+        .orderBy("start_ms")
+        .limit(limit),
+    );
+    return rows.map((row) => codec.fromRow(row));
+  }
+
   /** What a slot that ended has turned out to hold since. */
   async amend(
     slot: SlotKey,
@@ -261,8 +274,10 @@ export class SlotLedger {
   }
 
   /**
-   * Slots of a sampler that failed because its source did not answer are run again, for the record; the newest
-   * `limit` that begin at or after `sinceMs`. One that failed when it was run for the record has failed for good.
+   * Slots of a sampler that failed because its source did not answer are run again, for the record; the oldest `limit`
+   * that begin at or after `sinceMs`. One that failed when it was run for the record has failed for good, and one that
+   * its connection's budget had no room for has none now.
+   * @returns how many there were
    */
   async reopenFailed(sampler: string, sinceMs: number, limit: number, nowMs: number): Promise<number> {
     const starts: number[] = await this.#database.run((query) =>
@@ -270,7 +285,8 @@ export class SlotLedger {
         .where({ sampler, state: "failed", catch_up: false })
         .whereIn("data_state", ["source-down", "late"])
         .where("start_ms", ">=", sinceMs)
-        .orderBy("start_ms", "desc")
+        .whereNot("error", "like", "SRC-003%")
+        .orderBy("start_ms")
         .limit(limit)
         .pluck("start_ms"),
     );

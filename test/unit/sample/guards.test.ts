@@ -119,6 +119,47 @@ test("a connection that fails five times in a row is not asked, until one read h
   expect(await codeOf(runner.run(reader("a"), window, never))).toBe("read");
 });
 
+test("while one read tries a connection again, others are told at once; one that is cut has not closed the circuit", async () => {
+  await using runner = open();
+  next = down;
+  for (const name of ["a", "b", "c", "d", "e"]) await codeOf(runner.run(reader(name), window, never));
+  const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+  next = (signal) => {
+    begin();
+    return hang(signal);
+  };
+  const tried = (async () => {
+    for (;;) {
+      const code = await codeOf(runner.run(reader("a"), window, never));
+      if (code !== "SRC-002") return code;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  })();
+  await begun;
+  expect(await codeOf(runner.run(reader("b"), window, never))).toBe("SRC-002");
+  expect(await tried).toBe("SQL-008");
+  next = async () => answer();
+  expect(await codeOf(runner.run(reader("b"), window, never))).toBe("SRC-002");
+});
+
+test("a shared read that takes too long is a cut of everybody who waited for it", async () => {
+  await using runner = open();
+  const batch = { batch: "shop/orders" };
+  next = (signal) =>
+    new Promise((_, reject) => signal.addEventListener("abort", () => setTimeout(() => reject(signal.reason), 100)));
+  const codes = await Promise.all(["a", "b"].map((name) => codeOf(runner.run(reader(name, batch), window, never))));
+  expect(codes).toEqual(["SRC-004", "SRC-004"]);
+  expect(await codeOf(runner.run(reader("a", batch), window, never))).toBe("SRC-001");
+});
+
+test("what cut reads cost counts against the budget, although no slot of the ledger tells of it", async () => {
+  await using runner = open({ b: 59_960 });
+  next = hang;
+  expect(await codeOf(runner.run(reader("a"), window, never))).toBe("SQL-008");
+  next = async () => answer();
+  expect(await codeOf(runner.run(reader("b"), window, never))).toBe("SRC-003");
+});
+
 test("cut reads and faulty queries open no circuit", async () => {
   await using runner = open();
   next = () => Promise.reject(new Problem("no such column", { code: "SQL-013" }));

@@ -3,6 +3,7 @@ import type { SlotRecord } from "../../../src/core/model.ts";
 import type { Queue } from "../../../src/core/ports.ts";
 import { Problem } from "../../../src/core/problem.ts";
 import { dueMs } from "../../../src/schedule/cron.ts";
+import { MemoryQueue } from "../../../src/schedule/queues/memory.ts";
 import { Scheduler } from "../../../src/schedule/scheduler.ts";
 import type { State } from "../../../src/state/database.ts";
 import { SimulatedClock } from "../../support/clock.ts";
@@ -327,6 +328,35 @@ describe("a slot that fails", () => {
     expect((await ledger()).slice(1, 10).every((line) => line.endsWith("done"))).toBe(true);
   });
 
+  test("because it was held back is late, and run again in lots, with live slots in between", async () => {
+    const until = Date.parse("2026-11-20T09:45:00Z");
+    const heldBack = () => new Problem("slowed down", { code: "SRC-001", retryable: true, retryAfterMs: 600_000 });
+    const execute: Execute = async (_, slot) => {
+      if (!slot.catchUp && slot.startMs < until) throw heldBack();
+      return done;
+    };
+    open({ execute }).start(orders);
+    await pass("45m30s");
+    expect(await first()).toMatchObject({ state: "failed", attempts: 1, dataState: "late" });
+    await pass("3m");
+    const again = runs.filter(({ startMs }) => startMs < until).slice(45);
+    expect(again).toHaveLength(45);
+    const lots = Map.groupBy(again, ({ atMs }) => atMs);
+    expect([...lots.values()].map(({ length }) => length)).toEqual([30, 15]);
+    expect((await ledger()).slice(0, 45).every((line) => line.endsWith("caught-up"))).toBe(true);
+  });
+
+  test("what is run for the record and is held back is not tried again and again", async () => {
+    const execute: Execute = async (_, slot) => {
+      if (slot.startMs > Date.parse("2026-11-20T09:00:00Z")) return done;
+      throw new Problem("slowed down", { code: "SRC-001", retryable: true });
+    };
+    open({ execute }).start(orders);
+    await pass("5m");
+    expect(await first()).toMatchObject({ state: "failed", catchUp: true, dataState: "late" });
+    expect(runs.filter(({ startMs }) => startMs === Date.parse("2026-11-20T09:00:00Z"))).toHaveLength(4);
+  });
+
   test("although its source answers, for what it asks, stays failed", async () => {
     const fix = "name a table that shop.db has";
     open({ execute: failing(1, () => new Problem('unknown table "x"', { code: "SQL-013", fix })) }).start(orders);
@@ -422,6 +452,75 @@ describe("when something else fails", () => {
     expect(process.log.lines).toEqual(["error: cannot plan orders: database is locked"]);
     expect(starts()[0]).toBe("09:00");
     expect(process.measure("scheduler_faults_total")).toBe(1);
+  });
+
+  describe("a ledger that does not answer", () => {
+    const many = byName(...Array.from({ length: 100 }, (_, index) => sampler(`s${index}`, every(minuteMs))));
+    const away = () => new Problem("the database cannot be reached", { retryable: true });
+
+    function schedule(latestMs: (sampler: string) => Promise<number | null>) {
+      const added: string[] = [];
+      const slots = {
+        add: async (fresh: readonly { readonly sampler: string }[]) => {
+          added.push(...fresh.map((slot) => slot.sampler));
+          return fresh.length;
+        },
+        latestMs,
+        ready: async () => [],
+        forTheRecord: async () => {},
+      };
+      const log = new NotedLog();
+      const catchUp = { ageMsMax: 86_400_000, slotsMax: 1_500 };
+      const queue = new MemoryQueue({ clock, log });
+      const scheduler = new Scheduler({ clock, slots, queue, log, catchUp, shareOf: () => 0 });
+      scheduler.setSamplers(many);
+      const stop = new AbortController();
+      return { added, stop, running: scheduler.run(stop.signal) };
+    }
+
+    test("is asked once a look, not once a sampler; and about all of them once it does", async () => {
+      let asked = 0;
+      let isAway = true;
+      const { added, stop, running } = schedule(async () => {
+        asked += 1;
+        if (isAway) throw away();
+        return null;
+      });
+      await pass("4s");
+      expect(asked).toBe(1);
+      await pass("5s");
+      expect(asked).toBe(2);
+      isAway = false;
+      await pass("5s");
+      expect(new Set(added)).toEqual(new Set(many.keys()));
+      stop.abort();
+      await running;
+    });
+
+    test("for some samplers only, holds up none of the others", async () => {
+      const { added, stop, running } = schedule(async (name) => {
+        if (name === "s0" || name === "s1") throw away();
+        return null;
+      });
+      await pass("11s");
+      expect(new Set(added).size).toBe(98);
+      stop.abort();
+      await running;
+    });
+
+    test("does not keep a stop waiting longer than for the answer that is under way", async () => {
+      let asked = 0;
+      const answer = Promise.withResolvers<null>();
+      const { added, stop, running } = schedule(() => {
+        asked += 1;
+        return answer.promise;
+      });
+      await settle();
+      stop.abort();
+      answer.resolve(null);
+      await running;
+      expect([asked, new Set(added)]).toEqual([1, new Set(["s0"])]);
+    });
   });
 
   test("a lease that another worker took over ends the run, and its outcome is not written", async () => {

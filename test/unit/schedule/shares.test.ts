@@ -128,4 +128,50 @@ describe("leases", () => {
     expect(one.size()).toBe(shareCount);
     await one.die();
   });
+
+  test("a lease ends by the clock: a process that was paused works on nothing before it has asked", async () => {
+    const one = worker("one");
+    await pass("1s");
+    expect(one.keeper.holds(0)).toBe(true);
+    clock.jump("8s");
+    expect([one.keeper.holds(0), one.size()]).toEqual([false, 0]);
+    await pass("2s");
+    expect([one.keeper.holds(0), one.size()]).toEqual([true, shareCount]);
+    expect(one.changes.flatMap(({ lost }) => lost)).toEqual([]);
+    await one.die();
+  });
+
+  test("a renewal that hangs is given up for another, in time; its late answer changes nothing", async () => {
+    const one = worker("one");
+    await pass("1s");
+    const { renew } = state.leases;
+    const late = Promise.withResolvers<string[]>();
+    Object.assign(state.leases, { renew: () => late.promise });
+    await pass("2s");
+    Object.assign(state.leases, { renew });
+    // Looked at 2 s, given up and renewed at 6 s; the lease of 0 s ends at 10 s.
+    for (let second = 3; second < 12; second += 1) {
+      await pass("1s");
+      expect(one.size()).toBe(shareCount);
+    }
+    late.resolve([]);
+    await pass("1s");
+    expect(one.size()).toBe(shareCount);
+    expect(one.changes.flatMap(({ lost }) => lost)).toEqual([]);
+    await one.die();
+  });
+
+  test("while every renewal hangs, shares are no longer worked on before others may have them", async () => {
+    const one = worker("one");
+    await pass("1s");
+    Object.assign(state.leases, { renew: () => new Promise(() => {}) });
+    await pass("6s");
+    expect(one.size()).toBe(shareCount);
+    await pass("2s");
+    expect(one.size()).toBe(0);
+    await pass("6s");
+    expect(one.changes.at(-1)?.lost).toHaveLength(shareCount);
+    void one.die();
+    await pass("4s");
+  });
 });
