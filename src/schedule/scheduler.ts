@@ -1,7 +1,7 @@
 /** One loop: plans slots ahead of time into the ledger, and wakes workers for those that may run. */
 import type { Sampler } from "../core/definitions.ts";
 import type { Clock, Log, Measure, Measured, Queue } from "../core/ports.ts";
-import { messageOf } from "../core/problem.ts";
+import { messageOf, Problem } from "../core/problem.ts";
 import { formatDuration, formatTimeUtc, minuteMs, secondMs } from "../core/time.ts";
 import type { SlotLedger } from "../state/slots.ts";
 import { dueMs, jitterMsMax, nextSlot, slotsEndingIn } from "./cron.ts";
@@ -44,6 +44,8 @@ export class Scheduler implements Measured {
   /** Ends the rest between two looks. */
   #rest = new AbortController();
   #wakeMs: number | null = null;
+  /** The sampler at which the ledger did not answer; the next look begins behind it. */
+  #unanswered: string | null = null;
   readonly #skipped = new Map<string, number>();
   #added = 0;
   #catchUps = 0;
@@ -62,12 +64,15 @@ export class Scheduler implements Measured {
     this.#rest.abort();
   }
 
-  /** Runs until `signal` aborts, then returns. A ledger or queue that fails is logged and asked again. */
+  /**
+   * Runs until `signal` aborts, then returns, once what it last asked has answered. A ledger or queue that fails is
+   * logged and asked again.
+   */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       this.#rest = new AbortController();
-      await this.#plan();
-      await this.#wake();
+      await this.#plan(signal);
+      await this.#wake(signal);
       await this.#sleep(signal);
     }
   }
@@ -92,18 +97,31 @@ export class Scheduler implements Measured {
     ];
   }
 
-  async #plan(): Promise<void> {
+  /** A ledger that does not answer for one sampler would not for the next: each would cost its patience again. */
+  async #plan(signal: AbortSignal): Promise<void> {
     const nowMs = this.#deps.clock.nowMs();
     this.#noticeJump(nowMs);
-    for (const sampler of this.#samplers.values()) {
+    for (const sampler of this.#inTurn()) {
+      if (signal.aborted) return;
       const plannedMs = this.#plannedMs.get(sampler.name);
       if (plannedMs !== undefined && plannedMs >= nowMs + aheadMs / 2) continue;
       try {
         await this.#planSampler(sampler, plannedMs ?? (await this.#knownUntilMs(sampler)), nowMs);
       } catch (thrown) {
         this.#fault(thrown, `cannot plan ${sampler.name}`);
+        if (!(thrown instanceof Problem && thrown.retryable)) continue;
+        this.#unanswered = sampler.name;
+        return;
       }
     }
+    this.#unanswered = null;
+  }
+
+  /** All samplers, from the one behind {@link #unanswered} on: one that always fails holds up no other. */
+  #inTurn(): Sampler[] {
+    const all = [...this.#samplers.values()];
+    const first = all.findIndex(({ name }) => name === this.#unanswered) + 1;
+    return [...all.slice(first), ...all.slice(0, first)];
   }
 
   async #planSampler(sampler: Sampler, afterMs: number | null, nowMs: number): Promise<void> {
@@ -137,11 +155,13 @@ export class Scheduler implements Measured {
   }
 
   /** One job for each sampler that has a slot to run and runs none; the queue ignores those it knows. */
-  async #wake(): Promise<void> {
+  async #wake(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
     const nowMs = this.#deps.clock.nowMs();
     this.#comingMs = this.#comingMs.filter((dueMs) => dueMs > nowMs);
     try {
       for (const slot of await this.#deps.slots.ready(nowMs, wakeMax)) {
+        if (signal.aborted) return;
         const priority = this.#samplers.get(slot.sampler)?.priority ?? "low";
         await this.#deps.queue.add(slotJob(slot, this.#deps.shareOf(slot.sampler)), { priority });
       }

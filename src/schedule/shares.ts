@@ -8,6 +8,7 @@ import type { Clock, Log, Measure, Measured } from "../core/ports.ts";
 import { shareCount } from "../core/ports.ts";
 import { messageOf } from "../core/problem.ts";
 import { secondMs } from "../core/time.ts";
+import { within } from "../core/within.ts";
 import type { Leases } from "../state/leases.ts";
 
 /** How long a lease holds without being renewed, and how often it is; a dead worker's share moves within the sum. */
@@ -15,6 +16,8 @@ const leaseMs = 10 * secondMs;
 const lookMs = 2 * secondMs;
 /** A lease that could not be renewed is given up so long before it runs out for the others: clocks differ a little. */
 const marginMs = 2 * secondMs;
+/** A look that takes longer is given up for another, which has its time before the leases run out. */
+const lookMsMax = 4 * secondMs;
 
 export type ShareKeeperDeps = {
   readonly clock: Clock;
@@ -36,6 +39,8 @@ export class ShareKeeper implements Measured {
   readonly #held = new Map<number, number>();
   /** No longer worked on, and given away once nothing runs there. */
   readonly #leaving = new Set<number>();
+  /** Counts looks: one that was given up changes nothing when it answers after all. */
+  #looks = 0;
   #moves = 0;
   #faults = 0;
 
@@ -45,31 +50,36 @@ export class ShareKeeper implements Measured {
 
   /** Shares that are worked on now. */
   held(): ReadonlySet<number> {
-    return new Set(this.#held.keys());
+    return new Set([...this.#held.keys()].filter((share) => this.holds(share)));
   }
 
+  /** By the clock, too: a process that was paused, or a renewal that hangs, must not outlive the lease. */
   holds(share: number): boolean {
-    return this.#held.has(share);
+    return (this.#held.get(share) ?? 0) - marginMs > this.#deps.clock.nowMs();
   }
 
   /** Takes and renews until the signal aborts. What is held then, {@link release} gives back. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#deps;
     while (!signal.aborted) {
+      const startedMs = clock.nowMs();
       try {
-        await this.#look();
+        await within(clock, lookMsMax, "the leases of shares", this.#look());
       } catch (thrown) {
         this.#faults += 1;
         this.#giveUpExpiring();
         log.warn({ err: thrown }, `cannot renew the shares of this worker: ${messageOf(thrown)}`);
       }
-      await clock.sleep(lookMs, signal).catch(() => {});
+      // After a look that was given up there is no time to lose.
+      const restMs = Math.min(lookMs, Math.max(0, startedMs + lookMs - clock.nowMs()));
+      await clock.sleep(restMs, signal).catch(() => {});
     }
   }
 
   /** Lets others go on at once. After the last slot has ended. */
   async release(): Promise<void> {
     const names = [...this.#held.keys(), ...this.#leaving].map(leaseName);
+    this.#looks += 1;
     this.#held.clear();
     this.#leaving.clear();
     if (names.length > 0) await this.#deps.leases.release(names, this.#deps.owner);
@@ -77,7 +87,7 @@ export class ShareKeeper implements Measured {
 
   measures(): Measure[] {
     return [
-      gauge("shares_held", "Shares of the samplers that this worker runs.", this.#held.size),
+      gauge("shares_held", "Shares of the samplers that this worker runs.", this.held().size),
       gauge("shares_max", "Shares there are.", shareCount),
       counter("shares_moved", "Shares taken or given away by this worker.", this.#moves),
       counter("shares_faults", "Looks at the leases of shares that failed.", this.#faults),
@@ -85,46 +95,53 @@ export class ShareKeeper implements Measured {
   }
 
   async #look(): Promise<void> {
-    await this.#renew();
-    await this.#giveAway();
+    const look = ++this.#looks;
+    await this.#renew(look);
+    await this.#giveAway(look);
     const { leases, owner, clock, workers } = this.#deps;
     const nowMs = clock.nowMs();
     const rows = await leases.list(leasePrefix);
+    const count = Math.max(1, await workers());
+    if (this.#isGivenUp(look)) return;
     const others = rows.filter((row) => row.owner !== null && row.owner !== owner && row.untilMs > nowMs);
     const taken = new Set(others.map((row) => shareOfLease(row.name)));
-    const { take, leave } = dealShares(new Set(this.#held.keys()), taken, Math.max(1, await workers()), owner);
+    const { take, leave } = dealShares(new Set(this.#held.keys()), taken, count, owner);
     if (leave.length > 0) this.#lose(leave, true);
     const free = take.filter((share) => !this.#leaving.has(share));
     if (free.length === 0) return;
     const untilMs = nowMs + leaseMs;
     const won = await leases.take(free.map(leaseName), owner, nowMs, untilMs);
-    this.#gain(won.map(shareOfLease), untilMs);
+    if (!this.#isGivenUp(look)) this.#gain(won.map(shareOfLease), untilMs);
   }
 
-  async #renew(): Promise<void> {
+  #isGivenUp(look: number): boolean {
+    return look !== this.#looks;
+  }
+
+  async #renew(look: number): Promise<void> {
     const { leases, owner, clock } = this.#deps;
     const names = [...this.#held.keys(), ...this.#leaving].map(leaseName);
     if (names.length === 0) return;
     const untilMs = clock.nowMs() + leaseMs;
     const kept = new Set((await leases.renew(names, owner, untilMs)).map(shareOfLease));
+    if (this.#isGivenUp(look)) return;
     for (const share of this.#leaving) if (!kept.has(share)) this.#leaving.delete(share);
     const lost = [...this.#held.keys()].filter((share) => !kept.has(share));
     for (const share of kept) if (this.#held.has(share)) this.#held.set(share, untilMs);
     if (lost.length > 0) this.#lose(lost, false);
   }
 
-  async #giveAway(): Promise<void> {
+  async #giveAway(look: number): Promise<void> {
     const busy = this.#deps.busy();
     const idle = [...this.#leaving].filter((share) => !busy.has(share));
-    if (idle.length === 0) return;
+    if (idle.length === 0 || this.#isGivenUp(look)) return;
     await this.#deps.leases.release(idle.map(leaseName), this.#deps.owner);
-    for (const share of idle) this.#leaving.delete(share);
+    if (!this.#isGivenUp(look)) for (const share of idle) this.#leaving.delete(share);
   }
 
   /** The database does not answer: before others may take a share, it is no longer worked on here. */
   #giveUpExpiring(): void {
-    const nowMs = this.#deps.clock.nowMs();
-    const lost = [...this.#held].filter(([, untilMs]) => untilMs - marginMs <= nowMs).map(([share]) => share);
+    const lost = [...this.#held.keys()].filter((share) => !this.holds(share));
     if (lost.length > 0) this.#lose(lost, false);
   }
 

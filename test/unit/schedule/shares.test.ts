@@ -170,7 +170,7 @@ describe("leases", () => {
     await pass("2s");
     expect(one.size()).toBe(0);
     await pass("6s");
-    expect(one.changes.at(-1)?.lost).toHaveLength(shareCount);
+    expect(one.changes.map(({ lost }) => lost.length)).toContain(shareCount);
     void one.die();
     await pass("4s");
   });
