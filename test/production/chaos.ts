@@ -13,7 +13,13 @@ export type Event = {
   readonly fromMs: number;
   readonly toMs: number;
 };
-export type Kill = { readonly name: string; readonly pid: number; readonly atMs: number; readonly downMs: number };
+export type Kill = {
+  readonly name: string;
+  readonly pid: number;
+  readonly atMs: number;
+  /** When its successor was ready; null: not yet. */
+  upMs: number | null;
+};
 /** A worker that was killed, or stood still. */
 export type Loss = { readonly name: string; readonly pid: number; readonly atMs: number };
 /** A worker whose event loop stood still while it ran a slot. */
@@ -39,6 +45,8 @@ export type Outage = {
   readonly resolvedMs: number | null;
 };
 
+/** Between what is done to one server and to the next. */
+const restMs = 8_000;
 const redisDownMs = 5_000;
 const postgresPausedMs = 5_000;
 /** A message whose worker was killed with it in hand is owed again after five minutes. */
@@ -79,6 +87,13 @@ export class Chaos {
     await Promise.all(this.#restarts);
   }
 
+  /** When the last of what holds samplers up was over that began before `ms`, but not before `fromMs`. */
+  calmFrom(fromMs: number, ms: number): number {
+    const events = this.events.filter((event) => event.fromMs < ms).map(({ toMs }) => toMs);
+    const kills = this.kills.filter(({ name, atMs }) => name === "scheduler" && atMs < ms);
+    return Math.max(fromMs, ...[...events, ...kills.map(({ upMs }) => upMs ?? 0)].filter((end) => end <= ms));
+  }
+
   async #killing(durationMs: number): Promise<void> {
     const elapsedMs = stopwatch();
     const { services, workers } = this.#rig;
@@ -88,7 +103,8 @@ export class Chaos {
       const all = [services.get("scheduler") as Service, ...(this.#sparesWorkers ? [] : workers)];
       const those = all.filter((one) => one.isRunning);
       const victim = those[Math.floor(this.#random() * those.length)];
-      if (victim !== undefined) await this.#kill(victim);
+      // The scheduler is not to be down all the while that it alone may be killed.
+      if (victim !== undefined && !(this.#sparesWorkers && this.#random() < 0.6)) await this.#kill(victim);
     }
   }
 
@@ -97,9 +113,21 @@ export class Chaos {
     const pid = victim.pid as number;
     const atMs = Date.now();
     await victim.kill();
-    this.kills.push({ name: victim.name, pid, atMs, downMs });
+    const kill: Kill = { name: victim.name, pid, atMs, upMs: null };
+    this.kills.push(kill);
     this.#rig.tell(`kill -9 ${victim.name}, for ${(downMs / 1_000).toFixed(1)} s`);
-    this.#restarts.push(sleep(downMs).then(() => victim.start()));
+    this.#restarts.push(this.#restart(victim, kill, downMs));
+  }
+
+  /** It may be killed again while it starts: then the next one sees to it. */
+  async #restart(victim: Service, kill: Kill, downMs: number): Promise<void> {
+    await sleep(downMs);
+    victim.start();
+    const { pid } = victim;
+    await victim.ready().catch((thrown: unknown) => {
+      if (victim.pid === pid) throw thrown;
+    });
+    if (victim.pid === pid) kill.upMs = Date.now();
   }
 
   /** One after the other, spread over the time. */
@@ -109,7 +137,7 @@ export class Chaos {
     const all = Array.from({ length: rounds }, () => deeds).flat();
     // The first one takes half a minute.
     for (const [index, deed] of all.entries()) {
-      await sleep(Math.max(0, (durationMs * (index + 0.4)) / (all.length + 0.5) - elapsedMs()));
+      await sleep(Math.max(index === 0 ? 0 : restMs, (durationMs * (index + 0.4)) / (all.length + 0.5) - elapsedMs()));
       await deed();
     }
   }

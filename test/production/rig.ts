@@ -94,8 +94,11 @@ export class Rig implements AsyncDisposable {
     return [...this.services.values()].filter(({ name }) => name.startsWith("worker"));
   }
 
+  /** Where the length was chosen, somebody looks on. */
   tell(what: string): void {
-    this.story.push(`${((Date.now() - this.#startMs) / 1_000).toFixed(1).padStart(6)} s  ${what}`);
+    const line = `${((Date.now() - this.#startMs) / 1_000).toFixed(1).padStart(6)} s  ${what}`;
+    this.story.push(line);
+    if (process.env.BELLWETHER_TEST_PRODUCTION_MINUTES !== undefined) console.log(line);
   }
 
   /** A connection to Redis of the test's own. */

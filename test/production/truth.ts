@@ -1,5 +1,5 @@
 /** What must be so at the end, asked of those who know: the ledger, the shop, both InfluxDBs, the mail server. */
-import type { Event, Loss } from "./chaos.ts";
+import type { Chaos, Event, Loss } from "./chaos.ts";
 import { steps, watched } from "./definitions.ts";
 import type { Rig } from "./rig.ts";
 import { secrets } from "./rig.ts";
@@ -70,12 +70,12 @@ export async function pendingPoints(rig: Rig): Promise<number | null> {
 /** From the end of an event on: until a sampler had a slot done that was due after it. */
 export type Recovery = {
   readonly event: Event;
-  /** Of the slowest sampler; where its worker was lost meanwhile, from then on. */
+  /** Of the slowest sampler; where more was done to it meanwhile, from the end of that on. */
   readonly tookMs: number;
   readonly slowest: string;
 };
 
-export async function recoveryFrom(rig: Rig, event: Event, losses: readonly Loss[]): Promise<Recovery> {
+export async function recoveryFrom(rig: Rig, chaos: Chaos, event: Event, losses: readonly Loss[]): Promise<Recovery> {
   const rows = await rig.facts(
     `select sampler, min(finished_ms)::float8 as ms from slots
      where due_ms >= ${event.toMs} and state in ('done', 'caught-up') group by sampler`,
@@ -84,7 +84,7 @@ export async function recoveryFrom(rig: Rig, event: Event, losses: readonly Loss
   const took = (sampler: string): number => {
     const endMs = ends.get(sampler) ?? Number.POSITIVE_INFINITY;
     const lost = losses.filter(({ pid, atMs }) => atMs < endMs && rig.shares.holderOf(sampler, atMs) === pid);
-    return endMs - Math.max(event.toMs, ...lost.map(({ atMs }) => atMs));
+    return endMs - Math.max(chaos.calmFrom(event.toMs, endMs), ...lost.map(({ atMs }) => atMs));
   };
   const [slowest = ""] = [...steps.keys()].sort((one, other) => took(other) - took(one));
   return { event, tookMs: took(slowest), slowest };
