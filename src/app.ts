@@ -28,6 +28,7 @@ import { gauge } from "./core/measure.ts";
 import type { Measure, Measured, Queue } from "./core/ports.ts";
 import { formatProblem, messageOf, Problem } from "./core/problem.ts";
 import { formatDuration, secondMs, systemClock } from "./core/time.ts";
+import { within } from "./core/within.ts";
 import type { Loaded } from "./define/load.ts";
 import { Desk, type DeskOptions } from "./desk.ts";
 import { roles as everyRole, Peers, type Role } from "./peers.ts";
@@ -50,6 +51,11 @@ export type AppOptions = DeskOptions & {
 /** While the past is loaded: samplers woken in one look, and real time between two looks. */
 const historyWakeMax = 1_000;
 const historyLookMs = 200;
+
+/** How long slots that run may take to their end when it is stopped: five seconds by themselves, then to be given back. */
+const slotsEndMs = 7 * secondMs;
+/** And what follows, which others only miss where it fails. */
+const leaveMs = 1.5 * secondMs;
 
 function depthMeasures(queue: Queue): Measure[] {
   const { waiting, running } = queue.depth();
@@ -88,6 +94,7 @@ export class App implements AsyncDisposable {
   #loops: Promise<void>[] = [];
   #known: Definitions | null = null;
   #ready = false;
+  readonly #underWay = new Set<string>();
 
   /** Opens the stores and starts to answer probes; nothing is sampled before {@link run}. */
   static async open(options: AppOptions): Promise<App> {
@@ -157,14 +164,21 @@ export class App implements AsyncDisposable {
     return this.#console.url;
   }
 
+  /** What a stop waits for, or no longer waits for although it has not ended; in words. */
+  get underWay(): readonly string[] {
+    return [...this.#underWay];
+  }
+
   /** What is unsafe about the servers that were found, for `start` to warn of or to refuse. */
   async faults(): Promise<readonly Problem[]> {
-    const { mirror, settings, state } = this.desk;
-    return [
-      ...(mirror?.faults() ?? []),
-      ...(settings.redisUrl === null ? [] : await checkRedis(settings.redisUrl)),
-      ...clockFaults(await state.clockAheadMs()),
-    ];
+    const { mirror, state } = this.desk;
+    return [...(mirror?.faults() ?? []), ...(await this.redisFaults()), ...clockFaults(await state.clockAheadMs())];
+  }
+
+  /** Those of the Redis alone; one is retryable where it does not answer. */
+  async redisFaults(): Promise<readonly Problem[]> {
+    const { redisUrl } = this.desk.settings;
+    return redisUrl === null ? [] : await checkRedis(redisUrl);
   }
 
   /** Whoever delivers looks at once; where that cannot be told, soon by itself. */
@@ -223,18 +237,46 @@ export class App implements AsyncDisposable {
     this.desk.log.info({ slots: of }, "the past is loaded");
   }
 
-  /** Stops within ten seconds: no new slots, those that run are finished or given back, messages in hand are sent. */
+  /**
+   * Stops: no new slots, those that run are finished or given back, messages in hand are sent, others hear of it. What
+   * has not ended 8.5 s later, as its server is silent, is left to run out; only files and connections are waited for.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ready = false;
     this.#stopping.abort();
-    await this.#queue[Symbol.asyncDispose]();
-    await Promise.all(this.#loops);
+    const queues = [this.#queue[Symbol.asyncDispose](), this.#worker?.close()];
+    const [slotsEnded, loopsEnded] = await Promise.all([
+      this.#ends("slots that run", slotsEndMs, Promise.all(queues)),
+      this.#ends("looks at the database", slotsEndMs, Promise.all(this.#loops)),
+    ]);
+    const leaving = [this.#ends("saying that this process ends", leaveMs, this.#peers.leave())];
+    // A share is nobody else's while one of its slots may still run.
+    if (this.#worker !== null && slotsEnded && loopsEnded) {
+      leaving.push(this.#ends("giving shares back", leaveMs, this.#worker.leave()));
+    }
+    leaving.push(this.#ends("requests of the console", leaveMs, this.#console[Symbol.asyncDispose]()));
+    await Promise.all(leaving);
+    this.#underWay.add("closing files and connections");
     await this.#worker?.[Symbol.asyncDispose]();
-    await this.#peers.leave().catch((thrown: unknown) => {
-      this.desk.log.warn({ err: thrown }, `others will take this end for a death: ${messageOf(thrown)}`);
-    });
-    await this.#console[Symbol.asyncDispose]();
     await this.desk[Symbol.asyncDispose]();
+    this.#underWay.delete("closing files and connections");
+  }
+
+  /** False where it failed or is late; the end goes on without it. */
+  async #ends(what: string, ms: number, work: Promise<unknown>): Promise<boolean> {
+    this.#underWay.add(what);
+    try {
+      await within(
+        systemClock,
+        ms,
+        what,
+        work.finally(() => this.#underWay.delete(what)),
+      );
+      return true;
+    } catch (thrown) {
+      this.desk.log.warn({ err: thrown }, `the end goes on without ${what}: ${messageOf(thrown)}`);
+      return false;
+    }
   }
 
   #peersOf(roles: ReadonlySet<Role>, several: boolean): Peers {

@@ -151,13 +151,17 @@ export class WorkerRole implements AsyncDisposable {
     }
   }
 
-  /** After the queue was closed: what was held, others may have at once. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    const { log } = this.#deps.desk;
+  /** Starts no slot that nobody was woken for any more; ends with the last of those that run. */
+  async close(): Promise<void> {
     await this.#own?.[Symbol.asyncDispose]();
-    await this.#shares?.release().catch((thrown: unknown) => {
-      log.warn({ err: thrown }, `the shares of this worker run out by themselves: ${messageOf(thrown)}`);
-    });
+  }
+
+  /** After the last slot has ended: others may have at once what was held. */
+  async leave(): Promise<void> {
+    await this.#shares?.release();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
     for (const notifier of this.#notifiers.values()) await notifier[Symbol.asyncDispose]();
   }
 
@@ -176,9 +180,11 @@ export class WorkerRole implements AsyncDisposable {
       leases: state.leases,
       busy: () => this.#worker.busy(),
       onChange: (gained, lost) => {
-        const isLost = (sampler: string): boolean => lost.includes(shareOf(sampler));
-        this.#worker.forget(isLost);
-        for (const name of desk.definitions.samplers.keys()) if (isLost(name)) judge.forget(name);
+        // Of what was gained, too: a slot that ran on after its share was lost has remembered again what is old by now.
+        const moved = new Set([...gained, ...lost]);
+        const isMoved = (sampler: string): boolean => moved.has(shareOf(sampler));
+        this.#worker.forget(isMoved);
+        for (const name of desk.definitions.samplers.keys()) if (isMoved(name)) judge.forget(name);
         // Others may have written series of these samplers that this process has never seen.
         const learnt = gained.length === 0 ? undefined : mirror?.learnOthers(deadline(relearnMs));
         void (learnt ?? Promise.resolve())

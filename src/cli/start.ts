@@ -1,12 +1,18 @@
 import type { Command } from "commander";
 import { App } from "../app.ts";
+import type { Log } from "../core/ports.ts";
 import { formatProblem, Problem, Problems } from "../core/problem.ts";
-import { systemClock } from "../core/time.ts";
+import { deadline, secondMs, systemClock } from "../core/time.ts";
 import { roles as everyRole, type Role } from "../peers.ts";
 import { describeSettings, type Settings } from "../settings.ts";
 import { type CommonOptions, commonOptions, openLog, settingsOf, usage } from "./context.ts";
+import { Exit, exitCodes } from "./exit.ts";
+import { onceAnswered } from "./later.ts";
 import { print } from "./output.ts";
 import { unsafeSettings } from "./safety.ts";
+
+/** The latest end after a signal: supervisors kill after ten seconds, and say nothing. */
+const endMsMax = 9.5 * secondMs;
 
 type Options = CommonOptions & { readonly role: readonly string[]; readonly port?: string };
 
@@ -27,21 +33,50 @@ async function start(options: Options): Promise<void> {
   const { settings, env } = settingsOf(options, { BELLWETHER_PORT: options.port });
   const roles = rolesOf(options.role, settings);
   const log = openLog(settings.logLevel);
+  /** What is refused of it; the rest is warned of. What did not answer is not known to be unsafe. */
+  const refusedOf = (unsafe: readonly Problem[]): readonly Problem[] => {
+    const isRefused = ({ severity, retryable }: Problem): boolean =>
+      settings.environment === "production" && severity === "error" && !retryable;
+    for (const problem of unsafe.filter((each) => !isRefused(each))) {
+      log.warn({ where: problem.where }, formatProblem(problem));
+    }
+    return unsafe.filter(isRefused);
+  };
   const refuseUnsafe = (unsafe: readonly Problem[]): void => {
-    const refused = unsafe.filter(({ severity }) => severity === "error");
-    if (settings.environment === "production" && refused.length > 0) throw new Problems(refused);
-    for (const problem of unsafe) log.warn({ where: problem.where }, formatProblem(problem));
+    const refused = refusedOf(unsafe);
+    if (refused.length > 0) throw new Problems(refused);
   };
   refuseUnsafe(unsafeSettings(settings, roles.has("console")));
   const stop = stopSignal();
+  let opened: App | null = null;
+  void stop.then(() => endAtLast(log, () => opened?.underWay ?? ["the start"]));
   await using app = await App.open({ settings, env, clock: systemClock, log, roles });
-  refuseUnsafe(await app.faults());
+  opened = app;
+  const unsafe = await app.faults();
+  refuseUnsafe(unsafe);
   app.run();
   const does = roles.size === everyRole.length ? "" : ` as ${[...roles].join(", ")}`;
   print(`Bellwether runs${does}. Console: ${app.url}  Data: ${settings.dataDir}  Stop: Ctrl-C`);
-  const ended = await Promise.race([stop, app.desk.broken]);
+  const stopped = new AbortController();
+  const later = onceAnswered(unsafe, () => app.redisFaults(), refusedOf, systemClock, stopped.signal);
+  const ended = await Promise.race([stop, app.desk.broken, later]);
+  stopped.abort();
   if (ended instanceof Problem) throw ended;
-  log.info({ signal: ended }, "stopping");
+  if (typeof ended === "string") return void log.info({ signal: ended }, "stopping");
+  for (const problem of ended) log.error({ where: problem.where }, formatProblem(problem));
+  throw new Exit(exitCodes.failed);
+}
+
+/**
+ * Ends the process where a server that does not answer keeps it from ending: with 75, as not all was done. Nothing is
+ * lost, since what it held is leased.
+ */
+function endAtLast(log: Log, underWay: () => readonly string[]): void {
+  deadline(endMsMax).addEventListener("abort", () => {
+    const what = underWay().join(", ") || "connections";
+    log.error({}, `ended while this was still under way: ${what}. Its leases run out, and others go on`);
+    process.exit(exitCodes.later);
+  });
 }
 
 /** Which signal asked for the end. */
