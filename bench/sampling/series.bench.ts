@@ -81,6 +81,7 @@ for (const [name, crowd] of Object.entries(crowds)) {
     const memory = rss.get(who);
     return `${who} ${((100 * ms) / watchMs).toFixed(0)} %${memory === undefined ? "" : `, ${(memory / 1e6).toFixed(0)} MB`}`;
   });
+  for (const fault of run.faults) console.log(`  a read failed: ${fault}`);
   console.log(`  of one core: ${shares.join("; ")}`);
 }
 

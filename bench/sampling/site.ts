@@ -171,6 +171,7 @@ export class Run implements AsyncDisposable {
   readonly processes: readonly Service[];
   readonly #postgres: Postgres;
   readonly #facts: string;
+  readonly #faults = new Set<string>();
 
   constructor(postgres: Postgres, facts: string, processes: readonly Service[]) {
     this.#postgres = postgres;
@@ -188,7 +189,7 @@ export class Run implements AsyncDisposable {
       this.#facts,
     );
     const faults = new Set(rows.flatMap(({ error }) => (error === null ? [] : [String(error)])));
-    for (const fault of faults) console.log(`a slot failed: ${fault}`);
+    for (const fault of faults) this.#faults.add(fault);
     const done = rows.filter(({ state }) => state === "done" || state === "caught-up");
     return {
       done: done.map(({ due, started, finished, points }) => ({
@@ -199,6 +200,11 @@ export class Run implements AsyncDisposable {
       })),
       lost: rows.length - done.length,
     };
+  }
+
+  /** What slots have failed for, each thing once. */
+  get faults(): readonly string[] {
+    return [...this.#faults];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
