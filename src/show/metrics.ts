@@ -2,6 +2,11 @@
 import type { FastifyInstance } from "fastify";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Log, Measure, Measured } from "../core/ports.ts";
+import { secondMs, systemClock } from "../core/time.ts";
+import { within } from "../core/within.ts";
+
+/** A scrape waits for a component so long; Prometheus gives up after ten seconds. */
+const answerMs = 2 * secondMs;
 
 /** Requests faster than 5 ms and slower than 10 s are not told apart. */
 const secondsBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -29,15 +34,19 @@ export function metricsRoutes(app: FastifyInstance, measured: readonly Measured[
 
 /**
  * What the components say of themselves, as Prometheus text. Equal names with equal labels are added up. A component
- * that fails to say costs its own numbers only, and shows in `bellwether_unmeasured`.
+ * that fails to say, or takes more than two seconds, costs its own numbers only, and shows in `bellwether_unmeasured`.
  */
 export async function measuresText(measured: readonly Measured[], log: Log): Promise<string> {
-  const answers = await Promise.allSettled(measured.map(async (component) => component.measures()));
+  const ask = async (component: Measured): Promise<readonly Measure[]> => {
+    const said = component.measures();
+    return said instanceof Promise ? within(systemClock, answerMs, "a component", said) : said;
+  };
+  const answers = await Promise.allSettled(measured.map(ask));
   const failed = answers.filter((answer) => answer.status === "rejected");
   for (const { reason } of failed) log.error({ err: reason }, "a component could not say its measures");
   const unmeasured: Measure = {
     name: "bellwether_unmeasured",
-    help: "Components that could not say their numbers at this scrape.",
+    help: "Components that did not say their numbers at this scrape.",
     kind: "gauge",
     value: failed.length,
   };

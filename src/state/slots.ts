@@ -1,6 +1,7 @@
 import type { Knex } from "knex";
 import type { DataState, Slot, SlotRecord, SlotState } from "../core/model.ts";
 import type { Measure } from "../core/ports.ts";
+import { secondMs, stopwatch } from "../core/time.ts";
 import { type Database, isDuplicate } from "./connection.ts";
 import { Codec, insertNew, pieces, type Row } from "./rows.ts";
 
@@ -76,9 +77,14 @@ export type Failing = {
 /** Failed slots that are looked at; more are counted no further. */
 const failingMax = 20_000;
 
+/** How long a count of all slots does for `/metrics`, in real time. */
+const countMs = 15 * secondMs;
+
 /** Which slots there are and what became of each: the truth that queues and workers are checked against. */
 export class SlotLedger {
   readonly #database: Database;
+  /** Of the latest count for {@link SlotLedger.measures}, which may be under way. */
+  #counted: { readonly counts: Promise<Record<SlotState, number>>; readonly ageMs: () => number } | null = null;
 
   constructor(database: Database) {
     this.#database = database;
@@ -460,8 +466,17 @@ export class SlotLedger {
     }
   }
 
+  /** As of up to 15 s ago: counting reads the whole table. */
   async measures(): Promise<Measure[]> {
-    return Object.entries(await this.counts()).map(([state, value]) => ({
+    if (this.#counted === null || this.#counted.ageMs() >= countMs) {
+      const counted = { counts: this.counts(), ageMs: stopwatch() };
+      this.#counted = counted;
+      // Asked again by the next scrape.
+      counted.counts.catch(() => {
+        if (this.#counted === counted) this.#counted = null;
+      });
+    }
+    return Object.entries(await this.#counted.counts).map(([state, value]) => ({
       name: "bellwether_slots",
       help: "Slots in the ledger, by state.",
       kind: "gauge",

@@ -2,8 +2,10 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Measured } from "../../../src/core/ports.ts";
 import { hourMs } from "../../../src/core/time.ts";
 import { buildConsole } from "../../../src/show/console/server.ts";
+import { measuresText } from "../../../src/show/metrics.ts";
 import { openShop, quiet, type Shop } from "../../support/console.ts";
 
 /** How the server behaves whatever is asked: errors, caching, protection, metrics, the app's files. */
@@ -208,5 +210,21 @@ describe("probes and metrics", () => {
       /^bellwether_http_request_duration_seconds_count\{method="GET",route="\/api\/v1\/health",status="200"\} \d+$/m,
     );
     expect(response.body).toMatch(/^bellwether_unmeasured 0$/m);
+  });
+
+  test("a component that is silent, or fails, costs its own numbers only, and no scrape its patience", async () => {
+    const help = "Anything.";
+    const sound: Measured = { measures: () => [{ name: "sound", help, kind: "gauge", value: 7 }] };
+    const silent: Measured = { measures: () => new Promise(() => {}) };
+    const failing: Measured = {
+      measures: () => {
+        throw new Error("no numbers");
+      },
+    };
+    const fromMs = performance.now();
+    const text = await measuresText([silent, sound, failing], quiet);
+    expect(performance.now() - fromMs).toBeLessThan(5_000);
+    expect(text).toMatch(/^sound 7$/m);
+    expect(text).toMatch(/^bellwether_unmeasured 2$/m);
   });
 });
