@@ -70,10 +70,11 @@ export class Alerting implements Measured {
    * What is wrong with Bellwether itself, the whole list, every few seconds; an empty one where nothing is. It fires at
    * once, so who tells has waited as long as is worth waiting. What is no longer in the list is over once it was absent
    * for 30 s, which takes two calls: after a start, nothing may be told before everything was looked at.
+   * @param complete false: something could not be looked at, so what is not in the list stays as it is. Default true
    */
-  async tellConditions(conditions: readonly Condition[]): Promise<void> {
+  async tellConditions(conditions: readonly Condition[], complete = true): Promise<void> {
     this.#conditions = conditions;
-    const changes = await this.#change((rows) => planConditions({ ...rows, conditions }));
+    const changes = await this.#change((rows) => planConditions({ ...rows, conditions, complete }));
     for (const { before, after } of changes?.alerts ?? []) this.#logCondition(before, after);
   }
 

@@ -1,7 +1,7 @@
 /** From what the ledger says of each sampler to what somebody must be told, each in one sentence. Pure. */
 import type { CollectionRules, Definitions, Sampler } from "./core/definitions.ts";
 import type { Condition } from "./core/model.ts";
-import { formatDuration, formatTimeUtc, secondMs } from "./core/time.ts";
+import { formatTimeUtc, secondMs } from "./core/time.ts";
 import { connectionOf } from "./sample/sample.ts";
 import { latestSlot } from "./schedule/cron.ts";
 import type { Failing, SlotUsage } from "./state/slots.ts";
@@ -94,7 +94,7 @@ function late({ sampler, rules, facts, nowMs, patience }: Look): About | null {
   const limitMs = (ms: number, steps: number): number => Math.max(ms, steps * stepMs) * patience;
   if (lateMs < limitMs(rules.lateMs, lateSteps.warning)) return null;
   const severity = lateMs >= limitMs(rules.veryLateMs, lateSteps.critical) ? "critical" : "warning";
-  const reason = `${sampler.title}: a slot has waited ${formatDuration(lateMs)} to be run and to end. Look whether a worker runs, and what its source takes: bellwether doctor, bellwether try ${sampler.name}.`;
+  const reason = `${sampler.title}: a slot that was due at ${formatTimeUtc(dueMs)} has not been run to its end. Look whether a worker runs, and what its source takes: bellwether doctor, bellwether try ${sampler.name}.`;
   return { kind: "sampler-late", severity, reason, sinceMs: dueMs };
 }
 

@@ -73,17 +73,25 @@ export function planSlot(input: PlanInput & { readonly conclusions: readonly Con
 
 /**
  * What is wrong with Bellwether itself, all of it, changes: those that are new fire, those that stood and are no longer
- * told recover. The same once more changes nothing.
+ * told recover. The same once more changes nothing but what time does: first notices and repeats of these incidents do
+ * not wait for {@link planTick}, since nobody may be left who does that.
  */
-export function planConditions(input: PlanInput & { readonly conditions: readonly Condition[] }): AlertChanges {
+export function planConditions(
+  input: PlanInput & {
+    readonly conditions: readonly Condition[];
+    /** False: not everything could be looked at, so nothing recovers for not being told. */
+    readonly complete: boolean;
+  },
+): AlertChanges {
   const plan = new Plan(input);
   const held = bySeries(input.conditions);
   const standing = new Map(input.standing.filter(isOwn).map((alert) => [alert.series, alert]));
   for (const series of new Set([...held.keys(), ...standing.keys()])) {
+    if (!held.has(series) && !input.complete) continue;
     const before = standing.get(series) ?? null;
     plan.step(before, advanceCondition(before, held.get(series) ?? null, input.nowMs, input.newId), null);
   }
-  plan.speak((incident) => plan.touched.has(incident.id));
+  plan.speak((incident, alerts) => plan.touched.has(incident.id) || alerts.some(isOwn));
   return plan.changes();
 }
 
@@ -277,11 +285,11 @@ class Plan {
   }
 
   /** Lets each chosen incident say what it has to say. */
-  speak(chosen: (incident: Incident) => boolean): void {
+  speak(chosen: (incident: Incident, alerts: readonly Alert[]) => boolean): void {
     const members = Map.groupBy(this.#standing(), (alert) => alert.incidentId);
     for (const { after: incident } of [...this.#incidents.values()]) {
-      if (incident.state === "resolved" || !chosen(incident)) continue;
       const alerts = members.get(incident.id) ?? [];
+      if (incident.state === "resolved" || !chosen(incident, alerts)) continue;
       const { route } = this.#routesOf(alerts)[0] ?? { route: this.#input.definitions.route };
       const decision = decideNotice(incident, alerts, route, this.#muted, this.#input.nowMs);
       // Of what nobody watches any more there is nothing new to say until it is closed.

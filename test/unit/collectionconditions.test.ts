@@ -61,6 +61,16 @@ describe("late", () => {
     expect(told({ overdueMs: new Map([["orders", nowMs - minutes * minuteMs]]) })).toEqual(conditions);
   });
 
+  test("the words stay the same while it lasts: each change is written down", () => {
+    const defined = definitions({ samplers: [reads("orders")] });
+    const facts = { ...nothing, overdueMs: new Map([["orders", nowMs - 3 * minuteMs]]) };
+    const reasons = [0, 1_000, 90_000].map(
+      (laterMs) => collectionConditions(defined, facts, nowMs + laterMs)[0]?.reason ?? "",
+    );
+    expect(reasons[0]).toMatch(/^orders: a slot that was due at 2026-11-20T08:57:30Z has not been run to its end\./);
+    expect(new Set(reasons).size).toBe(1);
+  });
+
   test("a sampler of long steps may take two of them", () => {
     const hourly = [reads("orders", "shop", { schedule: { kind: "every", stepMs: 60 * minuteMs, delayMs: 0 } })];
     expect(told({ overdueMs: new Map([["orders", nowMs - 110 * minuteMs]]) }, {}, hourly)).toEqual([]);

@@ -143,6 +143,43 @@ describe("through the path of every alert", () => {
     ]);
   });
 
+  test("nobody need tick: the first notice, repeats and the end are said by whoever tells", async () => {
+    const heard: string[] = [];
+    const tell = async (minutes: number, ...conditions: Condition[]): Promise<void> => {
+      for (let second = 0; second < minutes * 60; second += 30) {
+        await world.tell(...conditions);
+        heard.push(...(await world.heard()));
+        await world.clock.advance("30s");
+      }
+    };
+    await tell(1, stuck());
+    expect(heard).toEqual([`opened to ${ana} by email`]);
+    await tell(4 * 60, stuck());
+    expect(heard).toEqual([`opened to ${ana} by email`, `still to ${ana} by email`]);
+    await tell(2);
+    expect(heard.slice(2)).toEqual([`resolved to ${ana} by email`]);
+  });
+
+  test("...and says nothing of what slots tell", async () => {
+    const down = { level: "warning" } as const;
+    for (let slot = 0; slot < 3; slot += 1) await world.next(down);
+    await world.later("10s");
+    await world.send();
+    await world.clock.advance("5h");
+    expect(isEmpty(await world.tell())).toBe(true);
+    await world.tick();
+    expect(await world.heard()).toEqual([`still to ${ana} by email`]);
+  });
+
+  test("while not everything can be looked at nothing recovers, and what is new fires", async () => {
+    await during(10, stuck());
+    for (let second = 0; second < 120; second += 10) {
+      await world.tellSome(...(second < 60 ? [] : [behind]));
+      await world.clock.advance("10s");
+    }
+    expect((await world.state.alerts.standing()).map(({ state }) => state)).toEqual(["firing", "firing"]);
+  });
+
   test("what comes and goes within 30 s is one alert, told once", async () => {
     const heard: string[] = [];
     for (let round = 0; round < 10; round += 1) {

@@ -73,7 +73,12 @@ export class World implements AsyncDisposable {
 
   /** All that is wrong with Bellwether itself. */
   async tell(...conditions: Condition[]): Promise<AlertChanges> {
-    return this.#apply(planConditions({ ...(await this.input()), conditions }));
+    return this.#apply(planConditions({ ...(await this.input()), conditions, complete: true }));
+  }
+
+  /** Some of it: the rest could not be looked at. */
+  async tellSome(...conditions: Condition[]): Promise<AlertChanges> {
+    return this.#apply(planConditions({ ...(await this.input()), conditions, complete: false }));
   }
 
   async tick(): Promise<AlertChanges> {
