@@ -53,9 +53,9 @@ const historyWakeMax = 1_000;
 const historyLookMs = 200;
 
 /** How long slots that run may take to their end when it is stopped: five seconds by themselves, then to be given back. */
-const slotsEndMs = 7 * secondMs;
+const slotsEndMs = 6 * secondMs;
 /** And what follows, which others only miss where it fails. */
-const leaveMs = 1.5 * secondMs;
+const leaveMs = 2 * secondMs;
 
 function depthMeasures(queue: Queue): Measure[] {
   const { waiting, running } = queue.depth();
@@ -239,7 +239,7 @@ export class App implements AsyncDisposable {
 
   /**
    * Stops: no new slots, those that run are finished or given back, messages in hand are sent, others hear of it. What
-   * has not ended 8.5 s later, as its server is silent, is left to run out; only files and connections are waited for.
+   * has not ended 8 s later, as its server is silent, is left to run out; only files and connections are waited for.
    */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ready = false;
@@ -266,12 +266,8 @@ export class App implements AsyncDisposable {
   async #ends(what: string, ms: number, work: Promise<unknown>): Promise<boolean> {
     this.#underWay.add(what);
     try {
-      await within(
-        systemClock,
-        ms,
-        what,
-        work.finally(() => this.#underWay.delete(what)),
-      );
+      const ended = work.finally(() => this.#underWay.delete(what));
+      await within(systemClock, ms, "its server", ended);
       return true;
     } catch (thrown) {
       this.desk.log.warn({ err: thrown }, `the end goes on without ${what}: ${messageOf(thrown)}`);

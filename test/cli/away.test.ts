@@ -55,7 +55,7 @@ source:
   sql:
     connection: shop
     query: select count(*) as orders from orders where at_ms >= :slot_start and at_ms < :slot_end
-point: { measurement: ${name}, fields: [orders] }
+point: { measurement: ${name.replace("-", "_")}, fields: [orders] }
 empty: zero
 `;
 
@@ -74,8 +74,9 @@ describe.skipIf(missing !== null)("a process that shares servers with others", (
     const place = newPlace();
     for (let index = 0; index < 100; index += 1) write(place, `samplers/many/s${index}.yaml`, sampler(`many-${index}`));
     const started = await start(place, { DATABASE_URL: await postgres.database(), REDIS_URL: redis.url });
-    const count = async () => /^bellwether_shares_held 32$/m.test(await (await fetch(`${started.url}/metrics`)).text());
-    while (!(await count())) await sleep(100);
+    const metrics = async () => (await fetch(`${started.url}/metrics`)).text();
+    while (!/^bellwether_shares_held 32$/m.test(await metrics())) await sleep(100);
+    expect(/^bellwether_samplers (\d+)$/m.exec(await metrics())?.[1]).toBe("101");
     return started;
   }
 
