@@ -20,8 +20,9 @@
  *
  * and all of them say to each other through SQL that they live (Peers); one of them tells people what is wrong.
  */
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { hostname } from "node:os";
+import { resolve } from "node:path";
 import { Collection } from "./collection.ts";
 import type { Definitions } from "./core/definitions.ts";
 import { gauge } from "./core/measure.ts";
@@ -76,6 +77,12 @@ export function clockFaults(aheadMs: number): Problem[] {
       fix: "let all machines follow one time server",
     }),
   ];
+}
+
+/** The same after a restart. Of one role there may be several on a machine, but not on one data folder. */
+function defaultName(roles: ReadonlySet<Role>, dataDir: string): string {
+  const folder = createHash("sha256").update(resolve(dataDir)).digest("hex").slice(0, 6);
+  return [hostname(), ...everyRole.filter((role) => roles.has(role)), folder].join("-");
 }
 
 /** The running system: everything that {@link Desk} has, and what does work by itself. */
@@ -280,10 +287,12 @@ export class App implements AsyncDisposable {
     const definitions = () => watcher.current.definitions;
     return new Peers({
       clock,
+      timer: systemClock,
       log,
       processes: state.processes,
       leases: state.leases,
-      name: settings.processName ?? `${hostname()}-${[...roles].join("-")}`,
+      name: settings.processName ?? defaultName(roles, settings.dataDir),
+      owner: this.owner,
       roles,
       version,
       several,
@@ -293,7 +302,8 @@ export class App implements AsyncDisposable {
       }),
       collection: () => this.#collection.conditions(),
       goneMs: () => definitions().collection.processGoneMs,
-      tell: (conditions) => alerting.tellConditions(conditions),
+      tell: (conditions, complete) => alerting.tellConditions(conditions, complete),
+      tick: () => alerting.tick(),
     });
   }
 
