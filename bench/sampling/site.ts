@@ -260,10 +260,10 @@ ${delay === undefined ? "" : `delay: ${delay(sampler)}\n`}source:
   sql:
     connection: shop
     query: >
-      select 'shop-' || id as shop, (50 + (id * 7919 + cast(:slot_start as bigint) / 1000) % 23) as orders
+      select 'shop-' || id % 100 as shop, 'product-' || id / 100 as product, (50 + (id * 7919 + cast(:slot_start as bigint) / 1000) % 23) as orders
       from shops where id <= ${seriesEach} and cast(:slot_end as bigint) > 0
     rows_max: ${Math.max(1, seriesEach)}
-point: { measurement: orders_${sampler}, tags: [shop], fields: [orders] }
+point: { measurement: orders_${sampler}, tags: [shop, product], fields: [orders] }
 empty: missing
 alerts: false
 ${judged ? "judge:\n  orders: { kind: count }\n" : ""}`,
