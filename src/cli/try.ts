@@ -52,19 +52,21 @@ export function tryCommand(program: Command): void {
 async function trySampler(name: string, options: Options): Promise<void> {
   await using desk = await openDesk(options);
   const sampler = findSampler(desk, name);
-  const trial = await run(desk, sampler, timeOf("--at", options.at, desk.clock.nowMs()));
+  const atMs = timeOf("--at", options.at, desk.clock.nowMs());
+  const trial = await run(desk, sampler, atMs, options.json === true);
   if (options.json) showJson(trial);
   else show(trial);
   if (trial.failed) throw new Exit(exitCodes.failed);
 }
 
-async function run(desk: Desk, sampler: Sampler, atMs: number): Promise<Trial> {
+async function run(desk: Desk, sampler: Sampler, atMs: number, json: boolean): Promise<Trial> {
   const { slot, asked } = pastSlot(sampler, atMs, desk.clock.nowMs());
   const window = { fromMs: slot.startMs, toMs: slot.startMs + slot.stepMs };
   const inspection = await inspectSampler(desk.runner, sampler, slot);
   const signal = new AbortController().signal;
   const { rows, elapsedMs, cost } = await desk.runner.run(sampler, window, signal).catch((thrown: unknown) => {
-    print(...inspectionLines(inspection));
+    // What its system says may be why; without an answer the fault alone says it all.
+    if (!json && inspection.facts !== null) print(...inspectionLines(inspection));
     return sourceFailed(thrown);
   });
   const { points, problems, failed } = toPoints(

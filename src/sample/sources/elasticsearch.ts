@@ -6,9 +6,10 @@ import type { Connection } from "../../core/definitions.ts";
 import type { Row, TimeWindow } from "../../core/model.ts";
 import type { Plugin, Source, SourceAnswer, SourceDeps, SourceFacts } from "../../core/ports.ts";
 import { Problem } from "../../core/problem.ts";
+import { type Share, Shares } from "../../core/shares.ts";
 import { minuteMs, parseDurationMs, stopwatch, timeLeftMs } from "../../core/time.ts";
 import { bound, esqlBody, esqlIndices, shortRows, sized, withinSlot } from "./elasticsearch-ask.ts";
-import { type ClientShare, clientMeasures, type ElasticsearchClient, shareClient } from "./elasticsearch-client.ts";
+import { ElasticsearchClient } from "./elasticsearch-client.ts";
 import { connectionOptions, type ElasticsearchConnection } from "./elasticsearch-connection.ts";
 import { factsOf, fieldsRequest, strict } from "./elasticsearch-facts.ts";
 import { type Fields, fieldProblems, namesOf } from "./elasticsearch-fields.ts";
@@ -28,12 +29,14 @@ import { rowsOf } from "./elasticsearch-rows.ts";
 /** How long it is taken for granted that the fields are there. */
 const fieldsMs = 10 * minuteMs;
 
+const clients = new Shares<ElasticsearchClient>();
+
 class ElasticsearchSource implements Source {
   readonly #options: SamplerOptions;
   readonly #connection: ElasticsearchConnection;
   readonly #deps: SourceDeps;
   readonly #where: string;
-  readonly #share: ClientShare;
+  readonly #share: Share<ElasticsearchClient>;
   readonly #aggs: JsonMap;
   readonly #fields: Fields;
   readonly #scripted: boolean;
@@ -50,7 +53,8 @@ class ElasticsearchSource implements Source {
     const time = options.body === undefined && options.esql === undefined ? (options.time ?? "@timestamp") : null;
     this.#fields = { time, searched: [...searched], aggregated: [...aggregated] };
     this.#aggs = sized(aggregationsAsked(options), options.rows_max);
-    this.#share = shareClient(connection, this.#connection, deps);
+    const key = JSON.stringify([connection.name, this.#connection]);
+    this.#share = clients.share(deps, key, () => new ElasticsearchClient(connection, this.#connection, deps));
   }
 
   async read(window: TimeWindow, signal: AbortSignal): Promise<SourceAnswer> {
@@ -89,7 +93,7 @@ class ElasticsearchSource implements Source {
     const elapsedMs = stopwatch();
     const held = this.#share.another();
     try {
-      return await work(held.client);
+      return await work(held.thing);
     } catch (thrown) {
       throw timedOut(signal) ? cutAt(elapsedMs(), this.#where) : thrown;
     } finally {
@@ -230,7 +234,7 @@ export const elasticsearch: Plugin<Source, SamplerOptions, SourceDeps> = {
       }),
     ];
   },
-  measures: clientMeasures,
+  measures: (deps) => clients.measures(deps),
 };
 
 function connectionOf(name: string, connections: ReadonlyMap<string, Connection>): Connection {

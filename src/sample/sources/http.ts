@@ -6,6 +6,7 @@ import type { Connection } from "../../core/definitions.ts";
 import type { Row, TimeWindow } from "../../core/model.ts";
 import type { Plugin, Source, SourceAnswer, SourceDeps, SourceFacts } from "../../core/ports.ts";
 import { messageOf, Problem } from "../../core/problem.ts";
+import { type Share, Shares } from "../../core/shares.ts";
 import { secondMs, systemClock } from "../../core/time.ts";
 import { HttpClient, type Question, type Reply } from "./http-client.ts";
 import { formats, refusalOf, rowsOf } from "./http-formats.ts";
@@ -13,7 +14,6 @@ import { type ConnectionOptions, connectionOptions, type RequestOptions, request
 import { firstPage, nextPage, pagesInCircle, tooManyPages } from "./http-pages.ts";
 import { statusProblem } from "./http-problems.ts";
 import { select } from "./http-select.ts";
-import { type ClientShare, clientMeasures, shareClient } from "./http-share.ts";
 import { bindsSlot, bodyOf, boundsOf, urlOf } from "./http-slot.ts";
 
 const mib = 1024 * 1024;
@@ -22,6 +22,8 @@ const mib = 1024 * 1024;
  * `rows_max` bounds the rows, `body_mib_max` each answer and `pages.max` their number; the caller's signal bounds the
  * time of all together.
  */
+const clients = new Shares<HttpClient>();
+
 export const http: Plugin<Source, RequestOptions, SourceDeps> = {
   kind: "http",
   summary: "Rows of what an HTTP server answers: JSON, metrics as text, Prometheus, InfluxDB.",
@@ -47,7 +49,7 @@ export const http: Plugin<Source, RequestOptions, SourceDeps> = {
     ];
   },
   batch: (chosen) => JSON.stringify(chosen),
-  measures: clientMeasures,
+  measures: (deps) => clients.measures(deps),
 };
 
 /** A page as it was when its server gave it a mark (ETag). */
@@ -63,7 +65,7 @@ class HttpSource implements Source {
   readonly #connection: ConnectionOptions;
   readonly #where: string;
   readonly #production: boolean;
-  readonly #share: ClientShare;
+  readonly #share: Share<HttpClient>;
   /** One page, so that it can never be much. */
   #known: Known | null = null;
 
@@ -74,14 +76,14 @@ class HttpSource implements Source {
     this.#where = `connection ${connection.name}`;
     this.#production = deps.production;
     const key = JSON.stringify([connection.name, this.#connection]);
-    this.#share = shareClient(deps, key, () => clientOf(connection.name, this.#connection, deps));
+    this.#share = clients.share(deps, key, () => clientOf(connection.name, this.#connection, deps));
   }
 
   async read(window: TimeWindow, signal: AbortSignal): Promise<SourceAnswer> {
     signal.throwIfAborted();
     const share = this.#share.another();
     try {
-      return await this.#pages(share.client, boundsOf(window, this.#chosen.time), signal);
+      return await this.#pages(share.thing, boundsOf(window, this.#chosen.time), signal);
     } finally {
       await share.giveBack();
     }
@@ -93,8 +95,8 @@ class HttpSource implements Source {
     try {
       const url = new URL(this.#connection.url);
       const question: Question = { url, method: "HEAD", accept: "*/*", body: undefined, known: null, bytesMax: mib };
-      const { reply } = await share.client.ask(question, signal);
-      const reached = share.client.reached ?? "";
+      const { reply } = await share.thing.ask(question, signal);
+      const reached = share.thing.reached ?? "";
       return {
         server: `${serverOf(reply)}${reached.startsWith(url.host) ? "" : ` on ${reached}`} at ${url.host}`,
         clockAheadMs: clockAheadMs(reply),

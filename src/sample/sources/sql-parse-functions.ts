@@ -115,5 +115,5 @@ export function callFix(dialect: Dialect, name: string): string {
   const near = name.length > 40 ? undefined : closest(name, [...known[dialect]]);
   const far = name.length < 5 ? 1 : 2;
   const meant = near !== undefined && distance(name, near) <= far ? `did you mean ${near}? ` : "";
-  return `${meant}use a function that docs/sample.md names, or have a view compute it`;
+  return `${meant}use a function that docs/sources/sql.md names, or have a view compute it`;
 }

@@ -2,6 +2,7 @@
 import type { TimeWindow } from "../../core/model.ts";
 import type { Source, SourceAnswer, SourceDeps, SourceFacts } from "../../core/ports.ts";
 import { Problem } from "../../core/problem.ts";
+import type { Share } from "../../core/shares.ts";
 import { minuteMs, stopwatch } from "../../core/time.ts";
 import { type TimeForm, timeValue } from "./sql-bounds.ts";
 import { checkedQuery } from "./sql-checked.ts";
@@ -9,7 +10,6 @@ import { type Ceilings, judgePlan, type Plan, type TimeFacts, type Verdict } fro
 import type { Dialect } from "./sql-parse.ts";
 import { cutAt, timedOut } from "./sql-problems.ts";
 import type { Session, Sessions, Statement } from "./sql-sessions.ts";
-import type { Share } from "./sql-shared.ts";
 import { boundQuery, type SlotBound } from "./sql-text.ts";
 
 /** How long a plan that was let through stands for those of the next slots, and one that was refused. */

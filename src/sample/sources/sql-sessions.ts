@@ -3,9 +3,9 @@ import knex, { type Knex } from "knex";
 import type { Row } from "../../core/model.ts";
 import type { Measure } from "../../core/ports.ts";
 import { messageOf, Problem } from "../../core/problem.ts";
+import type { Shareable } from "../../core/shares.ts";
 import { deadline } from "../../core/time.ts";
 import type { Plan } from "./sql-guard.ts";
-import type { Shareable } from "./sql-shared.ts";
 
 /** A query with marks in place of values. */
 export type Statement = { readonly text: string; readonly values: readonly string[] };

@@ -132,8 +132,8 @@ test("all faults are told in one pass, each with its place", () => {
   expect(faultsOf(query, "postgres")).toEqual([
     "SQL-003 takes locks. Fix: remove FOR UPDATE, FOR SHARE or LOCK IN SHARE MODE",
     "SQL-030 pg_authid belongs to the server itself at 3:6. Fix: name a table or view of your own",
-    "SQL-006 function nosuch is not allowed at 1:8. Fix: use a function that docs/sample.md names, or have a view compute it",
-    "SQL-006 function pg_sleep is not allowed at 2:3. Fix: use a function that docs/sample.md names, or have a view compute it",
+    "SQL-006 function nosuch is not allowed at 1:8. Fix: use a function that docs/sources/sql.md names, or have a view compute it",
+    "SQL-006 function pg_sleep is not allowed at 2:3. Fix: use a function that docs/sources/sql.md names, or have a view compute it",
   ]);
 });
 
