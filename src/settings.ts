@@ -21,7 +21,7 @@ export type Settings = {
   readonly redisUrl: string | null;
   /** PostgreSQL, MySQL or MariaDB with the facts; null: a SQLite file in the data folder. */
   readonly databaseUrl: string | null;
-  /** What this process is called where several are told apart; null: machine and role. */
+  /** What this process is called where several are told apart; null: machine, role and a sign of the data folder. */
   readonly processName: string | null;
   /** Slots that run at a time. */
   readonly concurrency: number;
@@ -141,7 +141,7 @@ const table: { readonly [K in keyof Settings]: Entry<Settings[K]> } = {
   processName: {
     name: "BELLWETHER_NAME",
     byDefault: "",
-    meaning: "what this process is called among several; default: machine and role",
+    meaning: "its name among several; default: machine, role, a sign of the data folder",
     read: (value) => {
       if (value === "" || /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(value)) return value === "" ? null : value;
       throw new Problem("not a name", { fix: "write letters, digits, '.', '_' and '-', at most 63" });

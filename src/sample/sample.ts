@@ -62,6 +62,8 @@ export class SamplerRunner implements AsyncDisposable, Measured {
   readonly #held = new Map<string, Held>();
   readonly #tallies = new Map<string, Tally>();
   readonly #brakes = new Map<string, Brake>();
+  /** Connections by which a sampler that is slowed down reads just now. */
+  readonly #slowReads = new Set<string>();
   /** What cut reads have cost within the last hour, which the ledger does not know. */
   readonly #unwritten = new Map<string, { readonly atMs: number; readonly ms: number }[]>();
   /** Failures that are their sampler's own doing, and say nothing of the connection. */
@@ -94,6 +96,7 @@ export class SamplerRunner implements AsyncDisposable, Measured {
     });
     tally.runs += 1;
     const limit = deadline(sampler.timeoutMs, signal);
+    using _ = this.#holdPlace(sampler);
     try {
       const { rows, cost } = await this.#read(sampler, window, limit);
       this.#brakes.delete(sampler.name);
@@ -216,6 +219,25 @@ export class SamplerRunner implements AsyncDisposable, Measured {
     return this.#batches.read(key, { timeoutMs: sampler.timeoutMs, keptMs }, ask, limit);
   }
 
+  /**
+   * Samplers that are slowed down try again one at a time for each connection, so that they never have all of its places.
+   * @throws Problem SRC-001 if another one is trying
+   */
+  #holdPlace({ name, source, place, schedule }: Sampler): Disposable {
+    const connection = connectionOf(source) ?? name;
+    if (!this.#brakes.has(name)) return { [Symbol.dispose]: () => {} };
+    if (this.#slowReads.has(connection)) {
+      throw new Problem(`slowed down: another sampler that is reads by connection ${connection} just now`, {
+        code: "SRC-001",
+        where: place,
+        retryable: true,
+        retryAfterMs: schedule.stepMs,
+      });
+    }
+    this.#slowReads.add(connection);
+    return { [Symbol.dispose]: () => void this.#slowReads.delete(connection) };
+  }
+
   #slowDown({ name, schedule, timeoutMs }: Sampler, ms: number): void {
     const atMs = this.#deps.clock.nowMs();
     this.#brakes.set(name, brakeAfterCut(this.#brakes.get(name) ?? null, schedule.stepMs, timeoutMs, atMs));
@@ -274,8 +296,12 @@ export function connectionOf({ options }: Sampler["source"]): string | null {
 const tooCostly: ReadonlySet<string | undefined> = new Set(["SQL-009", "ELS-009"]);
 const refusedAccount: ReadonlySet<string | undefined> = new Set(["SQL-014", "NET-011"]);
 
+/** Others of the connection were in the way: that is neither the sampler's doing nor its system's. */
+const noPlace = "SQL-019";
+
 /** The sampler's own doing: its read took too long, or would. */
 function isCut({ code }: Problem, limit: AbortSignal): boolean {
+  if (code === noPlace) return false;
   const timedOut = limit.reason instanceof DOMException && limit.reason.name === "TimeoutError";
   return tooCostly.has(code) || timedOut;
 }
@@ -284,7 +310,7 @@ function isCut({ code }: Problem, limit: AbortSignal): boolean {
 function isConnectionFault(fault: unknown): boolean {
   if (!(fault instanceof Problem)) return false;
   if (refusedAccount.has(fault.code)) return true;
-  return fault.retryable;
+  return fault.retryable && fault.code !== noPlace;
 }
 
 /** Who shares another sampler's read is cut by a limit of its own, which no source has put into words. */

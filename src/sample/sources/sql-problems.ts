@@ -7,6 +7,17 @@ export function timedOut(signal: AbortSignal): boolean {
   return signal.aborted && signal.reason instanceof DOMException && signal.reason.name === "TimeoutError";
 }
 
+/** SQL-019: nothing was asked, since others had all connections. It says nothing of this sampler, nor of the server. */
+export function noPlace(elapsedMs: number, connectionsMax: number, where: string): Problem {
+  const seconds = (elapsedMs / secondMs).toFixed(1);
+  return new Problem(`waited ${seconds} s in vain for one of ${connectionsMax} connections`, {
+    code: "SQL-019",
+    where,
+    fix: "see which samplers of the connection take long, or raise its pool_max",
+    retryable: true,
+  });
+}
+
 export function cutAt(elapsedMs: number, where: string): Problem {
   return new Problem(`cut at ${(elapsedMs / secondMs).toFixed(1)} s`, {
     code: "SQL-008",

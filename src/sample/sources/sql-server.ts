@@ -8,7 +8,7 @@ import { type TimeForm, timeValue } from "./sql-bounds.ts";
 import { checkedQuery } from "./sql-checked.ts";
 import { type Ceilings, judgePlan, type Plan, type TimeFacts, type Verdict } from "./sql-guard.ts";
 import type { Dialect } from "./sql-parse.ts";
-import { cutAt, timedOut } from "./sql-problems.ts";
+import { cutAt, noPlace, timedOut } from "./sql-problems.ts";
 import type { Session, Sessions, Statement } from "./sql-sessions.ts";
 import { boundQuery, type SlotBound } from "./sql-text.ts";
 
@@ -97,10 +97,18 @@ export class ServerSource<Raw extends object> implements Source {
   async #session<T>(signal: AbortSignal, work: (session: Session) => Promise<T>): Promise<T> {
     const elapsedMs = stopwatch();
     const held = this.#share.another();
+    let begun = false;
     try {
-      return await held.thing.session(signal, work);
+      return await held.thing.session(signal, (session) => {
+        begun = true;
+        return work(session);
+      });
     } catch (thrown) {
-      throw timedOut(signal) ? cutAt(elapsedMs(), this.#asked.where) : thrown;
+      if (!timedOut(signal)) throw thrown;
+      const { where } = this.#asked;
+      throw !begun && held.thing.isFull
+        ? noPlace(elapsedMs(), held.thing.connectionsMax, where)
+        : cutAt(elapsedMs(), where);
     } finally {
       await held.giveBack();
     }

@@ -113,6 +113,15 @@ export class Sessions<Raw extends object> implements Shareable {
     }
   }
 
+  get connectionsMax(): number {
+    return this.#connectionsMax;
+  }
+
+  /** Whether all connections are in use. */
+  get isFull(): boolean {
+    return this.#pool.numUsed() >= this.#connectionsMax;
+  }
+
   measures(): Measure[] {
     const labels = { connection: this.#connection };
     const pool = this.#pool;

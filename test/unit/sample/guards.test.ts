@@ -99,6 +99,19 @@ test("the wait of a slowed sampler is told, ends, and doubles when it is cut aga
   expect(await waitMs()).toBe(0);
 });
 
+test("who waited in vain for a place is not slowed down, and those who are try one at a time", async () => {
+  await using runner = open();
+  next = () => Promise.reject(new Problem("waited in vain", { code: "SQL-019", retryable: true }));
+  for (let round = 0; round < 6; round += 1) await codeOf(runner.run(reader("c"), window, never));
+  next = async () => answer();
+  expect(await codeOf(runner.run(reader("c"), window, never))).toBe("read");
+  next = hang;
+  await Promise.all(["a", "b"].map((name) => codeOf(runner.run(reader(name), window, never))));
+  await clock.advance(60_000);
+  const tries = ["a", "b"].map((name) => codeOf(runner.run(reader(name), window, never)));
+  expect(await Promise.all(tries)).toEqual(["SQL-008", "SRC-001"]);
+});
+
 test("a read that the guard refuses as too costly slows down as well", async () => {
   await using runner = open();
   next = () => Promise.reject(new Problem("would read 18,882,607,396 rows", { code: "SQL-009" }));

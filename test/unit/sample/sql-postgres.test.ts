@@ -275,7 +275,7 @@ describe.skipIf(whyNoPostgres(own) !== null)("PostgreSQL", () => {
       await expect.poll(() => shop.working()).toEqual([]);
     });
 
-    test("connections are bounded; who waits is counted, and cut by its own deadline", async () => {
+    test("connections are bounded; who waits is counted, and given up at its own deadline", async () => {
       const deps = shop.deps("reader", { pool_max: 2 });
       await using slow = sqlSource(deps, "select s from slow");
       await using quick = sqlSource(deps, "select n from loans");
@@ -287,7 +287,7 @@ describe.skipIf(whyNoPostgres(own) !== null)("PostgreSQL", () => {
       await expect
         .poll(() => figures(deps))
         .toMatchObject({ connections_busy: 2, connections_max: 2, queries_waiting: 2 });
-      expect(await waiting).toMatchObject({ code: "SQL-008" });
+      expect(await waiting).toMatchObject({ code: "SQL-019" });
       stopping.abort("enough");
       expect(await Promise.all(hanging)).toEqual(["enough", "enough"]);
       expect((await patient).rows).toEqual([{ n: 1 }]);
