@@ -53,7 +53,7 @@ const postgresPausedMs = 5_000;
 const messageMsMax = 400_000;
 
 /** A small generator of numbers from 0 to 1, so that a run can be told by its seed (mulberry32). */
-export function randomFrom(seed: number): () => number {
+function randomFrom(seed: number): () => number {
   let state = seed;
   return () => {
     state = (state + 0x6d2b79f5) | 0;
@@ -123,11 +123,11 @@ export class Chaos {
   async #restart(victim: Service, kill: Kill, downMs: number): Promise<void> {
     await sleep(downMs);
     victim.start();
-    const { pid } = victim;
+    const isLatest = (): boolean => this.kills.findLast(({ name }) => name === victim.name) === kill;
     await victim.ready().catch((thrown: unknown) => {
-      if (victim.pid === pid) throw thrown;
+      if (isLatest()) throw thrown;
     });
-    if (victim.pid === pid) kill.upMs = Date.now();
+    if (isLatest()) kill.upMs = Date.now();
   }
 
   /** One after the other, spread over the time. */

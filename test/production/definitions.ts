@@ -43,7 +43,7 @@ export const steps: ReadonlyMap<string, number> = new Map([
 ]);
 
 /** Orders that a channel has in a second; `second` counts from 1970. About ten, in a pattern that a test can repeat. */
-export function ordersIn(second: number, { ordinal }: Channel): number {
+function ordersIn(second: number, { ordinal }: Channel): number {
   return 9 + ((second * 7 + ordinal) % 3);
 }
 

@@ -24,6 +24,8 @@ export type Figures = {
   readonly moves: readonly Moved[];
   readonly recoveries: readonly Recovery[];
   readonly ended: ReadonlyMap<string, Ended>;
+  /** Processes that ended by themselves. */
+  readonly deaths: number;
   /** By how much the shop was ahead of its orders at least. */
   readonly aheadMs: number;
 };

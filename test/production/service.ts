@@ -1,4 +1,7 @@
-/** One of Bellwether's processes: started as Compose would start it, killed, stopped, and heard to the end. */
+/**
+ * One of Bellwether's processes: started as Compose would start it, killed, stopped, and heard to the end. One that ends
+ * by itself is started again, as `restart: unless-stopped` has it.
+ */
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { tmpdir } from "node:os";
@@ -12,10 +15,19 @@ const main = join(projectDir, "src/main.ts");
 /** Half of a start is compiling its modules. */
 const compileCache = join(tmpdir(), "bellwether-compile-cache");
 const readyMsMax = 60_000;
+const restartMs = 1_000;
 /** What is kept of what it says; a run of ten minutes says less. */
 const textCharsMax = 20_000_000;
 
 export type Ended = { readonly code: number | null; readonly signal: string | null; readonly tookMs: number };
+
+export type Death = {
+  readonly name: string;
+  readonly atMs: number;
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly said: string;
+};
 
 export class Service {
   readonly name: string;
@@ -26,7 +38,8 @@ export class Service {
   /** Standard output and error of all its lives. */
   text = "";
   /** Ends that nobody asked for. */
-  readonly deaths: string[] = [];
+  readonly deaths: Death[] = [];
+  #restart: NodeJS.Timeout | undefined;
 
   constructor(name: string, service: BellwetherService, dir: string) {
     this.name = name;
@@ -69,14 +82,15 @@ export class Service {
     child.once("close", (code, signal) => {
       if (this.#child !== child) return;
       this.#child = null;
-      this.deaths.push(`${this.name} ended by itself with ${code ?? signal}: ${this.text.slice(-1_500)}`);
+      this.deaths.push({ name: this.name, atMs: Date.now(), code, signal, said: this.text.slice(-600) });
+      this.#restart = setTimeout(() => this.start(), restartMs);
     });
   }
 
-  /** Until its probe says that it works. @throws Error if it does not within a minute, or ends */
+  /** Until its probe says that it works. @throws Error if it does not within a minute */
   async ready(): Promise<void> {
     const elapsedMs = stopwatch();
-    while (elapsedMs() < readyMsMax && this.#child !== null) {
+    while (elapsedMs() < readyMsMax) {
       const answer = await fetch(`${this.url}/readyz`, { signal: AbortSignal.timeout(2_000) }).catch(() => null);
       if (answer?.status === 200) return;
       await sleep(100);
@@ -104,6 +118,7 @@ export class Service {
   }
 
   async #end(how: "SIGTERM" | "SIGKILL", patienceMs: number): Promise<Ended> {
+    clearTimeout(this.#restart);
     const child = this.#child;
     if (child === null) return { code: null, signal: null, tookMs: 0 };
     this.#child = null;
