@@ -5,8 +5,8 @@ import type { Shop } from "../unit/sample/sql-shop.ts";
 import { openShop, type Played, play, quantile } from "./crowd.ts";
 
 const missing = whyNoPostgres({ own: true });
-const all = { sound: 45, forMs: 6_000, shared: false, poolMax: 4 };
-const turns = 3;
+const all = { sound: 45, forMs: 5_000, shared: false, poolMax: 4 };
+const turns = 2;
 
 const p99 = ({ startsMs }: Played): number => quantile(startsMs, 0.99);
 const middle = (values: readonly number[]): number => quantile(values, 0.5);
@@ -44,7 +44,7 @@ describe.skipIf(missing !== null)(`samplers that hang${missing === null ? "" : `
 
   // Those that hang take all four places at first; whoever waits in vain for his whole time counts as cut himself.
   test("by the others' connection: it is not given up, and places come free", { timeout: 90_000 }, async () => {
-    const played = await play(shop, { ...all, forMs: 12_000, hanging: 5, shared: true });
+    const played = await play(shop, { ...all, forMs: 8_000, hanging: 5, shared: true });
     tell("beside five on the same four connections", played);
     // Cut and slowed down: they hold a place for 2 s, each time after a longer rest.
     expect(played.cut).toBeGreaterThanOrEqual(5);
