@@ -3,7 +3,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 import { Skips } from "./test/support/skips.ts";
 
 /** What takes longest starts first, so that no worker is left waiting for one long file at the end. */
-const longFolders = ["test/faults/", "test/scenarios/", "test/browser/", "test/cli/"];
+const longFolders = ["test/production/", "test/faults/", "test/scenarios/", "test/browser/", "test/cli/"];
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {

@@ -291,7 +291,7 @@ export class SlotLedger {
         .where({ sampler, state: "failed", catch_up: false })
         .whereIn("data_state", ["source-down", "late"])
         .where("start_ms", ">=", sinceMs)
-        .whereNot("error", "like", "SRC-003%")
+        .where((why) => why.whereNull("error").orWhereNot("error", "like", "SRC-003%"))
         .orderBy("start_ms")
         .limit(limit)
         .pluck("start_ms"),

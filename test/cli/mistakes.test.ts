@@ -161,8 +161,7 @@ test("a source that fails is exit code 1, with what to do", async () => {
   const { code, out, err } = await run(empty, ["try", "shop-orders", "--at", "2026-06-09T10:00:00Z"]);
   expect(code).toBe(1);
   expect(err).toMatch(/^SQL-015 .* - cannot open .*shop\.db\. Fix: .*\n$/);
-  // What its system says of itself, which is what helps, comes first, and once.
-  expect(out).toMatch(/^SQL-015 samplers\/shop\/orders\.yaml:2:1 - .*cannot open shop\.db\. Fix: .*\n$/);
+  expect(out, "what its system says, which is nothing here").toBe("");
 });
 
 test("a reader that has seen enough (`| head`) is no fault", async () => {

@@ -715,7 +715,7 @@ export function stateContract(name: string, makeOpen: () => OpenState): void {
         expect(await state.slots.get("orders", slot(-7).startMs)).toMatchObject({ state: "failed", ...found });
         expect(await state.slots.get("orders", slot(-4).startMs), "it waits").toMatchObject({ rows: null });
         expect(await other.slots.reopenFailed("orders", slot(-9).startMs, 1, nowMs)).toBe(1);
-        expect(await state.slots.get("orders", slot(-5).startMs)).toMatchObject({ state: "due", catchUp: true });
+        expect(await state.slots.get("orders", slot(-6).startMs)).toMatchObject({ state: "due", catchUp: true });
         expect(await other.slots.reopenFailed("orders", slot(-6).startMs, 9, nowMs)).toBe(1);
         expect(await other.slots.reopenFailed("orders", slot(-9).startMs, 9, nowMs), "-7 has values").toBe(0);
       });
