@@ -55,6 +55,11 @@ export function deadline(timeoutMs: number, parent?: AbortSignal): AbortSignal {
   return signal;
 }
 
+/** Whether the signal aborted because time was up, and not because somebody wants to stop. */
+export function timedOut(signal: AbortSignal): boolean {
+  return signal.aborted && signal.reason instanceof DOMException && signal.reason.name === "TimeoutError";
+}
+
 /** Real milliseconds until a {@link deadline} aborts, >= 0; infinity for a signal that is none. */
 export function timeLeftMs(signal: AbortSignal): number {
   return Math.max(0, (endsMs.get(signal) ?? Number.POSITIVE_INFINITY) - performance.now());

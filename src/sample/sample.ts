@@ -17,7 +17,7 @@ import type {
   SourceFacts,
 } from "../core/ports.ts";
 import { messageOf, Problem } from "../core/problem.ts";
-import { deadline, formatTimeUtc, minuteMs, secondMs, stopwatch } from "../core/time.ts";
+import { deadline, formatTimeUtc, minuteMs, secondMs, stopwatch, timedOut } from "../core/time.ts";
 import { Batches } from "./batches.ts";
 import { type Brake, brakeAfterCut } from "./brake.ts";
 import { Breakers } from "./breaker.ts";
@@ -302,8 +302,7 @@ const noPlace = "SQL-019";
 /** The sampler's own doing: its read took too long, or would. */
 function isCut({ code }: Problem, limit: AbortSignal): boolean {
   if (code === noPlace) return false;
-  const timedOut = limit.reason instanceof DOMException && limit.reason.name === "TimeoutError";
-  return tooCostly.has(code) || timedOut;
+  return tooCostly.has(code) || timedOut(limit);
 }
 
 /** Its system does not answer, or turns us away: one sampler's read is as good as another's. */
@@ -315,7 +314,7 @@ function isConnectionFault(fault: unknown): boolean {
 
 /** Who shares another sampler's read is cut by a limit of its own, which no source has put into words. */
 function asProblem(thrown: unknown, limit: AbortSignal, { place, timeoutMs }: Sampler): unknown {
-  if (thrown !== limit.reason || !(thrown instanceof DOMException && thrown.name === "TimeoutError")) return thrown;
+  if (thrown !== limit.reason || !timedOut(limit)) return thrown;
   return new Problem(`cut at ${(timeoutMs / secondMs).toFixed(1)} s`, {
     code: "SRC-004",
     where: place,

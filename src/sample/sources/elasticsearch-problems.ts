@@ -4,11 +4,6 @@ import { Problem, type ProblemOptions } from "../../core/problem.ts";
 import { secondMs } from "../../core/time.ts";
 import { isMap } from "./elasticsearch-queries.ts";
 
-/** Whether the signal aborted because time was up, and not because somebody wants to stop. */
-export function timedOut(signal: AbortSignal): boolean {
-  return signal.aborted && signal.reason instanceof DOMException && signal.reason.name === "TimeoutError";
-}
-
 export function cutAt(elapsedMs: number, where: string): Problem {
   return new Problem(`cut at ${(elapsedMs / secondMs).toFixed(1)} s`, {
     code: "NET-005",

@@ -7,7 +7,7 @@ import type { Row, TimeWindow } from "../../core/model.ts";
 import type { Plugin, Source, SourceAnswer, SourceDeps, SourceFacts } from "../../core/ports.ts";
 import { Problem } from "../../core/problem.ts";
 import { type Share, Shares } from "../../core/shares.ts";
-import { minuteMs, parseDurationMs, stopwatch, timeLeftMs } from "../../core/time.ts";
+import { minuteMs, parseDurationMs, stopwatch, timedOut, timeLeftMs } from "../../core/time.ts";
 import { bound, esqlBody, esqlIndices, shortRows, sized, withinSlot } from "./elasticsearch-ask.ts";
 import { ElasticsearchClient } from "./elasticsearch-client.ts";
 import { connectionOptions, type ElasticsearchConnection } from "./elasticsearch-connection.ts";
@@ -22,7 +22,7 @@ import {
   type SamplerOptions,
   samplerOptions,
 } from "./elasticsearch-options.ts";
-import { cutAt, notElasticsearch, partial, timedOut, whyPartial } from "./elasticsearch-problems.ts";
+import { cutAt, notElasticsearch, partial, whyPartial } from "./elasticsearch-problems.ts";
 import { isMap, type Json, type JsonMap } from "./elasticsearch-queries.ts";
 import { rowsOf } from "./elasticsearch-rows.ts";
 

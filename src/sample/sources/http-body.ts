@@ -3,8 +3,8 @@ import type { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createBrotliDecompress, createGunzip, createInflate } from "node:zlib";
 import { Problem } from "../../core/problem.ts";
-import { deadline } from "../../core/time.ts";
-import { timedOut, tooLarge, unexpected } from "./http-problems.ts";
+import { deadline, timedOut } from "../../core/time.ts";
+import { tooLarge, unexpected } from "./http-problems.ts";
 
 /** The longest that a body may take, whatever the caller grants: who sends a byte a second holds a place for ever. */
 const bodyMsMax = 10_000;

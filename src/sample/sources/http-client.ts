@@ -3,11 +3,11 @@ import { Agent, type Dispatcher, request } from "undici";
 import { counter, gauge } from "../../core/measure.ts";
 import type { Measure } from "../../core/ports.ts";
 import { Problem } from "../../core/problem.ts";
-import { stopwatch, systemClock } from "../../core/time.ts";
+import { stopwatch, systemClock, timedOut } from "../../core/time.ts";
 import { readBody } from "./http-body.ts";
 import { Guard, type GuardOptions } from "./http-guard.ts";
 import { Places } from "./http-places.ts";
-import { cutAt, isBusy, statusProblem, timedOut, wireProblem } from "./http-problems.ts";
+import { cutAt, isBusy, statusProblem, wireProblem } from "./http-problems.ts";
 
 export type ClientOptions = Omit<GuardOptions, "where" | "encryptedOnly"> & {
   /** The connection's name. */

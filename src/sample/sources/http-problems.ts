@@ -3,11 +3,6 @@ import { maskAddresses } from "../../core/mask.ts";
 import { messageOf, Problem } from "../../core/problem.ts";
 import { formatDuration, secondMs } from "../../core/time.ts";
 
-/** Whether the signal aborted because time was up, and not because somebody wants to stop. */
-export function timedOut(signal: AbortSignal): boolean {
-  return signal.aborted && signal.reason instanceof DOMException && signal.reason.name === "TimeoutError";
-}
-
 export function cutAt(elapsedMs: number, where: string): Problem {
   return new Problem(`cut at ${(elapsedMs / secondMs).toFixed(1)} s`, {
     code: "NET-005",

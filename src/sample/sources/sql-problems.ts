@@ -2,11 +2,6 @@
 import { Problem } from "../../core/problem.ts";
 import { secondMs } from "../../core/time.ts";
 
-/** Whether the signal aborted because time was up, and not because somebody wants to stop. */
-export function timedOut(signal: AbortSignal): boolean {
-  return signal.aborted && signal.reason instanceof DOMException && signal.reason.name === "TimeoutError";
-}
-
 /** SQL-019: nothing was asked, since others had all connections. It says nothing of this sampler, nor of the server. */
 export function noPlace(elapsedMs: number, connectionsMax: number, where: string): Problem {
   const seconds = (elapsedMs / secondMs).toFixed(1);

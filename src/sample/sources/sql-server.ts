@@ -3,12 +3,12 @@ import type { TimeWindow } from "../../core/model.ts";
 import type { Source, SourceAnswer, SourceDeps, SourceFacts } from "../../core/ports.ts";
 import { Problem } from "../../core/problem.ts";
 import type { Share } from "../../core/shares.ts";
-import { minuteMs, stopwatch } from "../../core/time.ts";
+import { minuteMs, stopwatch, timedOut } from "../../core/time.ts";
 import { type TimeForm, timeValue } from "./sql-bounds.ts";
 import { checkedQuery } from "./sql-checked.ts";
 import { type Ceilings, judgePlan, type Plan, type TimeFacts, type Verdict } from "./sql-guard.ts";
 import type { Dialect } from "./sql-parse.ts";
-import { cutAt, noPlace, timedOut } from "./sql-problems.ts";
+import { cutAt, noPlace } from "./sql-problems.ts";
 import type { Session, Sessions, Statement } from "./sql-sessions.ts";
 import { boundQuery, type SlotBound } from "./sql-text.ts";
 

@@ -5,12 +5,12 @@ import type { TimeWindow } from "../../core/model.ts";
 import type { Measure, Source, SourceAnswer, SourceDeps, SourceFacts } from "../../core/ports.ts";
 import { Problem } from "../../core/problem.ts";
 import type { Share, Shareable } from "../../core/shares.ts";
-import { stopwatch } from "../../core/time.ts";
+import { stopwatch, timedOut } from "../../core/time.ts";
 import { timeValue, zone } from "./sql-bounds.ts";
 import { checkedQuery } from "./sql-checked.ts";
 import type { Answer, Question } from "./sql-child.ts";
 import { ChildPool } from "./sql-pool.ts";
-import { cutAt, timedOut } from "./sql-problems.ts";
+import { cutAt } from "./sql-problems.ts";
 import { type Asked, share } from "./sql-shared.ts";
 import { namedQueries } from "./sql-text.ts";
 
