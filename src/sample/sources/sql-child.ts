@@ -1,6 +1,7 @@
 /** Reads a SQLite file in a process of its own: a query cannot be stopped in a thread. Started by `sql.ts`. */
 import { statSync } from "node:fs";
 import { Worker } from "node:worker_threads";
+import type Sqlite from "better-sqlite3";
 import knex, { type Knex } from "knex";
 import { messageOf } from "../../core/problem.ts";
 import { stopwatch } from "../../core/time.ts";
@@ -17,34 +18,58 @@ export type Question = {
 };
 
 export type Answer =
-  | { readonly rows: readonly Record<string, unknown>[]; readonly elapsedMs: number }
+  /** Names are sent once, not with each row. */
+  | { readonly columns: readonly string[]; readonly rows: readonly (readonly unknown[])[]; readonly elapsedMs: number }
   /** `code` is SQLite's (`SQLITE_BUSY`), or one of ours: `ROWS`, `CELL`, `SIZE`. */
   | { readonly fault: { readonly code: string; readonly text: string } };
 
+/** Prepared queries that are kept. */
+const statementsMax = 200;
+
+type Database = {
+  readonly knex: Knex;
+  readonly connection: Connection;
+  readonly statements: Map<string, Sqlite.Statement>;
+  readonly inode: bigint;
+};
+type Connection = Pick<Sqlite.Database, "pragma" | "prepare">;
+
 const [, , file = ""] = process.argv;
-let database: { readonly knex: Knex; readonly inode: bigint } | null = null;
+let database: Database | null = null;
 
 /** Opens the file again once another one has taken its name. */
-async function open(): Promise<Knex> {
+async function open(): Promise<Database> {
   const inode = statSync(file, { bigint: true, throwIfNoEntry: false })?.ino ?? 0n;
-  if (database?.inode === inode) return database.knex;
-  await database?.knex.destroy();
+  if (database?.inode === inode) return database;
+  await close();
   const opened = knex({
     client: "better-sqlite3",
     connection: { filename: file, options: { readonly: true, safeIntegers: true } },
     useNullAsDefault: true,
     compileSqlOnError: false,
-    pool: {
-      min: 0,
-      max: 1,
-      afterCreate: (connection: { pragma(text: string): void }, done: (fault: unknown, made: unknown) => void) => {
-        connection.pragma("query_only = on");
-        done(null, connection);
-      },
-    },
+    pool: { min: 0, max: 1 },
   });
-  database = { knex: opened, inode };
-  return opened;
+  const connection = (await opened.client.acquireConnection()) as Connection;
+  connection.pragma("query_only = on");
+  database = { knex: opened, connection, statements: new Map(), inode };
+  return database;
+}
+
+async function close(): Promise<void> {
+  if (database === null) return;
+  await database.knex.client.releaseConnection(database.connection);
+  await database.knex.destroy();
+  database = null;
+}
+
+/** SQLite itself prepares a query anew where the file's tables have changed meanwhile. */
+function prepared({ connection, statements }: Database, text: string): Sqlite.Statement {
+  const kept = statements.get(text);
+  if (kept !== undefined) return kept;
+  const fresh = connection.prepare(text).raw();
+  if (statements.size >= statementsMax) statements.clear();
+  statements.set(text, fresh);
+  return fresh;
 }
 
 async function answer(question: Question): Promise<Answer> {
@@ -52,23 +77,24 @@ async function answer(question: Question): Promise<Answer> {
     const elapsedMs = stopwatch();
     const limited = `select * from (\n${question.query}\n) limit ${question.rowsMax + 1}`;
     const text = question.plan === true ? `explain query plan ${question.query}` : limited;
-    const rows = (await (await open()).raw(text, question.bindings)) as Record<string, unknown>[];
+    const statement = prepared(await open(), text);
+    const rows = statement.all(question.bindings) as unknown[][];
     if (rows.length > question.rowsMax) return { fault: { code: "ROWS", text: `more than ${question.rowsMax} rows` } };
-    return plainRows(rows, elapsedMs());
+    const columns = statement.columns().map(({ name }) => name);
+    return plainRows(columns, rows, elapsedMs());
   } catch (thrown) {
     const { code } = thrown as { code?: unknown };
-    // knex puts the whole query before what SQLite said.
-    const text = messageOf(thrown).split(" - ").at(-1) as string;
-    return { fault: { code: typeof code === "string" ? code : "", text } };
+    return { fault: { code: typeof code === "string" ? code : "", text: messageOf(thrown) } };
   }
 }
 
 /** Whole numbers that a JavaScript number would round become decimal text; what is too large or binary is refused. */
-function plainRows(rows: Record<string, unknown>[], elapsedMs: number): Answer {
+function plainRows(columns: readonly string[], rows: unknown[][], elapsedMs: number): Answer {
   let bytes = 0;
   for (const [index, row] of rows.entries()) {
-    for (const [column, cell] of Object.entries(row)) {
-      if (typeof cell === "bigint") row[column] = Number.isSafeInteger(Number(cell)) ? Number(cell) : String(cell);
+    for (const [at, cell] of row.entries()) {
+      const column = columns[at] as string;
+      if (typeof cell === "bigint") row[at] = Number.isSafeInteger(Number(cell)) ? Number(cell) : String(cell);
       else if (typeof cell === "string") {
         const size = Buffer.byteLength(cell);
         if (size > cellBytesMax) return cellFault(column, index, `${size} bytes, more than ${cellBytesMax}`);
@@ -78,7 +104,7 @@ function plainRows(rows: Record<string, unknown>[], elapsedMs: number): Answer {
   }
   return bytes > answerBytesMax
     ? { fault: { code: "SIZE", text: `more than ${answerBytesMax} bytes` } }
-    : { rows, elapsedMs };
+    : { columns, rows, elapsedMs };
 }
 
 function cellFault(column: string, index: number, what: string): Answer {

@@ -1,10 +1,10 @@
 /** PostgreSQL, read-only: a transaction that is rolled back, a cursor, and a session that is wiped. */
 import { connect } from "node:net";
-import type { Client, FieldDef, QueryArrayResult, QueryResult } from "pg";
+import { type Client, escapeLiteral, type QueryArrayResult, type QueryResult } from "pg";
 import { z } from "zod";
 import type { Source, SourceDeps } from "../../core/ports.ts";
 import type { Problem } from "../../core/problem.ts";
-import { deadline, parseDurationMs, stopwatch, systemClock } from "../../core/time.ts";
+import { deadline, minuteMs, parseDurationMs, stopwatch, systemClock } from "../../core/time.ts";
 import { addressOf, credentialsOf, serverOptions } from "./sql-address.ts";
 import { zone } from "./sql-bounds.ts";
 import { answerBytesMax, readRows, tooManyRows, tooMuchText } from "./sql-cells.ts";
@@ -50,6 +50,10 @@ const workMem = "16MB";
 /** Disk for what does not fit memory, where the account may limit it. */
 const tempFileLimit = "1GB";
 
+/** How long the numbers of what a query reads are kept, and of how many queries. */
+const relationsKeptMs = 5 * minuteMs;
+const relationsMax = 1_000;
+
 /** Fields of a connection that the driver's types leave out. */
 type Raw = Client & { readonly processID: number; readonly secretKey: number; readonly connection: Wire };
 type Wire = { readonly stream: NodeJS.ReadableStream & { readonly bytesRead: number; destroy(): void } };
@@ -60,10 +64,11 @@ export class Postgres implements Dialect<Raw> {
   readonly #options: PostgresConnection;
   readonly #deps: SourceDeps;
   readonly #where: string;
-  /** Those of our settings that the server has. Null before the first session. */
-  #settings: readonly string[] | null = null;
+  /** Begins a transaction with those of our limits that the server has. Null before the first session. */
+  #begin: string | null = null;
   /** Null until it was tried: only some accounts may. */
   #limitsTempFiles: boolean | null = null;
+  readonly #relations = new Relations();
 
   constructor(options: PostgresConnection, deps: SourceDeps, where: string) {
     this.#options = options;
@@ -83,8 +88,13 @@ export class Postgres implements Dialect<Raw> {
     };
   }
 
-  /** All limits in one statement, and all of them gone with the transaction. */
+  /** The transaction and all of its limits in one message; the limits go with the transaction. */
   async begin(raw: Raw): Promise<void> {
+    this.#begin ??= await this.#beginning(raw);
+    await raw.query(this.#begin);
+  }
+
+  async #beginning(raw: Raw): Promise<string> {
     this.#limitsTempFiles ??= await mayLimitTempFiles(raw);
     const limitMs = String(this.limitMs);
     const limits: Record<string, string> = {
@@ -105,17 +115,13 @@ export class Postgres implements Dialect<Raw> {
       extra_float_digits: "1",
       ...(this.#limitsTempFiles ? { temp_file_limit: tempFileLimit } : {}),
     };
-    this.#settings ??= await knownSettings(raw, Object.keys(limits));
-    const names = this.#settings;
-    await ask(raw, "begin transaction isolation level repeatable read, read only");
-    await ask(raw, "select set_config(name, value, true) from unnest($1::text[], $2::text[]) as given (name, value)", [
-      names,
-      names.map((name) => limits[name]),
-    ]);
+    const names = await knownSettings(raw, Object.keys(limits));
+    const set = names.map((name) => `set_config('${name}', ${escapeLiteral(limits[name] as string)}, true)`);
+    return `begin transaction isolation level repeatable read, read only; select ${set.join(", ")}`;
   }
 
   session(raw: Raw): Session {
-    return new PostgresSession(raw, this.#where, this.limitMs);
+    return new PostgresSession(raw, this.#where, this.limitMs, this.#relations);
   }
 
   /** Nothing is ever committed: not even what a read-only transaction lets through, as large objects are. */
@@ -158,31 +164,50 @@ export class Postgres implements Dialect<Raw> {
   }
 }
 
+/** Numbers of what queries read, by their texts. Tables are renewed, and partitions come and go: they are kept for a while. */
+class Relations {
+  readonly #kept = new Map<string, { readonly ageMs: () => number; readonly oids: readonly number[] }>();
+
+  of(text: string): readonly number[] | null {
+    const kept = this.#kept.get(text);
+    return kept === undefined || kept.ageMs() >= relationsKeptMs ? null : kept.oids;
+  }
+
+  keep(text: string, oids: readonly number[]): readonly number[] {
+    if (this.#kept.size >= relationsMax) this.#kept.clear();
+    this.#kept.set(text, { ageMs: stopwatch(), oids });
+    return oids;
+  }
+}
+
 class PostgresSession implements Session {
   readonly #raw: Raw;
   readonly #where: string;
   readonly #limitMs: number;
-  #tables: { schema: string; table: string }[] = [];
+  readonly #relations: Relations;
 
-  constructor(raw: Raw, where: string, limitMs: number) {
+  constructor(raw: Raw, where: string, limitMs: number, relations: Relations) {
     this.#raw = raw;
     this.#where = where;
     this.#limitMs = limitMs;
+    this.#relations = relations;
   }
 
   /** A cursor takes nothing but one SELECT, whatever the text says, and gives no more rows than it is asked for. */
   async select({ text, values }: Statement, rowsMax: number) {
+    const relations = this.#relations.of(text) ?? (await this.#relationsOf(await this.#explain(text, values), text));
     const elapsedMs = stopwatch();
     await ask(this.#raw, `declare answer no scroll cursor for ${text}`, values);
-    const { fields, rows } = await this.#bounded(fetch(this.#raw, rowsMax + 1));
+    const { fields, rows, rowsRead } = await this.#bounded(fetch(this.#raw, rowsMax + 1, relations));
     if (elapsedMs() >= this.#limitMs) throw Object.assign(new Error("over the limit"), { code: "57014" });
     if (rows.length > rowsMax) throw tooManyRows(rowsMax, this.#where);
     const columns = fields.map(({ name, dataTypeID }) => ({ name, read: readerOf(dataTypeID) }));
-    return { rows: readRows(columns, rows, this.#where), rowsRead: await this.#rowsRead(text, values) };
+    return { rows: readRows(columns, rows, this.#where), rowsRead };
   }
 
   async plan({ text, values }: Statement): Promise<Plan> {
     const root = await this.#explain(text, values);
+    await this.#relationsOf(root, text);
     const tables = tablesOf(root);
     const { rows } = await ask<{ name: string; rows: number }>(
       this.#raw,
@@ -213,23 +238,24 @@ class PostgresSession implements Session {
   async #explain(text: string, values: readonly string[]): Promise<PlanNode> {
     const { rows } = await ask<{ plan: string }>(this.#raw, `explain (format json, verbose) ${text}`, values);
     const [{ Plan }] = Object.values(rows[0] as object)[0] as [{ Plan: PlanNode }];
-    this.#tables = tablesOf(Plan);
     return Plan;
   }
 
-  /** What this transaction has gone through in the tables of the plan and their indices, by the server's own count. */
-  async #rowsRead(text: string, values: readonly string[]): Promise<number | null> {
-    if (this.#tables.length === 0) await this.#explain(text, values);
-    const { rows } = await ask<{ rows: number | null }>(
+  /** Numbers of the plan's tables and their indices, which are kept for the next slots. */
+  async #relationsOf(plan: PlanNode, text: string): Promise<readonly number[]> {
+    const tables = tablesOf(plan);
+    const { rows } = await ask<{ oid: number }>(
       this.#raw,
       `with read as (
          select c.oid from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
          where c.relname = any($1) and n.nspname = any($2))
-       select sum(pg_stat_get_xact_tuples_returned(oid))::float8 as rows from
-       (select oid from read union select indexrelid from pg_catalog.pg_index where indrelid in (select oid from read)) r`,
-      [this.#tables.map(({ table }) => table), this.#tables.map(({ schema }) => schema)],
+       select oid from read union select indexrelid from pg_catalog.pg_index where indrelid in (select oid from read)`,
+      [tables.map(({ table }) => table), tables.map(({ schema }) => schema)],
     );
-    return rows[0]?.rows ?? null;
+    return this.#relations.keep(
+      text,
+      rows.map(({ oid }) => oid),
+    );
   }
 
   /** Ends an answer whose bytes come without end, before they fill our memory. */
@@ -252,7 +278,7 @@ class PostgresSession implements Session {
   }
 }
 
-/** The extended protocol, always: there, one text is one statement. */
+/** The extended protocol for whatever a stranger wrote: there, one text is one statement. */
 async function ask<T extends object = object>(
   raw: Raw,
   text: string,
@@ -261,11 +287,21 @@ async function ask<T extends object = object>(
   return raw.query({ text, values: [...values], queryMode: "extended" } as never);
 }
 
-/** Cells as the text that the server sends. */
-async function fetch(raw: Raw, rows: number): Promise<{ fields: FieldDef[]; rows: unknown[][] }> {
-  const types = { getTypeParser: () => String };
-  const config = { text: `fetch forward ${rows} from answer`, queryMode: "extended", rowMode: "array", types };
-  return (await raw.query(config as never)) as unknown as QueryArrayResult<unknown[]>;
+/**
+ * Cells as the text that the server sends; and what this transaction has gone through in the relations, by the server's
+ * own count. Both in one message, of which no word is a stranger's.
+ */
+async function fetch(raw: Raw, rows: number, relations: readonly number[]) {
+  const text = `fetch forward ${rows} from answer;
+    select sum(pg_stat_get_xact_tuples_returned(oid)) from unnest('{${relations.join(",")}}'::oid[]) as oid`;
+  const answers = await raw.query({ text, rowMode: "array", types: { getTypeParser: () => String } } as never);
+  const [fetched, counted] = answers as unknown as QueryArrayResult<unknown[]>[];
+  const count = counted?.rows[0]?.[0] ?? null;
+  return {
+    fields: fetched?.fields ?? [],
+    rows: fetched?.rows ?? [],
+    rowsRead: count === null ? null : Number(count),
+  };
 }
 
 /** Servers of different ages differ in the settings they have. */

@@ -102,7 +102,8 @@ export class Sessions<Raw extends object> implements Shareable {
     const working = work(this.dialect.session(raw));
     try {
       const result = await untilAborted(working, signal);
-      await this.#end(raw);
+      // Nobody waits for a session to be wiped, but the next that wants the connection.
+      this.#finish(this.#end(raw));
       return result;
     } catch (thrown) {
       const clean = thrown instanceof Problem && !signal.aborted;
@@ -194,8 +195,12 @@ export class Sessions<Raw extends object> implements Shareable {
   /** The connection counts as busy until the server has let go of it, so that a slow one is not asked ever more. */
   #stop(raw: Raw, working: Promise<unknown>): void {
     this.#cut += 1;
-    const stopping = this.#cutOff(raw, working).finally(() => this.#ending.delete(stopping));
-    this.#ending.add(stopping);
+    this.#finish(this.#cutOff(raw, working));
+  }
+
+  #finish(work: Promise<void>): void {
+    const finishing = work.finally(() => this.#ending.delete(finishing));
+    this.#ending.add(finishing);
   }
 
   async #cutOff(raw: Raw, working: Promise<unknown>): Promise<void> {

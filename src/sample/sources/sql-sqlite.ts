@@ -1,7 +1,7 @@
 /** Rows of a query over a SQLite file, read-only, in processes that are killed with a query that hangs. */
 import { resolve } from "node:path";
 import { z } from "zod";
-import type { TimeWindow } from "../../core/model.ts";
+import type { Row, TimeWindow } from "../../core/model.ts";
 import type { Measure, Source, SourceAnswer, SourceDeps, SourceFacts } from "../../core/ports.ts";
 import { Problem } from "../../core/problem.ts";
 import type { Share, Shareable } from "../../core/shares.ts";
@@ -122,14 +122,15 @@ export class SqliteSource implements Source {
     return { slot_start: timeValue(fromMs, time, zone), slot_end: timeValue(toMs, time, zone) };
   }
 
-  async #ask(question: Question, signal: AbortSignal): Promise<Extract<Answer, { rows: unknown }>> {
+  async #ask(question: Question, signal: AbortSignal): Promise<{ rows: Row[]; elapsedMs: number }> {
     const elapsedMs = stopwatch();
     const held = this.#share.another();
     try {
       const answer = await held.thing.pool.ask(question, signal);
       // An answer that comes after the deadline is as late as none.
       signal.throwIfAborted();
-      if ("rows" in answer) return answer;
+      if ("rows" in answer)
+        return { rows: answer.rows.map((row) => named(answer.columns, row)), elapsedMs: answer.elapsedMs };
       throw problemOf(answer.fault, this.#connection.file, this.#where);
     } catch (thrown) {
       throw timedOut(signal) ? cutAt(elapsedMs(), this.#where) : thrown;
@@ -151,6 +152,10 @@ export class SqliteSource implements Source {
       }),
     ];
   }
+}
+
+function named(columns: readonly string[], cells: readonly unknown[]): Row {
+  return Object.fromEntries(columns.map((column, at) => [column, cells[at]]));
 }
 
 /** `SEARCH invoices USING INDEX ...`: the table. */
