@@ -105,7 +105,7 @@ class Service {
       for (const stream of [this.#child.stdout, this.#child.stderr]) {
         stream?.setEncoding("utf8").on("data", (piece: string) => {
           this.text += piece;
-          const url = /Console: (\S+)/.exec(this.text)?.[1];
+          const url = /(?:Console|Probes): (\S+)/.exec(this.text)?.[1];
           if (url !== undefined) resolve(url);
         });
       }
