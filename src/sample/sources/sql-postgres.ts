@@ -126,8 +126,8 @@ export class Postgres implements Dialect<Raw> {
 
   /** Nothing is ever committed: not even what a read-only transaction lets through, as large objects are. */
   async end(raw: Raw): Promise<void> {
-    await ask(raw, "rollback");
-    await ask(raw, "discard all");
+    await raw.query("rollback");
+    await raw.query("discard all");
   }
 
   async cancel({ processID, secretKey }: Raw): Promise<void> {
