@@ -126,6 +126,7 @@ function samplerOf(): Sampler {
     zone: "Europe/London",
     active: null,
     timeoutMs: 10_000,
+    calendar: null,
     graceMs: 0,
     resample: 0,
     source: { kind: "sql", options: {} },

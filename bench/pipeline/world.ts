@@ -48,6 +48,7 @@ export function samplerOf(): Sampler {
     zone: "Europe/London",
     active: null,
     timeoutMs: 10_000,
+    calendar: null,
     graceMs: 0,
     resample: 0,
     source: {

@@ -17,6 +17,7 @@ export function samplerOf(name: string, source: Sampler["source"], changes: Part
     zone: "UTC",
     active: null,
     timeoutMs: 10_000,
+    calendar: null,
     graceMs: 0,
     resample: 0,
     source,

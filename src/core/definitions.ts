@@ -21,6 +21,8 @@ export type Sampler = {
   readonly schedule: Schedule;
   /** Wall clock of active hours, baseline days and messages. Default: `BELLWETHER_ZONE`. */
   readonly zone: string;
+  /** Calendar that knows its holidays, worked weekends and campaigns; null: weekdays are all that is known. */
+  readonly calendar: string | null;
   /** When slots are due at all; null = always. A slot is active if its start is. */
   readonly active: ActiveHours | null;
   /** How long one run may take before its source is stopped. Default 10 s, at most the step. */
@@ -179,15 +181,42 @@ export type EscalationStep = {
   readonly waitMs: number;
 };
 
+/** Days that are not what their weekday says, and campaigns. `core/calendar.ts` looks things up in it. */
 export type Calendar = {
   readonly name: string;
+  /** Wall clock that the days and the campaigns' times are in. */
   readonly zone: string;
-  /** `2026-12-25` to its name. */
+  /** Days off, those of its country included: `2026-12-25` to its name. */
   readonly holidays: Readonly<Record<string, string>>;
   /** Days worked although they fall on a weekend. */
   readonly workdays: Readonly<Record<string, string>>;
+  /** The last day of which it is known whether it is a day off; null: there is no such end. */
+  readonly knownUntil: string | null;
+  /** Ordered by their beginning. Two that overlap mean different series. */
+  readonly campaigns: readonly Campaign[];
   readonly place: Place;
 };
+
+/** A time in which numbers are expected to differ from what the days before say. */
+export type Campaign = {
+  readonly title: string;
+  /** It runs in `[fromMs, toMs)`. */
+  readonly fromMs: number;
+  readonly toMs: number;
+  /** Matchers over sampler, measurement, field, tags and labels, among samplers that name the calendar; all must hold. */
+  readonly match: readonly string[];
+  readonly expect: Expectation;
+  readonly place: Place;
+};
+
+export type Expectation =
+  /** So many times what would be expected without it, `min` to `max`, each > 0 and at most 100. */
+  | { readonly kind: "uplift"; readonly min: number; readonly max: number }
+  /**
+   * What was observed at the same wall time `daysBefore` calendar days before in the calendar's zone, times `scale`.
+   * `day` is what the first day of the campaign is compared with.
+   */
+  | { readonly kind: "like"; readonly day: string; readonly daysBefore: number; readonly scale: number };
 
 /** Where a source's rows live. Options hold references to secrets, never secrets. */
 export type Connection = {

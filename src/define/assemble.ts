@@ -1,6 +1,8 @@
 /** All files together: names that are used or defined twice, references, rings. Pure. */
-import type { Definitions, Group, Person, Place, Route, Rule, Sampler } from "../core/definitions.ts";
+import type { Calendar, Definitions, Group, Person, Place, Route, Rule, Sampler } from "../core/definitions.ts";
 import { Problem } from "../core/problem.ts";
+import { dayMs } from "../core/time.ts";
+import { lookAtCampaigns } from "./campaigns.ts";
 import { defaultCollection } from "./collection.ts";
 import { oneOf } from "./fault.ts";
 import type { FileKind } from "./files.ts";
@@ -9,6 +11,8 @@ import type { ByKind, Entry, EntryKind, FileResult, Reference } from "./read.ts"
 import { defaultRoute } from "./route.ts";
 
 const perKindMax = 10_000;
+/** How long before a calendar's last known day it is told. */
+const calendarEndsDays = 60;
 
 /** A fault between definitions, with what could have caused it. */
 type Conflict = {
@@ -21,9 +25,12 @@ type Conflict = {
 
 export type Assembled = { readonly definitions: Definitions; readonly conflicts: readonly Conflict[] };
 
-/** @param files sorted by name: of two definitions with one name the first stays */
-export function assemble(files: readonly FileResult[]): Assembled {
-  return new Assembly(files).assemble();
+/**
+ * @param files sorted by name: of two definitions with one name the first stays
+ * @param nowMs tells which calendars come to their end
+ */
+export function assemble(files: readonly FileResult[], nowMs: number): Assembled {
+  return new Assembly(files, nowMs).assemble();
 }
 
 /** Names that a file defines, as `group shop-team`. */
@@ -48,8 +55,11 @@ class Assembly {
   /** Kinds of which some file cannot be read: a name that is not found may be in it. */
   readonly #unreadable: ReadonlySet<FileKind>;
 
-  constructor(files: readonly FileResult[]) {
+  readonly #nowMs: number;
+
+  constructor(files: readonly FileResult[], nowMs: number) {
     this.#files = files;
+    this.#nowMs = nowMs;
     this.#unreadable = new Set(files.filter((file) => !file.readable).map((file) => file.kind));
   }
 
@@ -66,7 +76,7 @@ class Assembly {
       collection: this.#entries.collection.get("root")?.definition ?? defaultCollection,
       people: this.#defined("person"),
       groups,
-      calendars: this.#defined("calendar"),
+      calendars: this.#calendars(samplers),
       connections: this.#defined("connection"),
     };
     this.#personsAsGroups(definitions, groups);
@@ -166,6 +176,47 @@ class Assembly {
         samplers.delete(sampler.name);
       }
     }
+  }
+
+  /** Of campaigns that overlap, the one that begins first stays. */
+  #calendars(samplers: ReadonlyMap<string, Sampler>): Map<string, Calendar> {
+    const calendars = this.#defined("calendar");
+    for (const calendar of calendars.values()) {
+      const { file } = this.#entries.calendar.get(calendar.name) as Entry;
+      const users = [...samplers.values()].filter((sampler) => sampler.calendar === calendar.name);
+      const { sound, overlaps, meaningless } = lookAtCampaigns(calendar, users);
+      for (const { later, earlier, sampler } of overlaps) {
+        const both = sampler === null ? "" : `; both mean series of sampler "${sampler}"`;
+        const what = `overlaps the campaign "${earlier.title}" at ${earlier.place}${both}`;
+        this.#conflict("CAL-002", what, { place: later.place, file }, "part them in time, or by match");
+      }
+      for (const { place } of users.length === 0 ? [] : meaningless) {
+        const what = `means nothing that samplers with calendar "${calendar.name}" write`;
+        this.#conflict("CAL-W08", what, { place, file }, "correct match, or name the calendar in a sampler");
+      }
+      if (users.length > 0) this.#calendarEnds(calendar, file);
+      for (const sampler of users) this.#zonesDiffer(sampler, calendar);
+      if (overlaps.length > 0) calendars.set(calendar.name, { ...calendar, campaigns: sound });
+    }
+    return calendars;
+  }
+
+  #calendarEnds({ knownUntil, place }: Calendar, file: string): void {
+    if (knownUntil === null) return;
+    const daysLeft = Math.floor((Date.parse(knownUntil) - this.#nowMs) / dayMs) + 1;
+    if (daysLeft > calendarEndsDays) return;
+    const when = daysLeft > 0 ? `which is ${daysLeft} days away` : "which is over";
+    const what = `days off and worked weekends are known until ${knownUntil}, ${when}`;
+    const fix = `write those of ${Number(knownUntil.slice(0, 4)) + 1} under holidays and workdays, or update Bellwether`;
+    this.#conflict("CAL-W07", what, { place, file }, fix);
+  }
+
+  #zonesDiffer(sampler: Sampler, calendar: Calendar): void {
+    if (sampler.zone === calendar.zone) return;
+    const { file, references } = this.#entries.sampler.get(sampler.name) as Entry;
+    const { where: place = sampler.place, path = "calendar" } = references.find(({ to }) => to === "calendar") ?? {};
+    const what = `days of the sampler begin in ${sampler.zone}, those of the calendar in ${calendar.zone}`;
+    this.#conflict("CAL-W09", what, { place, file, path }, `set zone: ${calendar.zone}`);
   }
 
   /** Members that cannot be told are left out, and said. */

@@ -1,31 +1,259 @@
-/** `rules/calendars/`: days that are not what their weekday says. */
+/** `rules/calendars/`: days that are not what their weekday says, and campaigns. */
 import { z } from "zod";
-import type { Calendar, Place } from "../core/definitions.ts";
+import type { Calendar, Campaign, Expectation, Place } from "../core/definitions.ts";
+import { dayMs, formatDuration } from "../core/time.ts";
+import { formatLocal, localDay, momentsOfWall, wallToMs } from "../core/zone.ts";
+import { type CountryDays, countryDays, countryFault } from "./country.ts";
 import { fault } from "./fault.ts";
-import { across, line, zone } from "./scalars.ts";
+import { across, isNumber, line, matcher, number, type Report, zone } from "./scalars.ts";
+
+const campaignsMax = 1_000;
+const campaignDaysMax = 92;
+const upliftMin = 0.01;
+const upliftMax = 100;
 
 const day = z.iso.date(fault("CFG-019", "not a day of the calendar", "write it as 2026-12-25"));
-const days = z.record(day, line).prefault({});
+
+/** A day's name, or `false` for one that the country has and the writer has not. */
+const dayName = z
+  .union([z.string(), z.literal(false)], fault("CFG-008", "wants the name of the day, or false", "write it in quotes"))
+  .superRefine((value, context) => {
+    for (const { message } of value === false ? [] : (line.safeParse(value).error?.issues ?? [])) {
+      context.addIssue({ code: "custom", message });
+    }
+  });
+const days = z.record(day, dayName).prefault({});
+
+/** As if the digits were UTC. `whole`: a day without a time. */
+type Wall = { readonly wallMs: number; readonly whole: boolean };
+
+const wall = z
+  .string()
+  .meta({
+    pattern: "^\\d{4}-\\d\\d-\\d\\d([ T]\\d\\d:\\d\\d)?$",
+    examples: ["2026-11-10 20:00", "2026-11-11"],
+  })
+  .transform((text, context): Wall => {
+    const [, date, time] = /^(\d{4}-\d\d-\d\d)(?:[ T]((?:[01]\d|2[0-3]):[0-5]\d))?$/.exec(text) ?? [];
+    if (date !== undefined && day.safeParse(date).success) {
+      return { wallMs: Date.parse(`${date}T${time ?? "00:00"}Z`), whole: time === undefined };
+    }
+    const fix = "write it as 2026-11-10 20:00, or 2026-11-10 for the whole day";
+    context.addIssue({ code: "custom", message: fault("CFG-019", "not a day or a time by the wall clock", fix) });
+    return z.NEVER;
+  });
+
+const uplift = z.union(
+  [z.number().min(upliftMin).max(upliftMax), z.strictObject({ min: z.number(), max: z.number() })],
+  fault("RUL-002", `wants a number from ${upliftMin} to ${upliftMax}, or a range`, "write 2.5 or { min: 1.8, max: 3 }"),
+);
+
+const expectation = across(
+  z.strictObject({
+    uplift: uplift.optional().describe("times the usual expectation: 2.5, or { min: 1.8, max: 3 }"),
+    like: day.optional().describe("day that the campaign's first day is compared with; the next with the next"),
+    scale: number(upliftMin, upliftMax).optional().describe("with like: times what was seen then; default 1"),
+  }),
+  ({ uplift, like, scale }, report) => {
+    const fix = "write { uplift: 2.5 } or { like: 2025-11-11 }";
+    if ((uplift === undefined) === (like === undefined)) {
+      const what = uplift === undefined ? "neither uplift nor like" : "uplift and like at once";
+      report(uplift === undefined ? [] : ["like"], fault(uplift === undefined ? "CFG-018" : "CFG-019", what, fix));
+    }
+    if (scale !== undefined && like === undefined) {
+      report(["scale"], fault("CFG-019", "scale without like", "with uplift, write the product as uplift"));
+    }
+    const { min, max } = Object(uplift) as { min?: unknown; max?: unknown };
+    if (!isNumber(min) || !isNumber(max)) return;
+    for (const [key, value] of Object.entries({ min, max })) {
+      if (value >= upliftMin && value <= upliftMax) continue;
+      report(["uplift", key], fault("RUL-002", `wants a number from ${upliftMin} to ${upliftMax}`));
+    }
+    if (min > max) report(["uplift", "min"], fault("RUL-002", `more than max, which is ${max}`, "exchange them"));
+  },
+);
+
+const campaign = across(
+  z.strictObject({
+    title: line.describe("what people read"),
+    from: wall.describe("first moment, by the wall clock of zone: 2026-11-10 20:00, or a day"),
+    to: wall.describe("first moment after it; a day without a time is the last day, and whole"),
+    match: z
+      .array(matcher)
+      .prefault([])
+      .describe("matchers over sampler, measurement, field, tags and labels, among samplers that name the calendar"),
+    expect: expectation.describe("what its numbers should be: uplift, or like another day"),
+  }),
+  ({ from, to, expect }, report) => checkCampaign(asWall(from), asWall(to), Object(expect).like, report),
+);
+
+function asWall(value: unknown): Wall | null {
+  return typeof value === "object" && value !== null && "wallMs" in value ? (value as Wall) : null;
+}
+
+function checkCampaign(from: Wall | null, to: Wall | null, like: unknown, report: Report): void {
+  if (from === null || to === null) return;
+  const endMs = endOf(to);
+  const lengthMs = endMs - from.wallMs;
+  if (lengthMs <= 0) {
+    report(["to"], fault("CAL-001", "ends before it begins", "exchange from and to"));
+    return;
+  }
+  if (lengthMs > campaignDaysMax * dayMs) {
+    const fix = "a change that stays needs no campaign; write shorter ones";
+    report(["to"], fault("CAL-001", `lasts ${formatDuration(lengthMs)}, more than ${campaignDaysMax} days`, fix));
+  }
+  if (typeof like !== "string" || !day.safeParse(like).success) return;
+  const daysLong = Math.ceil(endMs / dayMs) - Math.floor(from.wallMs / dayMs);
+  if (Date.parse(like) + daysLong * dayMs > Math.floor(from.wallMs / dayMs) * dayMs) {
+    const days = daysLong === 1 ? "day" : `${daysLong} days`;
+    const what = `the ${days} compared with must be over before the campaign begins`;
+    report(["expect", "like"], fault("CAL-003", what, "name an earlier day"));
+  }
+}
+
+function endOf({ wallMs, whole }: Wall): number {
+  return whole ? wallMs + dayMs : wallMs;
+}
 
 export const calendarSchema = across(
   z.strictObject({
-    zone: zone.optional().describe("time zone that the days are in; default: BELLWETHER_ZONE"),
-    holidays: days.describe("days off, 2026-12-25 to their name"),
-    workdays: days.describe("days worked although they fall on a weekend, to their name"),
+    zone: zone.optional().describe("time zone that days and times are in; default: BELLWETHER_ZONE"),
+    country: z.string().optional().describe("whose days off and worked weekends hold, by its code: CN, DE, GB"),
+    region: z.string().optional().describe("state or part of the country, by its code: ENG, BY, or BY-A"),
+    holidays: days.describe("days off, 2026-12-25 to their name; false: no day off, whatever the country says"),
+    workdays: days.describe("days worked although they fall on a weekend, to their name; false: not worked"),
+    campaigns: z
+      .array(campaign)
+      .max(campaignsMax, fault("CFG-003", `more than ${campaignsMax} campaigns`, "remove those long over"))
+      .prefault([])
+      .describe("times in which numbers are expected to differ"),
   }),
-  ({ holidays, workdays }, report) => {
-    if (typeof holidays !== "object" || typeof workdays !== "object") return;
-    for (const each of Object.keys(workdays ?? {}).filter((each) => Object.hasOwn(holidays ?? {}, each))) {
+  ({ country, region, holidays, workdays }, report) => {
+    if (region !== undefined && country === undefined) {
+      report(["region"], fault("CFG-018", "region without country", "add country: GB"));
+    }
+    const off = Object(holidays) as Record<string, unknown>;
+    const worked = Object(workdays) as Record<string, unknown>;
+    for (const each of Object.keys(worked).filter((each) => Object.hasOwn(off, each))) {
+      if (worked[each] === false || off[each] === false) continue;
       report(["workdays", each], fault("CFG-019", "day off and day worked at once", "keep one of the two"));
     }
   },
 );
 
+export type CalendarContext = {
+  /** Zone of calendars that name none. */
+  readonly zone: string;
+  readonly nowMs: number;
+  /** How long points are stored; undefined: nobody said. */
+  readonly keepPointsMs?: number | undefined;
+};
+
+type Written = z.output<typeof calendarSchema>;
+
+/**
+ * What only the zone, the library of countries and the time of reading can tell about a calendar of which at least the
+ * shape is right where it is looked at: paths from the calendar's own mapping, to the text of the fault.
+ */
+export function calendarFaults(value: unknown, context: CalendarContext): [(string | number)[], string][] {
+  const found: [(string | number)[], string][] = [];
+  const {
+    zone: ownZone = context.zone,
+    country,
+    region,
+    campaigns,
+  } = Object(value) as { [K in keyof Written]?: unknown };
+  if (typeof country === "string" && (region === undefined || typeof region === "string")) {
+    const wrong = countryFault(country, region);
+    if (wrong !== null) found.push([[wrong.key], wrong.text]);
+  }
+  if (!Array.isArray(campaigns) || !zone.safeParse(ownZone).success) return found;
+  for (const [index, each] of campaigns.slice(0, campaignsMax).entries()) {
+    const { from, to, expect } = Object(each) as { from?: unknown; to?: unknown; expect?: unknown };
+    for (const [key, text] of Object.entries({ from, to })) {
+      const time = wall.safeParse(text);
+      if (!time.success || time.data.whole) continue;
+      const { gapEndMs } = momentsOfWall(time.data.wallMs, ownZone as string);
+      if (gapEndMs === null) continue;
+      const what = `the clock of ${ownZone} skips this time`;
+      const fix = `write ${formatLocal(gapEndMs, ownZone as string)}, which comes right after it`;
+      found.push([["campaigns", index, key], fault("CAL-005", what, fix)]);
+    }
+    const lost = likeLost(to, Object(expect).like, ownZone as string, context);
+    if (lost !== null) found.push([["campaigns", index, "expect", "like"], lost]);
+  }
+  return found;
+}
+
+/** Whether the day compared with will be gone from the store before the campaign is over. */
+function likeLost(to: unknown, like: unknown, zone: string, { nowMs, keepPointsMs }: CalendarContext): string | null {
+  const end = wall.safeParse(to);
+  if (keepPointsMs === undefined || !end.success || !day.safeParse(like).success) return null;
+  const endMs = wallToMs(endOf(end.data), zone);
+  if (endMs <= nowMs || endMs - wallToMs(Date.parse(like as string), zone) <= keepPointsMs) return null;
+  const what = `points are kept for ${formatDuration(keepPointsMs)}: that day will be gone before the campaign is over`;
+  return fault("CAL-004", what, "name a later day, write uplift instead, or raise BELLWETHER_KEEP_POINTS");
+}
+
 export function toCalendar(
-  calendar: z.output<typeof calendarSchema>,
+  written: Written,
   name: string,
   place: Place,
-  zone: string,
+  context: CalendarContext,
+  placeOf: (index: number) => Place,
 ): Calendar {
-  return { name, zone: calendar.zone ?? zone, holidays: calendar.holidays, workdays: calendar.workdays, place };
+  const own = written.zone ?? context.zone;
+  const country = written.country === undefined ? null : countryDays(written.country, written.region, context.nowMs);
+  // A day of one's own wins, whichever of the two lists it is in.
+  const holidays = merged(country?.holidays, written.holidays, written.workdays);
+  const workdays = merged(country?.workdays, written.workdays, written.holidays);
+  const campaigns = written.campaigns.map((each, index) => toCampaign(each, own, placeOf(index)));
+  campaigns.sort((a, b) => a.fromMs - b.fromMs);
+  return { name, zone: own, holidays, workdays, knownUntil: knownUntil(written, country), campaigns, place };
+}
+
+type OwnDays = Readonly<Record<string, string | false>>;
+
+function merged(country: Readonly<Record<string, string>> | undefined, own: OwnDays, other: OwnDays) {
+  const days = new Map(Object.entries(country ?? {}));
+  for (const each of Object.keys(other)) if (other[each] !== false) days.delete(each);
+  for (const [each, name] of Object.entries(own)) {
+    if (name === false) days.delete(each);
+    else days.set(each, name);
+  }
+  return Object.fromEntries([...days].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** Who writes days of a year knows that year. */
+function knownUntil({ holidays, workdays }: Written, country: CountryDays | null): string | null {
+  const last = [...Object.keys(holidays), ...Object.keys(workdays)].sort().at(-1) ?? null;
+  const own = last === null ? null : `${last.slice(0, 4)}-12-31`;
+  if (country === null) return own;
+  if (country.knownUntil === null || own === null) return country.knownUntil;
+  return [own, country.knownUntil].sort().at(-1) as string;
+}
+
+function toCampaign(written: z.output<typeof campaign>, zone: string, place: Place): Campaign {
+  const fromMs = wallToMs(written.from.wallMs, zone);
+  const endMs = endOf(written.to);
+  // An hour that autumn repeats is in the campaign with both its passes.
+  const toMs = momentsOfWall(endMs, zone).passesMs.at(-1) ?? wallToMs(endMs, zone);
+  return {
+    title: written.title,
+    fromMs,
+    toMs,
+    match: written.match,
+    expect: toExpectation(written, fromMs, zone),
+    place,
+  };
+}
+
+function toExpectation({ expect }: z.output<typeof campaign>, fromMs: number, zone: string): Expectation {
+  if (expect.like !== undefined) {
+    const daysBefore = (Date.parse(localDay(fromMs, zone)) - Date.parse(expect.like)) / dayMs;
+    return { kind: "like", day: expect.like, daysBefore, scale: expect.scale ?? 1 };
+  }
+  if (typeof expect.uplift === "number") return { kind: "uplift", min: expect.uplift, max: expect.uplift };
+  return { kind: "uplift", ...(expect.uplift as { min: number; max: number }) };
 }

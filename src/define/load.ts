@@ -24,6 +24,8 @@ export type LoadOptions = {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Tells which changes of summer time lie ahead. Default: the machine's. */
   readonly clock?: Clock;
+  /** How long points are stored: what a campaign is compared with must still be there. Default: not looked at. */
+  readonly keepPointsMs?: number | undefined;
 };
 
 export type Loaded = {
@@ -44,7 +46,7 @@ export async function loadDefinitions(options: LoadOptions, only?: readonly stri
   const { files, problems } = await findFiles(options.dir);
   const results: FileResult[] = [];
   for (const found of files) results.push(await readFound(options.dir, found, context()));
-  const { definitions, conflicts } = assemble(results);
+  const { definitions, conflicts } = assemble(results, (options.clock ?? systemClock).nowMs());
   const all = [...problems, ...results.flatMap((file) => file.problems), ...conflicts.map(({ problem }) => problem)];
   if (only === undefined || only.length === 0) return { definitions, problems: inOrder(all) };
   const wanted = only.map((path) => locate(options.dir, path));
@@ -55,9 +57,9 @@ export async function loadDefinitions(options: LoadOptions, only?: readonly stri
 
 /** What reading a file needs; schemas are made once, the time is asked anew. */
 export function contextOf(options: LoadOptions): () => ReadContext {
-  const { dir, zone, kinds, env = process.env, clock = systemClock } = options;
+  const { dir, zone, kinds, env = process.env, clock = systemClock, keepPointsMs } = options;
   const schemas = schemasOf(kinds);
-  return () => ({ dir, zone, kinds, env, schemas, nowMs: clock.nowMs() });
+  return () => ({ dir, zone, kinds, env, schemas, nowMs: clock.nowMs(), keepPointsMs });
 }
 
 export async function readFound(dir: string, found: Found, context: ReadContext): Promise<FileResult> {

@@ -14,7 +14,7 @@ import type {
 } from "../core/definitions.ts";
 import { Problem } from "../core/problem.ts";
 import { isZone } from "../core/zone.ts";
-import { calendarSchema, toCalendar } from "./calendar.ts";
+import { calendarFaults, calendarSchema, toCalendar } from "./calendar.ts";
 import { collectionSchema, toCollection } from "./collection.ts";
 import { toConnection } from "./connection.ts";
 import { clockChanges, cronFault } from "./cron.ts";
@@ -45,7 +45,7 @@ export type EntryKind = keyof ByKind;
 
 /** A name that an entry uses and another one must define. */
 export type Reference = {
-  readonly to: "person" | "group" | "connection" | "rule";
+  readonly to: "person" | "group" | "connection" | "rule" | "calendar";
   readonly name: string;
   /** For connections: the kinds that the source can use. */
   readonly kinds?: readonly string[];
@@ -81,6 +81,8 @@ export type ReadContext = SecretOptions & {
   readonly nowMs: number;
   readonly kinds: Kinds;
   readonly schemas: Schemas;
+  /** How long points are stored; undefined: nobody said. */
+  readonly keepPointsMs?: number | undefined;
 };
 
 export function readDefinitions(file: string, kind: FileKind, bytes: Uint8Array, context: ReadContext): FileResult {
@@ -114,7 +116,7 @@ class EntryReader {
   }
 
   read(): void {
-    const { schemas, zone } = this.#context;
+    const { schemas } = this.#context;
     const readers: Record<FileKind, () => void> = {
       sampler: () => this.#sampler(),
       rule: () => {
@@ -132,9 +134,7 @@ class EntryReader {
       },
       calendar: () => {
         this.#shape(["calendars"]);
-        this.#map("calendars", (name, path) =>
-          this.#entry("calendar", name, path, calendarSchema, (each, place) => toCalendar(each, name, place, zone)),
-        );
+        this.#map("calendars", (name, path) => this.#calendar(name, path));
       },
       collection: () => {
         this.#shape(["collection"]);
@@ -159,6 +159,21 @@ class EntryReader {
       return sampler;
     });
     this.#clockChanges();
+  }
+
+  #calendar(name: string, path: Path): void {
+    const campaignAt = (index: number) => this.#document.where([...path, "campaigns", index]);
+    this.#entry(
+      "calendar",
+      name,
+      path,
+      calendarSchema,
+      (each, place) => toCalendar(each, name, place, this.#context, campaignAt),
+      () => {
+        const value = valueAt(this.#document.value, path);
+        for (const [steps, text] of calendarFaults(value, this.#context)) this.#add([...path, ...steps], text);
+      },
+    );
   }
 
   /** What the source itself finds unwise. */
@@ -216,17 +231,20 @@ class EntryReader {
     return typeof name === "string" ? name : "";
   }
 
+  /** @param more adds what its schema cannot tell */
   #entry<K extends EntryKind, S extends z.ZodType>(
     kind: K,
     name: string,
     path: Path,
     schema: S,
     build: (written: z.output<S>, place: Place) => ByKind[K],
+    more: () => void = () => {},
   ): void {
     const before = this.problems.length;
     const place = this.#document.where(path, "key");
     const written = this.#check(schema, path);
     this.#secrets(kind, path);
+    more();
     const faulty = this.problems.slice(before).some((problem) => problem.severity === "error");
     const valid = written !== undefined && !faulty && nameSchema.safeParse(name).success;
     const definition = valid ? build(written.data as z.output<S>, place) : null;
@@ -257,6 +275,7 @@ class EntryReader {
     if (kind === "sampler") {
       yield* at("group", ["owner"]);
       yield* at("group", ["group"]);
+      yield* at("calendar", ["calendar"]);
       for (const source of keys(["source"]).filter((each) => Object.hasOwn(this.#context.kinds.sources, each))) {
         const usable = this.#context.kinds.sources[source]?.connections;
         if (usable !== undefined) yield* at("connection", ["source", source, "connection"], Object.keys(usable));

@@ -143,6 +143,7 @@ export function samplerSchema(kinds: Kinds) {
       zone: scalar.zone
         .optional()
         .describe("time zone of cron, active hours and baseline days; default: BELLWETHER_ZONE"),
+      calendar: scalar.name.optional().describe("calendar that knows its holidays, worked weekends and campaigns"),
       active: active.optional(),
       timeout: duration({ minMs: 100, maxMs: hourMs }).optional().describe("how long one run may take; default 10s"),
       grace: duration(scalar.waitRange)
@@ -282,6 +283,7 @@ export function toSampler(written: Written, place: Place, defaultZone: string): 
     runbook: written.runbook ?? null,
     schedule,
     zone,
+    calendar: written.calendar ?? null,
     active: written.active === undefined ? null : toActive(written.active, zone),
     timeoutMs: written.timeout ?? defaultTimeoutMs(schedule.stepMs),
     graceMs: written.grace,

@@ -1,7 +1,7 @@
 /** Hot reload: what changes on disk takes over where it is sound; the rest keeps its last good version. */
 import type { Clock, Log, Measure, Measured } from "../core/ports.ts";
 import { formatProblem, Problem } from "../core/problem.ts";
-import { floorToStep, minuteMs, secondMs } from "../core/time.ts";
+import { dayMs, floorToStep, minuteMs, secondMs } from "../core/time.ts";
 import { formatLocal } from "../core/zone.ts";
 import { type Assembled, assemble, namesOf } from "./assemble.ts";
 import { type Found, findFiles } from "./files.ts";
@@ -34,7 +34,9 @@ export class DefinitionWatcher implements Measured {
   #tracked: ReadonlyMap<string, Tracked> = new Map();
   /** What the folder looked like when it was last read. */
   #read = "";
-  #current: Loaded = { definitions: assemble([]).definitions, problems: [] };
+  /** When that was. */
+  #readMs = 0;
+  #current: Loaded = { definitions: assemble([], 0).definitions, problems: [] };
   #reloads = 0;
   #kept = 0;
 
@@ -53,8 +55,9 @@ export class DefinitionWatcher implements Measured {
     const found = await findFiles(this.#options.dir);
     this.#read = stampOf(found);
     const context = this.#context();
+    this.#readMs = context.nowMs;
     const tracked = await this.#readChanged(found.files, context);
-    const { accepted, assembled, refusals } = choose(tracked);
+    const { accepted, assembled, refusals } = choose(tracked, context.nowMs);
     const files = [...tracked.values()].flatMap(({ onDisk }) => onDisk?.problems ?? []);
     const kept = [...refusals].map(([file, reasons]) => this.#keptProblem(tracked.get(file) as Tracked, file, reasons));
     const shown = new Set([...found.problems, ...files, ...[...refusals.values()].flat(), ...kept]);
@@ -85,7 +88,7 @@ export class DefinitionWatcher implements Measured {
       try {
         // A file half written, or away for a moment while an editor replaces it, looks different a second later.
         const now = await this.#look();
-        const due = now === before && (now !== this.#read || this.#awaitsSecret());
+        const due = now === before && (now !== this.#read || this.#awaitsSecret() || this.#isOld());
         before = now;
         if (due && (await this.reload())) {
           const { problems } = this.#current;
@@ -136,6 +139,11 @@ export class DefinitionWatcher implements Measured {
     return [...this.#tracked.values()].some(({ onDisk }) => onDisk !== null && refersToNothing(onDisk));
   }
 
+  /** Calendars come to their end without a change of any file. */
+  #isOld(): boolean {
+    return this.#options.clock.nowMs() - this.#readMs >= dayMs;
+  }
+
   /** What is on disk beside what is in force; files whose stamp did not change are not read again. */
   async #readChanged(files: readonly Found[], context: ReadContext): Promise<Map<string, Tracked>> {
     const tracked = new Map<string, Tracked>();
@@ -176,7 +184,7 @@ type Choice = {
 };
 
 /** Takes over every change that hurts nobody; of changes that conflict, those that caused it stay out. */
-function choose(tracked: ReadonlyMap<string, Tracked>): Choice {
+function choose(tracked: ReadonlyMap<string, Tracked>, nowMs: number): Choice {
   const refusals = new Map<string, readonly Problem[]>();
   const pending = new Set<string>();
   for (const [file, { onDisk, inForce }] of tracked) {
@@ -186,7 +194,7 @@ function choose(tracked: ReadonlyMap<string, Tracked>): Choice {
     else pending.add(file);
   }
   for (;;) {
-    const assembled = assemble(versions(tracked, pending));
+    const assembled = assemble(versions(tracked, pending), nowMs);
     const culprits = new Map<string, Problem[]>();
     for (const { problem, files, missing } of assembled.conflicts) {
       if (problem.severity !== "error") continue;

@@ -167,6 +167,7 @@ function sampler(name: string, given: Partial<Sampler> & Pick<Sampler, "title" |
     zone,
     active: null,
     timeoutMs: 10_000,
+    calendar: null,
     graceMs: 0,
     resample: 0,
     source: { kind: "sql", options: {} },

@@ -18,6 +18,7 @@ export function sampler(fields: Partial<Sampler> = {}): Sampler {
     zone: "Europe/London",
     active: null,
     timeoutMs: 10_000,
+    calendar: null,
     graceMs: 0,
     resample: 0,
     source: { kind: "sql", options: {} },

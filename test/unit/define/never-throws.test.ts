@@ -13,7 +13,7 @@ const context = contextOf(optionsFor("/nowhere"))();
 /** Reads one file and puts it together with itself; whatever is wrong must come as a Problem with a place. */
 function read(kind: FileKind, bytes: Uint8Array): void {
   const result = readDefinitions("f.yaml", kind, bytes, context);
-  const { conflicts } = assemble([result, { ...result, file: "g.yaml" }]);
+  const { conflicts } = assemble([result, { ...result, file: "g.yaml" }], 0);
   for (const problem of inOrder([...result.problems, ...conflicts.map((each) => each.problem)])) {
     expect(problem).toBeInstanceOf(Problem);
     expect(problem.where).toMatch(/^f\.yaml(:[1-9]\d*:[1-9]\d*)?$/);

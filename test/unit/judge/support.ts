@@ -49,6 +49,7 @@ export function samplerOf(parts: {
     zone: parts.zone ?? "UTC",
     active: null,
     timeoutMs: 10_000,
+    calendar: null,
     graceMs: 0,
     resample: 0,
     source: { kind: "sql", options: {} },

@@ -18,6 +18,7 @@ export const sampler = (changes: Partial<Sampler> = {}): Sampler => ({
   zone: "UTC",
   active: null,
   timeoutMs: 10_000,
+  calendar: null,
   graceMs: 0,
   resample: 0,
   source: { kind: "sql", options: {} },

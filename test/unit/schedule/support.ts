@@ -39,6 +39,7 @@ export const sampler = (name: string, schedule: Schedule, changes: Partial<Sampl
   zone: "UTC",
   active: null,
   timeoutMs: 10_000,
+  calendar: null,
   graceMs: 0,
   resample: 0,
   source: { kind: "sql", options: {} },
