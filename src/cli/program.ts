@@ -4,6 +4,7 @@ import { formatProblem, messageOf, Problem, Problems } from "../core/problem.ts"
 import { version } from "../version.ts";
 import { ackCommand } from "./ack.ts";
 import { backtestCommand } from "./backtest.ts";
+import { calendarCommand } from "./calendar.ts";
 import { checkCommand } from "./check.ts";
 import { demoCommand } from "./demo.ts";
 import { doctorCommand } from "./doctor.ts";
@@ -48,6 +49,7 @@ export async function main(args: readonly string[]): Promise<number> {
     silenceCommand,
     sendTestCommand,
     grafanaCommand,
+    calendarCommand,
     schemaCommand,
     doctorCommand,
   ];
