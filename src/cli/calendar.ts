@@ -5,6 +5,7 @@ import { RE2JS } from "re2js";
 import { formatProblem, messageOf, Problem, Problems } from "../core/problem.ts";
 import { systemClock } from "../core/time.ts";
 import { isZone, localTime } from "../core/zone.ts";
+import { fileBytesMax, tooLarge } from "../define/document.ts";
 import type { IcsOptions, IcsResult } from "../define/ics.ts";
 import { calendarYaml, type ImportKind, importKinds } from "../define/import.ts";
 import { name as nameSchema } from "../define/scalars.ts";
@@ -115,7 +116,9 @@ async function read(file: string, options: IcsOptions): Promise<IcsResult> {
   let bytes: Uint8Array;
   try {
     // A device or a pipe has no size that could be looked at first.
-    if (!statSync(file).isFile()) throw new Error("not a file");
+    const stats = statSync(file);
+    if (!stats.isFile()) throw new Error("not a file");
+    if (stats.size > fileBytesMax) return { occurrences: [], problems: [tooLarge(file, stats.size)] };
     bytes = readFileSync(file);
   } catch (thrown) {
     throw usage(`cannot be read: ${messageOf(thrown).split(",")[0]}`, { where: file, fix: "check the path" });

@@ -44,7 +44,7 @@ const wall = z
   });
 
 const uplift = z.union(
-  [z.number().min(upliftMin).max(upliftMax), z.strictObject({ min: z.number(), max: z.number() })],
+  [number(upliftMin, upliftMax), z.strictObject({ min: z.number(), max: z.number() })],
   fault("RUL-002", `wants a number from ${upliftMin} to ${upliftMax}, or a range`, "write 2.5 or { min: 1.8, max: 3 }"),
 );
 

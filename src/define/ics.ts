@@ -282,6 +282,10 @@ class IcsReader implements IcsResult {
       end !== null && endMs !== undefined
         ? this.#toZone(endMs, end) - this.#toZone(startMs, start)
         : (durationMs ?? (start.isDate ? dayMs : 0));
+    if (length > 366 * dayMs) {
+      this.#fault("CAL-011", line, "lasts longer than a year", "write shorter events");
+      return null;
+    }
     if (length > 0) return length;
     if (length === 0 && !start.isDate) {
       this.#warn("CAL-W13", line, "left out: a moment without a length");
