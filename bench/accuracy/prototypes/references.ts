@@ -18,6 +18,9 @@ const strangersMin = 4;
 const weekdayRatioMax = 1.12;
 const weekendRatioMax = 1.3;
 const agreement = 0.05;
+/** By how much last week's slot must differ to be a level of its own: as a share, and in deviations of its count. */
+const weekShare = 0.2;
+const weekNoise = 1;
 const halfHoursMin = 12;
 const halfHourCountsMin = 20;
 
@@ -92,12 +95,21 @@ export class References {
       all.push(value);
       if (this.#kindOf(before) === kind) same.push(value * (this.#ratios[day] as number));
     }
-    if (same.length >= 2) return this.#expectation(same.sort((a, b) => a - b));
-    // In the first week a false incident would hide its day, and the next such day would have nothing to compare with.
     const weekAgo = cell - 7 * this.#perDay;
+    if (same.length >= 2) return this.#widened(this.#expectation(same.sort((a, b) => a - b)), weekAgo);
+    // In the first week a false incident would hide its day, and the next such day would have nothing to compare with.
     if (all.length < strangersMin || weekAgo < 0 || Number.isNaN(this.#smooth(weekAgo))) return unknown;
     const [lower, upper] = [Math.min(...all), Math.max(...all)];
     return { lower, upper, centre: (lower + upper) / 2, references: all.length, spread: 0 };
+  }
+
+  /** What the same weekday had last week is no news either, where it really was another level. */
+  #widened(expectation: Expectation, weekAgo: number): Expectation {
+    const { lower, upper, centre } = expectation;
+    const before = weekAgo < 0 ? Number.NaN : this.#smooth(weekAgo);
+    const noise = weekNoise * Math.sqrt(centre / this.smoothedSlots);
+    if (!(Math.abs(before - centre) > Math.max(weekShare * centre, noise))) return expectation;
+    return { ...expectation, lower: Math.min(lower, before), upper: Math.max(upper, before) };
   }
 
   /** @param sorted ascending, at least two */
