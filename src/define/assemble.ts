@@ -203,9 +203,10 @@ class Assembly {
 
   #calendarEnds({ knownUntil, place }: Calendar, file: string): void {
     if (knownUntil === null) return;
-    const daysLeft = Math.floor((Date.parse(knownUntil) - this.#nowMs) / dayMs) + 1;
+    const daysLeft = Math.floor(Date.parse(knownUntil) / dayMs) - Math.floor(this.#nowMs / dayMs);
     if (daysLeft > calendarEndsDays) return;
-    const when = daysLeft > 0 ? `which is ${daysLeft} days away` : "which is over";
+    const away = daysLeft === 0 ? "today" : `${daysLeft} ${daysLeft === 1 ? "day" : "days"} away`;
+    const when = `which is ${daysLeft < 0 ? "over" : away}`;
     const what = `days off and worked weekends are known until ${knownUntil}, ${when}`;
     const fix = `write those of ${Number(knownUntil.slice(0, 4)) + 1} under holidays and workdays, or update Bellwether`;
     this.#conflict("CAL-W07", what, { place, file }, fix);

@@ -188,6 +188,8 @@ class IcsReader implements IcsResult {
     let property: ICAL.Property;
     try {
       property = ICAL.Property.fromString(text, ICAL.design.icalendar);
+      // Values are decoded, and refused, when they are first asked for.
+      property.getValues();
     } catch (thrown) {
       event.faulty = true;
       this.#fault("CAL-010", line, lowered(messageOf(thrown)), "correct the line, or export the file again");
@@ -198,8 +200,11 @@ class IcsReader implements IcsResult {
     else if (name === "SUMMARY") event.title = oneLine(String(value));
     else if (name === "STATUS") event.cancelled = /^cancelled$/i.test(String(value));
     else if (name === "RRULE") event.rule = content;
-    else if (name === "DURATION") event.durationMs = (value as ICAL.Duration).toSeconds() * secondMs;
-    else {
+    else if (name === "DURATION" && value instanceof ICAL.Duration) event.durationMs = value.toSeconds() * secondMs;
+    else if (name === "DURATION") {
+      event.faulty = true;
+      this.#fault("CAL-010", line, "no duration", "write P1D or PT2H");
+    } else {
       const moments = this.#moments(property, content);
       if (moments === null) event.faulty = true;
       else if (name === "DTSTART") event.start = moments;

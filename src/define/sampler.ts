@@ -106,8 +106,17 @@ const point = across(
     measurement: scalar.measurement.describe("name of the points"),
     tags: z.array(scalar.tag).max(20).prefault([]).describe("columns that tell the series apart"),
     fields: z.array(scalar.field).min(1).max(50).describe("numeric columns"),
+    total: z
+      .array(scalar.field)
+      .min(1)
+      .max(50)
+      .optional()
+      .describe("counts whose sum over all tags is a series of its own, without tags; default: none"),
   }),
-  ({ tags, fields }, report) => {
+  ({ tags, fields, total }, report) => {
+    if (total !== undefined && Array.isArray(tags) && tags.length === 0) {
+      report(["total"], fault("CFG-019", "total without tags", "remove it; without tags there is one series"));
+    }
     if (!Array.isArray(tags) || !Array.isArray(fields)) return;
     const seen = new Set<unknown>();
     for (const [key, columns] of Object.entries({ tags, fields })) {
@@ -171,6 +180,7 @@ export function samplerSchema(kinds: Kinds) {
       checkSchedule(sampler, report);
       checkLate(sampler, report);
       checkJudge(sampler, report);
+      checkTotal(sampler, report);
     },
   );
 }
@@ -248,6 +258,26 @@ function checkJudge(sampler: Loose, report: Report): void {
       const what = `a baseline of ${days} days holds fewer than 2 periods: slots are ${apart} apart`;
       const fix = 2 * period <= 28 ? `set baseline.days to ${2 * period} or more` : "leave the field out of judge";
       report(["judge", field], fault("SCH-008", what, fix));
+    }
+  }
+}
+
+/** Sums of shares, levels and averages say nothing, so it must be said that a field is a count. */
+function checkTotal(sampler: Loose, report: Report): void {
+  const { judge, point } = sampler as {
+    judge?: Record<string, { kind?: unknown }>;
+    point?: { fields?: unknown; total?: unknown };
+  };
+  const { fields, total } = point ?? {};
+  if (!Array.isArray(total) || !Array.isArray(fields)) return;
+  for (const [index, field] of total.entries()) {
+    const path = ["point", "total", index];
+    if (typeof field !== "string") continue;
+    if (!fields.includes(field)) report(path, fault("RUL-003", "not among point.fields", oneOf(field, fields)));
+    else if (total.indexOf(field) < index) report(path, fault("CFG-010", "named twice", "keep one of the two"));
+    else if (judge?.[field]?.kind !== "count") {
+      const what = `a total of "${field}", which is not judged as a count`;
+      report(path, fault("CFG-019", what, `write judge: { ${field}: { kind: count } }, or leave it out of total`));
     }
   }
 }
