@@ -66,10 +66,11 @@ export function* decisions(series: SeriesToJudge): Generator<Decision> {
   checkTimes(timesMs, stepMs);
   const firstMs = timesMs[0] as number;
   const pad = reachSlots(judging.forecast.points);
-  const length = pad + Math.floor(((timesMs[count - 1] as number) - firstMs) / stepMs) + 1;
+  // The nearest: a change of the clock moves rows off the grid of the first one.
+  const cellOf = (timeMs: number) => pad + Math.round((timeMs - firstMs) / stepMs);
+  const length = cellOf(timesMs[count - 1] as number) + 1;
   const cells = { values: new Float64Array(length).fill(Number.NaN), inIncident: new Uint8Array(length) };
   const clock = new ZoneDays(series.zone ?? "UTC");
-  const cellOf = (timeMs: number) => pad + Math.floor((timeMs - firstMs) / stepMs);
   let ongoing: Ongoing | null = null;
   let latestMs = firstMs;
   for (let row = 0; row < count; row += 1) {
@@ -98,11 +99,10 @@ function placeOf(
   days: number,
   pad: number,
 ): Place {
-  const cells: number[] = [];
-  for (let day = 1; day <= days; day += 1) {
-    const cell = cellOf(clock.beforeMs(timeMs, day));
-    cells.push(cell < pad ? -1 : cell);
-  }
+  const cells = clock.sameSlotsMs(timeMs, days).map((startMs) => {
+    const cell = startMs === null ? -1 : cellOf(startMs);
+    return cell < pad ? -1 : cell;
+  });
   return { timeMs, stepMs, now: cellOf(timeMs), days: cells };
 }
 

@@ -3,8 +3,12 @@ import { hourMs } from "../core/time.ts";
 import { type Cells, cellValue, latchMsMax, type Ongoing, type Place, reachSlots, sumSlotsMax } from "./cells.ts";
 import type { ZoneDays } from "./days.ts";
 
-/** A stretch of slots that is held: today's, or one day's before. */
-type Lane = { readonly fromMs: number; readonly slots: number; readonly offset: number };
+/**
+ * A stretch of slots that is held: today's, or one day's before. All lie on one grid, that of the slots to be judged.
+ * Where the clock was changed since, slots of days before lie off it: they belong to the nearest cell, so a cell of
+ * those days begins `earlyMs` before its slot, half a step.
+ */
+type Lane = { readonly fromMs: number; readonly slots: number; readonly offset: number; readonly earlyMs: number };
 
 /** One series in a block. */
 export type Held = {
@@ -13,7 +17,7 @@ export type Held = {
   /** What the newest mark says, and when it was set. */
   ongoing: Ongoing | null;
   markMs: number;
-  /** Slots yet to be judged whose verdicts of an earlier run were part of an incident. */
+  /** Slots yet to be judged whose verdicts of an earlier run were part of an incident, or closed one. */
   readonly earlier: Set<number>;
 };
 
@@ -64,9 +68,9 @@ export class Block {
     for (let day = 0; day <= shape.days; day += 1) {
       const { firstMs, lastMs } = this.#stretch(day);
       const before = day === 0 ? reachSlots(shape.points) : sumSlotsMax;
-      const fromMs = firstMs - before * shape.stepMs;
-      const slots = Math.floor((lastMs - fromMs) / shape.stepMs) + 1;
-      lanes.push({ fromMs, slots, offset });
+      const fromMs = shape.fromMs - (Math.ceil((shape.fromMs - firstMs) / shape.stepMs) + before) * shape.stepMs;
+      const slots = Math.ceil((lastMs - fromMs) / shape.stepMs) + 1;
+      lanes.push({ fromMs, slots, offset, earlyMs: day === 0 ? 0 : Math.floor(shape.stepMs / 2) });
       offset += slots;
     }
     this.lanes = lanes;
@@ -100,16 +104,19 @@ export class Block {
   }
 
   place(timeMs: number): Place {
-    const days: number[] = [];
-    for (let day = 1; day < this.lanes.length; day += 1) {
-      days.push(this.#cell(this.lanes[day] as Lane, this.#clock.beforeMs(timeMs, day)));
-    }
+    const days = this.#clock
+      .sameSlotsMs(timeMs, this.shape.days)
+      .map((startMs, index) => (startMs === null ? -1 : this.#cell(this.lanes[index + 1] as Lane, startMs)));
     return { timeMs, stepMs: this.shape.stepMs, now: this.#cell(this.lanes[0] as Lane, timeMs), days };
   }
 
   #cell(lane: Lane, timeMs: number): number {
-    const slot = Math.floor((timeMs - lane.fromMs) / this.shape.stepMs);
+    const slot = this.#slot(lane, timeMs);
     return slot >= 0 && slot < lane.slots ? lane.offset + slot : -1;
+  }
+
+  #slot(lane: Lane, timeMs: number): number {
+    return Math.floor((timeMs - lane.fromMs + lane.earlyMs) / this.shape.stepMs);
   }
 
   /** The series of this key, made empty if it is new. */
@@ -143,7 +150,7 @@ export class Block {
     if (ongoing === null) return;
     const since = Math.min(Math.floor((timeMs - ongoing.sinceMs) / stepMs), sumSlotsMax - 1);
     for (const lane of this.lanes) {
-      const cell = Math.floor((timeMs - lane.fromMs) / stepMs);
+      const cell = this.#slot(lane, timeMs);
       // A mark right after the lane's end still covers its last slots.
       const from = Math.max(0, cell - since);
       const to = Math.min(lane.slots - 1, cell);
@@ -175,7 +182,7 @@ export class Block {
       const other = before?.lanes[index + 1];
       const shared = other !== undefined && (lane.fromMs - other.fromMs) % stepMs === 0 && lane.fromMs >= other.fromMs;
       const fromMs = shared ? Math.max(lane.fromMs, other.fromMs + other.slots * stepMs) : lane.fromMs;
-      return fromMs < toMs ? [{ fromMs, toMs }] : [];
+      return fromMs < toMs ? [{ fromMs: fromMs - lane.earlyMs, toMs }] : [];
     });
   }
 

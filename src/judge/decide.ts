@@ -190,10 +190,11 @@ function bandHalf({ judging, kind }: Context, { plain, longest }: Readings, expe
 }
 
 /**
- * Variance of one slot's count, m + phi m^2 as a negative binomial has it. The overdispersion phi is taken from the
- * longest sum: a handful of days says little of the noise of a thin slot, and would make the band jump.
+ * Variance of one slot's count, m + phi m^2 as a negative binomial has it; 0 where negative values among the counts
+ * leave less than nothing. The overdispersion phi is taken from the longest sum: a handful of days says little of the
+ * noise of a thin slot, and would make the band jump.
  */
 function slotVariance({ expected: sum, variance }: Reading, expected: number): number {
   const phi = sum > 0 ? finite(Math.max(0, (variance / sum - 1) / sum)) : 0;
-  return expected + phi * expected ** 2;
+  return Math.max(0, expected + phi * expected ** 2);
 }

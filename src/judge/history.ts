@@ -89,7 +89,7 @@ export class History {
       await this.#fill(filling, null);
       return { block: filling.block, kept: false };
     }
-    const usable = known?.shape.stepMs === subject.sampler.schedule.stepMs && fits(known, subject) ? known : null;
+    const usable = known !== null && fits(known, subject, timeMs) ? known : null;
     const block = usable?.covers(timeMs) === true ? usable : await this.#next(subject, timeMs, usable);
     await this.#catchUp({ subject, block, series: block.held.size }, timeMs);
     this.#keep(key, block);
@@ -151,7 +151,7 @@ export class History {
     if (before === null) {
       const tail = { fromMs: block.lanes[0]?.fromMs as number, toMs: fromMs };
       await this.#readValues(filling, [...until(fromMs, [...lanes, tail]), own]);
-      const first = { fromMs: fromMs - latchMsMax, toMs: fromMs };
+      const first = { fromMs: Math.min(fromMs - latchMsMax, tail.fromMs), toMs: fromMs };
       await this.#readMarks(filling, [...until(fromMs, [...marks, first]), own]);
       return;
     }
@@ -226,9 +226,10 @@ export class History {
   #putMark(block: Block, held: Held, timeMs: number, fields: Record<string, unknown>, untilMs: number): void {
     const { since, loss, direction } = fields;
     if (typeof since !== "number") return;
-    // What an earlier run said of slots yet to be judged has no part in judging them.
+    // What an earlier run said of slots yet to be judged has no part in judging them. One that said that an incident
+    // is over says so again.
     if (timeMs >= untilMs) {
-      if (since > 0) held.earlier.add(timeMs);
+      held.earlier.add(timeMs);
       return;
     }
     const ongoing =
@@ -300,15 +301,23 @@ function keyOf({ sampler, field }: Subject): string {
   return `${sampler.name}\n${field}\n${sampler.point.measurement}`;
 }
 
-function fits({ shape }: Block, { judging }: Subject): boolean {
-  return shape.days === judging.baseline.days && shape.points === judging.forecast.points;
+/** A cron's slots leave the block's grid where the clock is changed. */
+function fits({ shape }: Block, { sampler, judging }: Subject, timeMs: number): boolean {
+  const { stepMs } = sampler.schedule;
+  const same = shape.days === judging.baseline.days && shape.points === judging.forecast.points;
+  return same && shape.stepMs === stepMs && (timeMs - shape.fromMs) % stepMs === 0;
 }
 
-/** The values of one slot, as they are at hand. */
-export function putPoints(block: Block, field: string, points: readonly Point[]): void {
+/** Puts in the values of one slot, as they are at hand. @returns the series that have one */
+export function putPoints(block: Block, field: string, points: readonly Point[]): ReadonlySet<Held> {
+  const present = new Set<Held>();
   for (const { tags, fields, timeMs } of points) {
-    if (fields[field] !== undefined) block.put(block.series(tagsKey(tags), tags), timeMs, fields[field]);
+    if (fields[field] === undefined) continue;
+    const held = block.series(tagsKey(tags), tags);
+    block.put(held, timeMs, fields[field]);
+    present.add(held);
   }
+  return present;
 }
 
 /** Null where one series is asked for and this is another: matchers let series with more tags pass. */

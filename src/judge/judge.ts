@@ -50,8 +50,8 @@ export class Judge implements Measured {
         continue;
       }
       const { block, kept } = basis;
-      putPoints(block, field, points);
-      verdicts.push(...this.#judge(subject, block, slotStartMs));
+      const present = putPoints(block, field, points);
+      verdicts.push(...this.#judge(subject, block, slotStartMs, present));
       block.lastMs = slotStartMs;
       // An old slot, judged again, may have changed what later ones rest on.
       if (!kept) {
@@ -121,11 +121,12 @@ export class Judge implements Measured {
     return { startMs: kind === "every" ? floorToStep(timeMs, stepMs) : timeMs, value: Number.NaN, stale };
   }
 
-  #judge(subject: Subject, block: Block, timeMs: number): Verdict[] {
+  /** @param present series that have a point in the slot, though its value may be none that can be judged */
+  #judge(subject: Subject, block: Block, timeMs: number, present: ReadonlySet<Held>): Verdict[] {
     const place = block.place(timeMs);
     const verdicts: Verdict[] = [];
     for (const held of block.held.values()) {
-      if (!block.isKnown(held, place)) continue;
+      if (!present.has(held) && !block.isKnown(held, place)) continue;
       const verdict = this.#verdict(subject, block, place, held);
       verdicts.push(verdict);
       if (verdict.sinceMs !== null) {

@@ -28,8 +28,12 @@ export type Context = {
 /** Evidence of the newest slots, alone or summed, against the baseline; `percent` is how far they are off, >= 0. */
 export type Reading = Sum & { readonly evidence: number; readonly percent: number };
 
-/** Counts and gauges are told apart by their values: a count is never negative and never broken. */
+/**
+ * Counts and gauges are told apart by their values: a count is never negative and never broken. What is called a count
+ * and usually lies below zero is none.
+ */
 export function kindOf(cells: Cells, place: Place, judging: FieldJudging): Kind {
+  if (judging.kind === "count") return centreAt(cells, place, 0, judging.baseline.trim) < 0 ? "gauge" : "count";
   if (judging.kind !== "auto") return judging.kind;
   for (let back = 0; back < sumSlotsMax; back += 1) {
     const value = cells.values[place.now - back] as number;

@@ -14,7 +14,7 @@ export type About = {
   readonly clock: ZoneDays;
   /** What was going on before this slot. */
   readonly before: Ongoing | null;
-  /** Whether this slot's own earlier verdict, if there was one, was part of an incident. */
+  /** Whether this slot's own earlier verdict, if there was one, was part of an incident or closed one. */
   readonly wasInIncident: boolean;
 };
 
