@@ -22,10 +22,10 @@ const firstYear = 2000;
 const yearsAhead = 2;
 
 /** Where definitions are read, nothing waits: `import()` would make every reader of a file wait for every other. */
-const load = createRequire(import.meta.url);
+const require = createRequire(import.meta.url);
 
 function library(): typeof HolidaysType {
-  const loaded: { default?: typeof HolidaysType } & typeof HolidaysType = load("date-holidays");
+  const loaded: { default?: typeof HolidaysType } & typeof HolidaysType = require("date-holidays");
   return loaded.default ?? loaded;
 }
 
@@ -111,7 +111,7 @@ type Announced = { readonly holidays: Days; readonly workdays: Days };
  * for them, until the government has decided.
  */
 function chinaDays(lastYear: number): CountryDays {
-  const { holidays, workdays }: Announced = load("chinese-days/dist/chinese-days.json");
+  const { holidays, workdays }: Announced = require("chinese-days/dist/chinese-days.json");
   const until = Math.max(...Object.keys(holidays).map((day) => Number(day.slice(0, 4))));
   const later = lastYear > until ? computed("CN", undefined, until + 1, lastYear).holidays : {};
   // Children are off on the first of June, and nobody else.

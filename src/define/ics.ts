@@ -2,20 +2,18 @@
  * iCalendar (RFC 5545) to days and times by the wall clock, within bounds: a megabyte, 10,000 events and as many
  * repetitions, and never more work than a few seconds. Every fault has its line.
  */
-import ICAL from "ical.js";
 import { RRuleTemporal } from "rrule-temporal";
 import { Temporal } from "temporal-polyfill";
 import { messageOf, Problem } from "../core/problem.ts";
 import { dayMs, secondMs, stopwatch } from "../core/time.ts";
-import { isZone, msToWall, wallToMs } from "../core/zone.ts";
+import { msToWall, wallToMs } from "../core/zone.ts";
 import { fileBytesMax, tooLarge } from "./document.ts";
+import { type IcsEvent, icsFaultsMax, lineProblem, lowered, type Moments, readEvents } from "./icsevents.ts";
 
-const eventsMax = 10_000;
 const occurrencesMax = 10_000;
 /** Repetitions that one rule is followed over, and days looked at to find them. */
 const repetitionsMax = 50_000;
 const timeMaxMs = 5 * secondMs;
-const faultsMax = 100;
 
 /** Times read as if their digits were UTC, by the wall clock of the zone that was asked for. */
 export type Occurrence = {
@@ -49,76 +47,31 @@ export function readIcs(file: string, bytes: Uint8Array, options: IcsOptions): I
     const fix = "save the file as UTF-8";
     return { occurrences: [], problems: [new Problem("not UTF-8", { code: "CFG-006", where: file, fix })] };
   }
-  const reader = new IcsReader(file, options);
-  reader.read(text);
-  return reader;
+  const { events, problems } = readEvents(file, text, options.zone);
+  const expansion = new Expansion(file, options, problems);
+  if (!problems.some(({ severity }) => severity === "error")) expansion.follow(events);
+  return expansion;
 }
 
-/** A content line, unfolded. */
-type ContentLine = { readonly line: number; readonly text: string };
-
-function* unfolded(text: string): Generator<ContentLine> {
-  let line = 0;
-  let first = 1;
-  let parts: string[] = [];
-  for (const raw of text.split(/\r\n|\n|\r/)) {
-    line += 1;
-    if (/^[ \t]/.test(raw) && parts.length > 0) parts.push(raw.slice(1));
-    else {
-      if (parts.length > 0) yield { line: first, text: parts.join("") };
-      parts = raw.trim() === "" ? [] : [raw];
-      first = line;
-    }
-  }
-  if (parts.length > 0) yield { line: first, text: parts.join("") };
-}
-
-/** What its lines say of an event. */
-type Event = {
-  readonly line: number;
-  uid: string | null;
-  title: string;
-  start: Moments | null;
-  end: Moments | null;
-  durationMs: number | null;
-  rule: ContentLine | null;
-  readonly more: Moments[];
-  readonly except: Moments[];
-  replaces: Moments | null;
-  cancelled: boolean;
-  faulty: boolean;
-};
-
-/** Wall times of a property; `zone` null: floating. */
-type Moments = { readonly wallsMs: readonly number[]; readonly zone: string | null; readonly isDate: boolean };
-
-class IcsReader implements IcsResult {
+class Expansion implements IcsResult {
   readonly occurrences: Occurrence[] = [];
-  readonly problems: Problem[] = [];
+  readonly problems: Problem[];
   readonly #file: string;
   readonly #options: IcsOptions;
-  readonly #events: Event[] = [];
-  /** Zones that the file defines -> the name it gives them in the database. */
-  readonly #zones = new Map<string, string>();
-  readonly #unknownZones = new Set<string>();
+  #faults = 0;
 
-  constructor(file: string, options: IcsOptions) {
+  constructor(file: string, options: IcsOptions, problems: readonly Problem[]) {
     this.#file = file;
     this.#options = options;
+    this.problems = [...problems];
   }
 
-  read(text: string): void {
-    if (!this.#lines(text)) return;
-    const replaced = new Map<string, Set<number>>();
-    for (const { uid, replaces } of this.#events) {
-      if (uid === null || replaces === null) continue;
-      const known = replaced.get(uid) ?? new Set<number>();
-      for (const wallMs of replaces.wallsMs) known.add(this.#toZone(wallMs, replaces));
-      replaced.set(uid, known);
-    }
+  follow(events: readonly IcsEvent[]): void {
+    const replaced = this.#replaced(events);
     const elapsedMs = stopwatch();
-    for (const event of this.#events) {
-      if (event.faulty || event.cancelled) continue;
+    for (const event of events) {
+      if (event.cancelled) continue;
+      if (this.#faults >= icsFaultsMax) return;
       if (elapsedMs() > timeMaxMs) {
         this.#fault("CAL-012", event.line, "its repetitions take too long to follow", "split the file");
         return;
@@ -129,133 +82,20 @@ class IcsReader implements IcsResult {
     this.occurrences.sort((a, b) => a.fromWallMs - b.fromWallMs || a.line - b.line);
   }
 
-  /** Goes through the components. @returns whether the file is one that can be worked with */
-  #lines(text: string): boolean {
-    const open: { name: string; line: number }[] = [];
-    let event: Event | null = null;
-    let zone: { id: string; location: string } = { id: "", location: "" };
-    let seen = false;
-    for (const content of unfolded(text.replace(/^\ufeff/, ""))) {
-      const { line, text: written } = content;
-      if (!seen && !/^BEGIN:VCALENDAR\s*$/i.test(written)) {
-        this.#fault("CAL-010", line, "not an iCalendar file: does not begin with BEGIN:VCALENDAR", "name an .ics file");
-        return false;
-      }
-      seen = true;
-      const [, edge, name = ""] = /^(BEGIN|END):\s*([\w-]+)\s*$/i.exec(written) ?? [];
-      const component = name.toUpperCase();
-      if (edge?.toUpperCase() === "BEGIN") {
-        open.push({ name: component, line });
-        if (component === "VTIMEZONE") zone = { id: "", location: "" };
-        if (component === "VEVENT") event = newEvent(line);
-      } else if (edge !== undefined) {
-        const last = open.pop();
-        if (last?.name !== component) {
-          const what = last === undefined ? "nothing is open here" : `${last.name} of line ${last.line} is open here`;
-          this.#fault("CAL-010", line, `END:${component}, but ${what}`, "export the file again");
-          return false;
-        }
-        if (component === "VTIMEZONE" && isZone(zone.location)) this.#zones.set(zone.id, zone.location);
-        if (component === "VEVENT" && event !== null) {
-          if (this.#events.length === eventsMax) {
-            this.#fault("CFG-003", event.line, `more than ${eventsMax} events`, "split the file");
-            return false;
-          }
-          this.#close(event);
-          event = null;
-        }
-      } else if (open.at(-1)?.name === "VTIMEZONE") {
-        const [, key = "", value = ""] = /^(TZID|X-LIC-LOCATION)[^:]*:(.*)$/i.exec(written) ?? [];
-        if (key.toUpperCase() === "TZID") zone.id = value.trim();
-        else if (key !== "") zone.location = value.trim();
-      } else if (open.at(-1)?.name === "VEVENT" && event !== null) this.#property(event, content);
-      else if (!/^[\w-]+[;:]/.test(written)) {
-        this.#fault("CAL-010", line, "neither a property nor a component", "export the file again");
-      }
-      if (this.problems.length >= faultsMax) return false;
+  /** Id of a series -> its times that another event stands for. */
+  #replaced(events: readonly IcsEvent[]): Map<string, Set<number>> {
+    const replaced = new Map<string, Set<number>>();
+    for (const { uid, replaces } of events) {
+      if (uid === null || replaces === null) continue;
+      const known = replaced.get(uid) ?? new Set<number>();
+      for (const wallMs of replaces.wallsMs) known.add(this.#toZone(wallMs, replaces));
+      replaced.set(uid, known);
     }
-    const left = open.at(-1);
-    if (!seen) this.#fault("CAL-010", 1, "empty", "name an .ics file");
-    else if (left !== undefined)
-      this.#fault("CAL-010", left.line, `${left.name} has no end: the file is cut off`, "export it again");
-    return !this.problems.some(({ severity }) => severity === "error");
-  }
-
-  #property(event: Event, content: ContentLine): void {
-    const { line, text } = content;
-    const name = /^[\w-]+(?=[;:])/.exec(text)?.[0]?.toUpperCase() ?? null;
-    if (name !== null && !wanted.has(name)) return;
-    let property: ICAL.Property;
-    try {
-      property = ICAL.Property.fromString(text, ICAL.design.icalendar);
-      // Values are decoded, and refused, when they are first asked for.
-      property.getValues();
-    } catch (thrown) {
-      event.faulty = true;
-      this.#fault("CAL-010", line, lowered(messageOf(thrown)), "correct the line, or export the file again");
-      return;
-    }
-    const value = property.getFirstValue();
-    if (name === "UID") event.uid = String(value);
-    else if (name === "SUMMARY") event.title = oneLine(String(value));
-    else if (name === "STATUS") event.cancelled = /^cancelled$/i.test(String(value));
-    else if (name === "RRULE") event.rule = content;
-    else if (name === "DURATION" && value instanceof ICAL.Duration) event.durationMs = value.toSeconds() * secondMs;
-    else if (name === "DURATION") {
-      event.faulty = true;
-      this.#fault("CAL-010", line, "no duration", "write P1D or PT2H");
-    } else {
-      const moments = this.#moments(property, content);
-      if (moments === null) event.faulty = true;
-      else if (name === "DTSTART") event.start = moments;
-      else if (name === "DTEND") event.end = moments;
-      else if (name === "RDATE") event.more.push(moments);
-      else if (name === "EXDATE") event.except.push(moments);
-      else event.replaces = moments;
-    }
-  }
-
-  #moments(property: ICAL.Property, { line, text }: ContentLine): Moments | null {
-    const wallsMs: number[] = [];
-    let utc = false;
-    for (const value of property.getValues()) {
-      const time = value instanceof ICAL.Period ? value.start : value;
-      // The library reads the 30th of February as the 2nd of March.
-      if (!(time instanceof ICAL.Time) || !text.toUpperCase().includes(time.toICALString())) {
-        this.#fault("CAL-010", line, "no day or time that there is", "correct the line");
-        return null;
-      }
-      utc ||= time.zone === ICAL.Timezone.utcTimezone;
-      wallsMs.push(Date.UTC(time.year, time.month - 1, time.day, time.hour, time.minute, time.second));
-    }
-    const isDate = property.type === "date";
-    const id = property.getFirstParameter("tzid");
-    const zone = isDate ? null : utc ? "UTC" : id ? this.#zoneOf(id, line) : null;
-    return { wallsMs, zone, isDate };
-  }
-
-  #zoneOf(id: string, line: number): string | null {
-    const tail = id.split("/").slice(-2).join("/");
-    const found = [id, this.#zones.get(id), windowsZones[id], tail].find((each) => each !== undefined && isZone(each));
-    if (found === undefined && !this.#unknownZones.has(id)) {
-      this.#unknownZones.add(id);
-      const what = `unknown time zone ${JSON.stringify(id.slice(0, 60))}, taken for ${this.#options.zone}`;
-      const options = { code: "CAL-W14", where: `${this.#file}:${line}:1`, severity: "warning" } as const;
-      this.problems.push(new Problem(what, { ...options, fix: "export with a name such as Europe/London" }));
-    }
-    return found ?? null;
-  }
-
-  #close(event: Event): void {
-    if (event.start === null && !event.faulty) {
-      event.faulty = true;
-      this.#fault("CAL-011", event.line, "event without DTSTART", "remove the event, or say when it begins");
-    }
-    this.#events.push(event);
+    return replaced;
   }
 
   /** @returns whether there is room for more */
-  #expand(event: Event, without: ReadonlySet<number>): boolean {
+  #expand(event: IcsEvent, without: ReadonlySet<number>): boolean {
     const start = event.start as Moments;
     const startMs = start.wallsMs[0] as number;
     const lengthMs = this.#lengthOf(event, start, startMs);
@@ -281,7 +121,7 @@ class IcsReader implements IcsResult {
   }
 
   /** Null where it has none, which is told. Without end and duration a date is a day, and a time a moment. */
-  #lengthOf({ end, durationMs, line }: Event, start: Moments, startMs: number): number | null {
+  #lengthOf({ end, durationMs, line }: IcsEvent, start: Moments, startMs: number): number | null {
     const endMs = end?.wallsMs[0];
     const length =
       end !== null && endMs !== undefined
@@ -293,7 +133,7 @@ class IcsReader implements IcsResult {
     }
     if (length > 0) return length;
     if (length === 0 && !start.isDate) {
-      this.#warn("CAL-W13", line, "left out: a moment without a length");
+      this.#fault("CAL-W13", line, "left out: a moment without a length");
       return null;
     }
     this.#fault("CAL-011", line, "ends before it begins", "correct DTEND or DURATION");
@@ -301,7 +141,7 @@ class IcsReader implements IcsResult {
   }
 
   /** Beginnings by the wall clock of the zone asked for, those near the span asked for; null where it cannot be told. */
-  #startsOf(event: Event, start: Moments, startMs: number, lengthMs: number): Set<number> | null {
+  #startsOf(event: IcsEvent, start: Moments, startMs: number, lengthMs: number): Set<number> | null {
     const starts = new Set<number>();
     const { rule } = event;
     if (rule === null) starts.add(this.#toZone(startMs, start));
@@ -350,53 +190,14 @@ class IcsReader implements IcsResult {
     return zone === null || zone === this.#options.zone ? wallMs : msToWall(wallToMs(wallMs, zone), this.#options.zone);
   }
 
-  #fault(code: string, line: number, what: string, fix: string): void {
-    this.problems.push(new Problem(what, { code, where: `${this.#file}:${line}:1`, fix }));
+  #fault(code: string, line: number, what: string, fix?: string): void {
+    const problem = lineProblem(this.#file, line, code, what, fix);
+    this.problems.push(problem);
+    if (problem.severity === "error") this.#faults += 1;
   }
-
-  #warn(code: string, line: number, what: string): void {
-    this.problems.push(new Problem(what, { code, where: `${this.#file}:${line}:1`, severity: "warning" }));
-  }
-}
-
-const wanted = new Set("UID SUMMARY STATUS RRULE DURATION DTSTART DTEND RDATE EXDATE RECURRENCE-ID".split(" "));
-
-/** Names that Outlook gives to zones, of those that are common. */
-const windowsZones: Readonly<Record<string, string>> = {
-  "GMT Standard Time": "Europe/London",
-  "W. Europe Standard Time": "Europe/Berlin",
-  "Romance Standard Time": "Europe/Paris",
-  "Central Europe Standard Time": "Europe/Budapest",
-  "Central European Standard Time": "Europe/Warsaw",
-  "China Standard Time": "Asia/Shanghai",
-  "Tokyo Standard Time": "Asia/Tokyo",
-  "Singapore Standard Time": "Asia/Singapore",
-  "India Standard Time": "Asia/Kolkata",
-  "AUS Eastern Standard Time": "Australia/Sydney",
-  "Eastern Standard Time": "America/New_York",
-  "Central Standard Time": "America/Chicago",
-  "Mountain Standard Time": "America/Denver",
-  "Pacific Standard Time": "America/Los_Angeles",
-};
-
-function newEvent(line: number): Event {
-  const times = { start: null, end: null, durationMs: null, rule: null, replaces: null };
-  return { line, uid: null, title: "without a title", ...times, more: [], except: [], cancelled: false, faulty: false };
 }
 
 /** `20261225T100000` */
 function stampOf(wallMs: number): string {
   return new Date(wallMs).toISOString().slice(0, 19).replace(/[-:]/g, "");
-}
-
-/** What a definition takes as a line. */
-function oneLine(text: string): string {
-  const line = text.replace(/[\s\p{Cc}]+/gu, " ").trim();
-  return line === "" ? "without a title" : line.slice(0, 200).toWellFormed();
-}
-
-/** A library's words as ours: one line, no capital, not without end. */
-function lowered(text: string): string {
-  const line = text.replace(/[\s\p{Cc}]+/gu, " ").slice(0, 120);
-  return line.charAt(0).toLowerCase() + line.slice(1);
 }
