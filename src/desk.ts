@@ -39,7 +39,7 @@ export type DeskOptions = {
 export const kinds: LoadOptions["kinds"] = { sources, notifiers: Object.keys(notifierKinds) };
 
 export function loadOptions(settings: Settings, env: DeskOptions["env"], clock: Clock): LoadOptions & { clock: Clock } {
-  return { dir: settings.configDir, zone: settings.zone, kinds, env, clock };
+  return { dir: settings.configDir, zone: settings.zone, kinds, env, clock, keepPointsMs: settings.keepPointsMs };
 }
 
 type OpenedStore = Pick<Desk, "store" | "mirror" | "broken">;
