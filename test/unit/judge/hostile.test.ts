@@ -14,6 +14,8 @@ import { slotsEndingIn } from "../../../src/schedule/cron.ts";
 import { judgeOn, judgingOf, memoryStore, orders, runSlot, samplerOf } from "./support.ts";
 
 const numRuns = Number(process.env.BELLWETHER_TEST_CASES ?? 12);
+/** Long forms take their time. */
+const propertyTimeoutMs = 30_000 + 1_000 * numRuns;
 
 const minuteMs = 60_000;
 const hourMs = 3_600_000;
@@ -257,75 +259,84 @@ function storySlots(sampler: Sampler, changeMs: number): number[] {
 }
 
 describe("a verdict does not depend on who judges, nor on how often", () => {
-  test.each(steps)("with a step of %s", async (_, stepMs) => {
-    const setting = fc.constantFrom(...settings.filter(({ schedule }) => schedule.stepMs === stepMs));
-    await fc.assert(
-      fc.asyncProperty(
-        setting,
-        judgings,
-        fc.array(hostileValue, { minLength: 1, maxLength: 30 }),
-        fc.array(happening, { minLength: 1, maxLength: 25 }),
-        async (where, judging, past, story) => {
-          const sampler = samplerIn(where, judgingOf(judging));
-          const slots = storySlots(sampler, where.changeMs);
-          const store = memoryStore();
-          const reach = 40 + 2 * judging.forecast.points;
-          const history = [slots[0] as number, slots.at(-1) as number]
-            .flatMap((timeMs) => slotsBefore(sampler, timeMs, reach))
-            .filter((timeMs) => timeMs < (slots[0] as number));
-          await store.write(
-            [...new Set(history)].flatMap((timeMs, slot) => [
-              orders(timeMs, past[slot % past.length] as number, { input: "a" }),
-              orders(timeMs, steady(slot), { input: "b" }),
-            ]),
-          );
-          const longLived = judgeOn(store);
-          const forgetful = judgeOn(store);
-          const valuesAt = new Map<number, readonly (number | null)[]>();
-          let at = -1;
-          let newest = -1;
-          for (const { move, values, elsewhere, forgets, again } of story) {
-            at = Math.max(0, at + move);
-            const timeMs = slots[at];
-            if (timeMs === undefined) break;
-            // What is stored of a slot belongs to its points when it is judged again; no value that could be judged is
-            // taken back by one that cannot.
-            const known = values.map((value, series) => {
-              const earlier = valuesAt.get(timeMs)?.[series] ?? null;
-              return value === null || (earlier !== null && Math.abs(value) > 1e60) ? earlier : value;
-            });
-            valuesAt.set(timeMs, known);
-            const points = known.flatMap((value, series) =>
-              value === null ? [] : [orders(timeMs, value, { input: "ab"[series] as string })],
+  test.each(steps)(
+    "with a step of %s",
+    async (_, stepMs) => {
+      const setting = fc.constantFrom(...settings.filter(({ schedule }) => schedule.stepMs === stepMs));
+      await fc.assert(
+        fc.asyncProperty(
+          setting,
+          judgings,
+          fc.array(hostileValue, { minLength: 1, maxLength: 30 }),
+          fc.array(happening, { minLength: 1, maxLength: 25 }),
+          async (where, judging, past, story) => {
+            const sampler = samplerIn(where, judgingOf(judging));
+            const slots = storySlots(sampler, where.changeMs);
+            const store = memoryStore();
+            const reach = 40 + 2 * judging.forecast.points;
+            const history = [slots[0] as number, slots.at(-1) as number]
+              .flatMap((timeMs) => slotsBefore(sampler, timeMs, reach))
+              .filter((timeMs) => timeMs < (slots[0] as number));
+            await store.write(
+              [...new Set(history)].flatMap((timeMs, slot) => [
+                orders(timeMs, past[slot % past.length] as number, { input: "a" }),
+                orders(timeMs, steady(slot), { input: "b" }),
+              ]),
             );
-            await store.write(points);
-            const byNew = byInput(await judgeOn(store).judgeSlot(sampler, timeMs, points));
-            if (forgets) forgetful.forget(sampler.name);
-            if (!elsewhere) {
-              expect(byInput(await longLived.judgeSlot(sampler, timeMs, points)), "by one that goes on").toEqual(byNew);
-              expect(byInput(await forgetful.judgeSlot(sampler, timeMs, points)), "after it forgot").toEqual(byNew);
-              if (again) {
-                const twice = byInput(await longLived.judgeSlot(sampler, timeMs, points));
-                expect(twice, "twice by the same").toEqual(byNew);
+            const longLived = judgeOn(store);
+            const forgetful = judgeOn(store);
+            const valuesAt = new Map<number, readonly (number | null)[]>();
+            const foreign = new Set<number>();
+            let at = -1;
+            let newest = -1;
+            for (const { move, values, elsewhere, forgets, again } of story) {
+              at = Math.max(0, at + move);
+              const timeMs = slots[at];
+              if (timeMs === undefined) break;
+              // What is stored of a slot belongs to its points when it is judged again; no value that could be judged is
+              // taken back by one that cannot.
+              const known = values.map((value, series) => {
+                const earlier = valuesAt.get(timeMs)?.[series] ?? null;
+                return value === null || (earlier !== null && Math.abs(value) > 1e60) ? earlier : value;
+              });
+              valuesAt.set(timeMs, known);
+              const points = known.flatMap((value, series) =>
+                value === null ? [] : [orders(timeMs, value, { input: "ab"[series] as string })],
+              );
+              await store.write(points);
+              const byNew = byInput(await judgeOn(store).judgeSlot(sampler, timeMs, points));
+              if (forgets) forgetful.forget(sampler.name);
+              // What others judged is noticed where it is newer, and else after a restart or this, as where shares move.
+              if (elsewhere ? at <= newest : foreign.has(at)) {
+                longLived.forget(sampler.name);
+                forgetful.forget(sampler.name);
               }
-            } else if (at <= newest) {
-              // What others judge again is noticed after a restart or this.
-              longLived.forget(sampler.name);
-              forgetful.forget(sampler.name);
+              if (elsewhere) foreign.add(at);
+              else {
+                expect(byInput(await longLived.judgeSlot(sampler, timeMs, points)), "by one that goes on").toEqual(
+                  byNew,
+                );
+                expect(byInput(await forgetful.judgeSlot(sampler, timeMs, points)), "after it forgot").toEqual(byNew);
+                if (again) {
+                  const twice = byInput(await longLived.judgeSlot(sampler, timeMs, points));
+                  expect(twice, "twice by the same").toEqual(byNew);
+                }
+              }
+              newest = Math.max(newest, at);
+              for (const verdict of byNew) expectSound(verdict, where.name);
+              const { rejected } = await store.write(byNew.map((verdict) => verdictPoint(verdict)));
+              expect(rejected).toEqual([]);
+              const afterwards = byInput(await judgeOn(store).judgeSlot(sampler, timeMs, points));
+              expect(afterwards, "again, its own verdict being stored").toEqual(byNew);
             }
-            newest = Math.max(newest, at);
-            for (const verdict of byNew) expectSound(verdict, where.name);
-            const { rejected } = await store.write(byNew.map((verdict) => verdictPoint(verdict)));
-            expect(rejected).toEqual([]);
-            const afterwards = byInput(await judgeOn(store).judgeSlot(sampler, timeMs, points));
-            expect(afterwards, "again, its own verdict being stored").toEqual(byNew);
-          }
-          await store[Symbol.asyncDispose]();
-        },
-      ),
-      { numRuns },
-    );
-  });
+            await store[Symbol.asyncDispose]();
+          },
+        ),
+        { numRuns },
+      );
+    },
+    propertyTimeoutMs,
+  );
 });
 
 describe("negative counts are gauges", () => {
@@ -449,33 +460,37 @@ describe("time that jumps", () => {
   });
 });
 
-test("a series that changes its step: judged on, by a Judge that knew the old step as by a new one", async () => {
-  const orderly = fc.shuffledSubarray([minuteMs, 5 * minuteMs, hourMs, dayMs], { minLength: 2 });
-  await fc.assert(
-    fc.asyncProperty(fc.constantFrom(...settings), orderly, async (setting, order) => {
-      const first = samplerIn(setting);
-      const store = await steadyStore(first, setting.changeMs);
-      const judge = judgeOn(store);
-      let nowMs = setting.changeMs;
-      for (const stepMs of order) {
-        // Nobody tells it: `forget` is the pipeline's business, and may come late.
-        const sampler: Sampler = { ...first, schedule: { kind: "every", stepMs, delayMs: 0 } };
-        for (const timeMs of starts(sampler, nowMs, nowMs + 3 * stepMs)) {
-          const points = [orders(timeMs, 100, { input: "a" })];
-          await store.write(points);
-          const expected = await judgeOn(store).judgeSlot(sampler, timeMs, points);
-          const verdicts = await runSlot(store, judge, sampler, timeMs, points);
-          expect(verdicts, setting.name).toEqual(expected);
-          expect(verdicts, setting.name).toHaveLength(1);
-          for (const verdict of verdicts) expectSound(verdict, setting.name);
-          nowMs = timeMs + stepMs;
+test(
+  "a series that changes its step: judged on, by a Judge that knew the old step as by a new one",
+  async () => {
+    const orderly = fc.shuffledSubarray([minuteMs, 5 * minuteMs, hourMs, dayMs], { minLength: 2 });
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom(...settings), orderly, async (setting, order) => {
+        const first = samplerIn(setting);
+        const store = await steadyStore(first, setting.changeMs);
+        const judge = judgeOn(store);
+        let nowMs = setting.changeMs;
+        for (const stepMs of order) {
+          // Nobody tells it: `forget` is the pipeline's business, and may come late.
+          const sampler: Sampler = { ...first, schedule: { kind: "every", stepMs, delayMs: 0 } };
+          for (const timeMs of starts(sampler, nowMs, nowMs + 3 * stepMs)) {
+            const points = [orders(timeMs, 100, { input: "a" })];
+            await store.write(points);
+            const expected = await judgeOn(store).judgeSlot(sampler, timeMs, points);
+            const verdicts = await runSlot(store, judge, sampler, timeMs, points);
+            expect(verdicts, setting.name).toEqual(expected);
+            expect(verdicts, setting.name).toHaveLength(1);
+            for (const verdict of verdicts) expectSound(verdict, setting.name);
+            nowMs = timeMs + stepMs;
+          }
         }
-      }
-      await store[Symbol.asyncDispose]();
-    }),
-    { numRuns },
-  );
-});
+        await store[Symbol.asyncDispose]();
+      }),
+      { numRuns },
+    );
+  },
+  propertyTimeoutMs,
+);
 
 describe("a backtest over hostile rows", () => {
   const zones = fc.constantFrom(...new Set(changes.map(([zone]) => zone)));
@@ -522,33 +537,37 @@ describe("a backtest over hostile rows", () => {
     return { timesMs, values: found, stepMs, kind, zone };
   }
 
-  test("decides about each row, with finite numbers, and without looking ahead", () => {
-    fc.assert(
-      fc.property(rows, fc.nat(), (parts, cut) => {
-        const series = seriesOf(parts);
-        const all = [...decisions(series)];
-        expect(all).toHaveLength(series.timesMs.length);
-        for (const [row, { outlook: _, ...decision }] of all.entries()) {
-          expect(Object.keys(levelNumbers)).toContain(decision.level);
-          expect(notFinite(decision), `row ${row}`).toEqual([]);
-          const value = series.values[row] as number;
-          if (!(Math.abs(value) <= 1e60)) expect(decision).toMatchObject({ level: "unknown", observed: null });
-        }
-        const length = 1 + (cut % series.timesMs.length);
-        const earlier = judgeSeries({
-          ...series,
-          timesMs: Array.from(series.timesMs).slice(0, length),
-          values: Array.from(series.values).slice(0, length),
-        });
-        const judged = judgeSeries(series);
-        expect(judged.slice(0, length)).toEqual(earlier);
-        for (const [row, { anomaly, score }] of judged.entries()) {
-          expect(score >= scoreThreshold, `row ${row}`).toBe(anomaly === 1);
-          const bad = all[row]?.level === "warning" || all[row]?.level === "critical";
-          expect(anomaly === 1, `row ${row}`).toBe(bad);
-        }
-      }),
-      { numRuns: 2 * numRuns },
-    );
-  });
+  test(
+    "decides about each row, with finite numbers, and without looking ahead",
+    () => {
+      fc.assert(
+        fc.property(rows, fc.nat(), (parts, cut) => {
+          const series = seriesOf(parts);
+          const all = [...decisions(series)];
+          expect(all).toHaveLength(series.timesMs.length);
+          for (const [row, { outlook: _, ...decision }] of all.entries()) {
+            expect(Object.keys(levelNumbers)).toContain(decision.level);
+            expect(notFinite(decision), `row ${row}`).toEqual([]);
+            const value = series.values[row] as number;
+            if (!(Math.abs(value) <= 1e60)) expect(decision).toMatchObject({ level: "unknown", observed: null });
+          }
+          const length = 1 + (cut % series.timesMs.length);
+          const earlier = judgeSeries({
+            ...series,
+            timesMs: Array.from(series.timesMs).slice(0, length),
+            values: Array.from(series.values).slice(0, length),
+          });
+          const judged = judgeSeries(series);
+          expect(judged.slice(0, length)).toEqual(earlier);
+          for (const [row, { anomaly, score }] of judged.entries()) {
+            expect(score >= scoreThreshold, `row ${row}`).toBe(anomaly === 1);
+            const bad = all[row]?.level === "warning" || all[row]?.level === "critical";
+            expect(anomaly === 1, `row ${row}`).toBe(bad);
+          }
+        }),
+        { numRuns: 2 * numRuns },
+      );
+    },
+    propertyTimeoutMs,
+  );
 });
