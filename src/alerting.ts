@@ -20,6 +20,7 @@ import {
 import type { Clock, Log, Measure, Measured } from "./core/ports.ts";
 import { Problem } from "./core/problem.ts";
 import { conclude } from "./relate/relate.ts";
+import type { Shadows } from "./shadow.ts";
 import type { AlertChanges } from "./state/alerts.ts";
 import type { State } from "./state/database.ts";
 
@@ -27,6 +28,8 @@ export type AlertingDeps = {
   readonly clock: Clock;
   readonly state: State;
   readonly definitions: () => Definitions;
+  /** Which samplers tell nobody yet. Absent: all tell. */
+  readonly shadows?: Shadows | undefined;
   /** Where own conditions are told, too, in case nobody hears the messages. Absent: nowhere. */
   readonly log?: Log | undefined;
   /** Told after messages were written. */
@@ -59,8 +62,11 @@ export class Alerting implements Measured {
   /** What the verdicts of one slot change. Verdicts of a slot that was looked at before change nothing. */
   async tellSlot(sampler: Sampler, verdicts: readonly Verdict[]): Promise<void> {
     const { rules } = this.#deps.definitions();
+    await this.#deps.shadows?.begin(sampler);
     await this.#change((rows) => {
-      const standingRules = new Set(rows.standing.filter((alert) => !isOwn(alert)).map((alert) => alert.rule));
+      const standingRules = new Set(
+        rows.standing.filter((alert) => speaksFor(alert, sampler, rows)).map((alert) => alert.rule),
+      );
       const conclusions = conclude({ sampler, verdicts, rules, standingRules });
       return planSlot({ ...rows, conclusions });
     });
@@ -179,7 +185,14 @@ export class Alerting implements Measured {
     const outbox: OutboxItem[] = [];
     for (const { id } of incidents) outbox.push(...(await state.outbox.list({ incidentId: id, limit: messagesMax })));
     const silences = await state.silences.list({ limit: silencesMax });
+    const shadowed = await this.#deps.shadows?.read();
     const nowMs = clock.nowMs();
-    return { standing, incidents, outbox, definitions: definitions(), silences, nowMs, newId: randomUUID };
+    return { standing, incidents, outbox, definitions: definitions(), silences, shadowed, nowMs, newId: randomUUID };
   }
+}
+
+/** Whether rules that need this alert's may fire for the sampler: nobody is told because of what nobody is told of. */
+function speaksFor(alert: Alert, sampler: Sampler, { shadowed, nowMs }: Rows): boolean {
+  if (isOwn(alert)) return false;
+  return alert.sampler === sampler.name || (shadowed?.(alert.sampler, nowMs) ?? null) === null;
 }

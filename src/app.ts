@@ -148,9 +148,9 @@ export class App implements AsyncDisposable {
           baseUrl: () => settings.baseUrl ?? this.url,
         })
       : null;
-    const { watcher, runner, pipeline, store, judge, alerting, state } = desk;
+    const { watcher, runner, pipeline, store, judge, alerting, shadows, state } = desk;
     this.#measured = [
-      ...[watcher, runner, pipeline, store, judge, alerting, state, this.#queue, this.#peers],
+      ...[watcher, runner, pipeline, store, judge, alerting, shadows, state, this.#queue, this.#peers],
       { measures: () => depthMeasures(this.#queue) },
       ...(this.#scheduler?.measured ?? []),
       ...(this.#worker?.measured ?? []),

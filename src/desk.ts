@@ -18,6 +18,7 @@ import { Pipeline } from "./pipeline.ts";
 import { connectionOf, SamplerRunner } from "./sample/sample.ts";
 import { sources } from "./sample/sources/index.ts";
 import type { Settings } from "./settings.ts";
+import { Shadows } from "./shadow.ts";
 import { openState, type State } from "./state/database.ts";
 import { Mirror } from "./store/mirror.ts";
 import { replicas, stores } from "./store/stores/index.ts";
@@ -123,6 +124,7 @@ export class Desk implements AsyncDisposable {
   readonly runner: SamplerRunner;
   readonly judge: Judge;
   readonly alerting: Alerting;
+  readonly shadows: Shadows;
   readonly pipeline: Pipeline;
   readonly mailboxDir: string;
   readonly mailbox: Mailbox;
@@ -175,7 +177,8 @@ export class Desk implements AsyncDisposable {
     this.mailbox = new Mailbox(this.mailboxDir);
     this.runner = openRunner(options, definitions, state);
     this.judge = new Judge({ store, log });
-    this.alerting = new Alerting({ clock, state, definitions, log, onOwed: hooks.onOwed });
+    this.shadows = new Shadows({ clock, state, definitions });
+    this.alerting = new Alerting({ clock, state, definitions, shadows: this.shadows, log, onOwed: hooks.onOwed });
     const { runner, judge, alerting } = this;
     this.pipeline = new Pipeline({ clock, runner, store, judge, alerting, log });
   }

@@ -62,7 +62,7 @@ export class ConsoleRole implements AsyncDisposable {
 
   #facts(): Facts {
     const { desk, peers, collection, measured, ready, demo } = this.#deps;
-    const { settings, state, store, watcher, clock, alerting } = desk;
+    const { settings, state, store, watcher, clock, alerting, shadows } = desk;
     return {
       definitions: () => watcher.current,
       store,
@@ -76,6 +76,7 @@ export class ConsoleRole implements AsyncDisposable {
       ready: async () => ready(),
       processes: () => peers.list(),
       usage: () => collection.usage(),
+      shadow: (name) => shadows.of(name),
       measured,
       act: {
         acknowledge: (id, by, seen) => alerting.acknowledge(id, by, seen),

@@ -25,6 +25,7 @@ import { advance, alertFingerprint, type Mark, type Step } from "./lifecycle.ts"
 import { type Muter, muter } from "./mute.ts";
 import { type Notice, owedAgain, owedToGroups, owedToHearers } from "./receivers.ts";
 import { groupOf, routesTaken, routingLabels, type Taken } from "./route.ts";
+import { liveKey, type Shadowed, shadowKey } from "./shadow-key.ts";
 import { titleOf } from "./title.ts";
 
 export type PlanInput = {
@@ -36,6 +37,8 @@ export type PlanInput = {
   readonly definitions: Definitions;
   /** Those that hold now, and those that ended since the last notices: what they hid speaks when they end. */
   readonly silences: readonly Silence[];
+  /** Which samplers are in their shadow period. Absent: none. */
+  readonly shadowed?: Shadowed | undefined;
   readonly nowMs: number;
   readonly newId: () => string;
 };
@@ -215,7 +218,8 @@ class Plan {
 
   constructor(input: PlanInput) {
     this.#input = input;
-    this.#muted = muter(input.silences);
+    const silenced = muter(input.silences);
+    this.#muted = (labels, atMs) => input.shadowed?.(labels.sampler ?? "", atMs) ?? silenced(labels, atMs);
     this.#alerts = new Map(input.standing.map((alert) => [alert.id, { before: alert, after: alert }]));
     this.#incidents = new Map(input.incidents.map((incident) => [incident.id, { before: incident, after: incident }]));
     this.#byGroup = new Map(input.incidents.map((incident) => [incident.groupKey, incident.id]));
@@ -243,7 +247,7 @@ class Plan {
   #join(alert: Alert): Alert {
     const { nowMs, newId } = this.#input;
     const [taken] = this.#taken(alert);
-    const group = groupOf(taken, routingLabels(alert));
+    const group = this.#groupOf(taken, alert);
     const standingId = this.#byGroup.get(group.key);
     if (standingId !== undefined) {
       // Touching the row makes this plan and one that resolves the incident at the same time exclude each other.
@@ -284,6 +288,24 @@ class Plan {
     return { ...alert, incidentId: incident.id };
   }
 
+  /** A sampler in its shadow period has incidents of its own; one that stands at its end is gone on with. */
+  #groupOf(taken: Taken, alert: Alert): ReturnType<typeof groupOf> {
+    const group = groupOf(taken, routingLabels(alert));
+    const apart = shadowKey(alert.sampler, group.key);
+    const isShadow = (this.#input.shadowed?.(alert.sampler, this.#input.nowMs) ?? null) !== null;
+    const goesOn = this.#byGroup.has(apart) && !this.#byGroup.has(group.key);
+    return isShadow || goesOn ? { ...group, key: apart } : group;
+  }
+
+  /** The group key of an incident that is told: no longer one of a shadow, where no other stands for its group. */
+  #keyWhenTold({ id, groupKey }: Incident): string {
+    const key = liveKey(groupKey);
+    if (this.#byGroup.has(key)) return groupKey;
+    this.#byGroup.delete(groupKey);
+    this.#byGroup.set(key, id);
+    return key;
+  }
+
   /** Lets each chosen incident say what it has to say. */
   speak(chosen: (incident: Incident, alerts: readonly Alert[]) => boolean): void {
     const members = Map.groupBy(this.#standing(), (alert) => alert.incidentId);
@@ -321,6 +343,7 @@ class Plan {
     const { definitions, outbox, nowMs, newId } = this.#input;
     const speaking = alerts.filter((alert) => this.#muted(routingLabels(alert), nowMs) === null);
     const after = this.#change(incident.id, {
+      groupKey: this.#keyWhenTold(incident),
       title: titleOf(alerts, definitions),
       severity: speaking.map((alert) => alert.severity).reduce(higher, incident.severity),
       notices: incident.notices + 1,

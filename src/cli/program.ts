@@ -16,6 +16,7 @@ import { replicasCommand } from "./replicas.ts";
 import { schemaCommand } from "./schema.ts";
 import { sendTestCommand } from "./sendtest.ts";
 import { seriesCommand } from "./series.ts";
+import { shadowCommand } from "./shadow.ts";
 import { silenceCommand } from "./silence.ts";
 import { slotsCommand } from "./slots.ts";
 import { startCommand } from "./start.ts";
@@ -47,6 +48,7 @@ export async function main(args: readonly string[]): Promise<number> {
     incidentsCommand,
     ackCommand,
     silenceCommand,
+    shadowCommand,
     sendTestCommand,
     grafanaCommand,
     calendarCommand,

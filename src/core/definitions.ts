@@ -53,10 +53,20 @@ export type Sampler = {
   readonly priority: Priority;
   /** False: stored and judged, nobody told. Default true. */
   readonly alerts: boolean;
+  /** While it lasts: stored, judged, alerts kept and counted, nobody told. Absent: there is none. */
+  readonly shadow?: Shadow | undefined;
   /** How many bad slots fire and how many good ones resolve, for the rule that needs no writing. */
   readonly alerting: Lifecycle;
   readonly labels: Labels;
   readonly place: Place;
+};
+
+/** A time in which a new sampler tells nobody yet; a person may end it before. */
+export type Shadow = {
+  /** As it was written: `true`, or its date. */
+  readonly text: string;
+  /** The beginning of that day in the sampler's zone; null: it goes on until a person ends it. */
+  readonly untilMs: number | null;
 };
 
 export type Schedule =

@@ -208,10 +208,10 @@ export type Alert = {
   readonly version: number;
 };
 
-/** A change of state of an alert or an incident, with its reason. Written once, never changed. */
+/** A change of state of an alert, an incident, or a sampler with a shadow period, with its reason. Written once, never changed. */
 export type Transition = {
   readonly id: string;
-  readonly subject: "alert" | "incident";
+  readonly subject: "alert" | "incident" | "sampler";
   readonly subjectId: string;
   readonly from: string | null;
   readonly to: string;
@@ -219,6 +219,40 @@ export type Transition = {
   /** Slot that caused it; null where a person or the clock did. */
   readonly slotMs: number | null;
   readonly reason: string;
+};
+
+/** What a sampler in its shadow period would have told within the time that was seen. */
+export type Noise = {
+  /** How long was looked at, ms. */
+  readonly seenMs: number;
+  readonly alerts: number;
+  readonly incidents: number;
+  readonly messages: number;
+  /** Receivers that would have heard anything at all, by name. */
+  readonly people: readonly string[];
+  /** The same by severity of the incident and notifier; ordered. */
+  readonly parts: readonly {
+    readonly severity: Alert["severity"];
+    readonly notifier: string;
+    readonly messages: number;
+    readonly people: readonly string[];
+  }[];
+  /** Times a count, what a week would bring; null where less than a day was seen. */
+  readonly perWeek: number | null;
+};
+
+/** A sampler with a shadow period in its definition, and how that goes. */
+export type ShadowState = {
+  readonly sampler: string;
+  /** Its first slot in it; null: none was judged yet. */
+  readonly beganMs: number | null;
+  /** When it ends by its definition; null: when somebody says so. */
+  readonly untilMs: number | null;
+  /** When it ended, by that or by somebody's word; null: it goes on. */
+  readonly endedMs: number | null;
+  /** Who ended it; null: nobody did. */
+  readonly endedBy: string | null;
+  readonly forecast: Noise;
 };
 
 export type IncidentState = "open" | "acknowledged" | "resolved";

@@ -13,6 +13,8 @@ import { defaultRoute } from "./route.ts";
 const perKindMax = 10_000;
 /** How long before a calendar's last known day it is told. */
 const calendarEndsDays = 60;
+/** How long after its end a shadow period is told to be of no use any more. */
+const shadowForgottenMs = 30 * dayMs;
 
 /** A fault between definitions, with what could have caused it. */
 type Conflict = {
@@ -68,6 +70,7 @@ class Assembly {
     const samplers = this.#defined("sampler");
     for (const entry of this.#entries.sampler.values()) if (!this.#samplerHolds(entry)) samplers.delete(entry.name);
     this.#seriesOnce(samplers);
+    for (const sampler of samplers.values()) this.#shadowIsLongOver(sampler);
     const groups = this.#groups();
     const definitions: Definitions = {
       samplers,
@@ -210,6 +213,14 @@ class Assembly {
     const what = `days off and worked weekends are known until ${knownUntil}, ${when}`;
     const fix = `write those of ${Number(knownUntil.slice(0, 4)) + 1} under holidays and workdays, or update Bellwether`;
     this.#conflict("CAL-W07", what, { place, file }, fix);
+  }
+
+  #shadowIsLongOver({ name, place, shadow }: Sampler): void {
+    const overMs = this.#nowMs - (shadow?.untilMs ?? this.#nowMs);
+    if (overMs < shadowForgottenMs) return;
+    const { file } = this.#entries.sampler.get(name) as Entry;
+    const what = `a shadow period that ended ${Math.floor(overMs / dayMs)} days ago`;
+    this.#conflict("CFG-W23", what, { place, file, path: "shadow" }, "remove the line");
   }
 
   #zonesDiffer(sampler: Sampler, calendar: Calendar): void {

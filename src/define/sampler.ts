@@ -1,7 +1,8 @@
 /** `samplers/`: one metric family a file. */
 import { z } from "zod";
-import type { ActiveHours, FieldJudging, Place, Sampler, Schedule } from "../core/definitions.ts";
+import type { ActiveHours, FieldJudging, Place, Sampler, Schedule, Shadow } from "../core/definitions.ts";
 import { dayMs, formatDuration, hourMs, minuteMs, secondMs } from "../core/time.ts";
+import { wallToMs } from "../core/zone.ts";
 import { cronFault, longestGapDays } from "./cron.ts";
 import { fault, oneOf } from "./fault.ts";
 import { type Kinds, onlyKey } from "./kinds.ts";
@@ -40,6 +41,15 @@ const hours = z.string().transform((text, context) => {
   context.addIssue(hoursFault);
   return z.NEVER;
 });
+
+const shadowFix = "write true, or the day on which it ends as 2026-12-15";
+
+const shadow = z
+  .union([z.boolean(), z.string()], fault("CFG-008", "wants true or a day", shadowFix))
+  .superRefine((written, context) => {
+    if (typeof written === "boolean" || z.iso.date().safeParse(written).success) return;
+    context.addIssue(fault("CFG-019", "not a day of the calendar", shadowFix));
+  });
 
 const active = z
   .strictObject({
@@ -170,6 +180,11 @@ export function samplerSchema(kinds: Kinds) {
         .prefault("medium")
         .describe("who goes without first where there is no room for new points: low, then medium, then high"),
       alerts: z.boolean().prefault(true).describe("false: stored and judged, nobody told"),
+      shadow: shadow
+        .optional()
+        .describe(
+          "while new: judged and forecast, nobody told, until that day begins in zone, or true: until it is ended",
+        ),
       alert: z
         .strictObject(scalar.lifecycle)
         .prefault({})
@@ -180,6 +195,9 @@ export function samplerSchema(kinds: Kinds) {
       checkSchedule(sampler, report);
       checkLate(sampler, report);
       checkJudge(sampler, report);
+      if (sampler.alerts === false && sampler.shadow !== undefined && sampler.shadow !== false) {
+        report(["shadow"], fault("CFG-019", "shadow with alerts: false", "keep one of the two: nobody is told anyway"));
+      }
       checkTotal(sampler, report);
     },
   );
@@ -324,6 +342,7 @@ export function toSampler(written: Written, place: Place, defaultZone: string): 
     judge: Object.fromEntries(Object.entries(written.judge).map(([field, each]) => [field, toJudging(each)])),
     priority: written.priority,
     alerts: written.alerts,
+    ...(written.shadow === undefined || written.shadow === false ? {} : { shadow: toShadow(written.shadow, zone) }),
     alerting: { ...written.alert.pending, recoverCount: written.alert.recover },
     labels: written.labels,
     place,
@@ -333,6 +352,11 @@ export function toSampler(written: Written, place: Place, defaultZone: string): 
 function toSchedule({ every, cron: expression, window, delay }: Written, zone: string): Schedule {
   if (every !== undefined) return { kind: "every", stepMs: every, delayMs: delay };
   return { kind: "cron", expression: expression as string, stepMs: window as number, delayMs: delay, zone };
+}
+
+function toShadow(written: string | true, zone: string): Shadow {
+  if (written === true) return { text: "true", untilMs: null };
+  return { text: written, untilMs: wallToMs(Date.parse(`${written}T00:00Z`), zone) };
 }
 
 function toActive(written: z.output<typeof active>, zone: string): ActiveHours {

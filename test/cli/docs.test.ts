@@ -12,6 +12,7 @@ const here: Place = { config: projectDir, data: join(projectDir, "var") };
 const parts: Readonly<Record<string, readonly string[]>> = {
   replicas: ["status", "compare", "repair", "shelf", "requeue", "import"],
   silence: ["add", "end"],
+  shadow: ["list", "end"],
   calendar: ["import"],
   grafana: ["generate"],
 };
@@ -25,7 +26,7 @@ test("every command has its section, and each of its options is named there or a
   const shared = page.slice(0, page.indexOf("\n## demo"));
   const { out } = await runInside(here, ["--help"]);
   const names = [...out.matchAll(/^ {2}([a-z][a-z-]+)(?= |$)/gm)].map(([, name]) => name as string);
-  expect(names).toHaveLength(18);
+  expect(names).toHaveLength(19);
   for (const name of names.filter((each) => each !== "help")) {
     const section = sectionOf(name);
     expect(section, name).not.toBe("");

@@ -94,6 +94,7 @@ export async function openShop(past = 26 * hourMs): Promise<Shop> {
       replicas,
       ready: async () => ({ ready: shop.unready === null, reasons: shop.unready === null ? [] : [shop.unready] }),
       measured: [store, state],
+      shadow: async () => null,
       usage: () => state.slots.usage(clock.nowMs() - hourMs),
       processes: () => shopProcesses,
       act: actsOn(state, clock),

@@ -204,7 +204,7 @@ export const story = incident.extend({
   transitions: z.array(
     z.object({
       at: moment,
-      subject: z.enum(["alert", "incident"]),
+      subject: z.enum(["alert", "incident", "sampler"]),
       subjectId: text,
       from: text.nullable(),
       to: text,
@@ -268,6 +268,28 @@ const usage = z
   })
   .describe("What the slots that were started within the last hour took; counted anew each minute");
 
+const forecastPart = z.object({
+  severity: z.enum(["warning", "critical"]),
+  notifier: text,
+  messages: z.number(),
+  people: z.array(text),
+});
+
+const shadow = z.object({
+  sampler: text,
+  began: moment.nullable().describe("Its first slot; null: none was judged yet"),
+  until: moment.nullable().describe("Null: until somebody ends it"),
+  ended: moment.nullable().describe("Null: it goes on"),
+  endedBy: text.nullable(),
+  seenMs: z.number().describe("How long was looked at; the counts are of that time"),
+  perWeek: z.number().nullable().describe("Times a count, what a week brings; null: less than a day was seen"),
+  alerts: z.number(),
+  incidents: z.number(),
+  messages: z.number().describe("That would have been sent, had nobody acknowledged"),
+  people: z.array(text),
+  parts: z.array(forecastPart),
+});
+
 const sampler = z.object({
   name: text,
   title: text,
@@ -288,6 +310,7 @@ const sampler = z.object({
   judged: z.array(text),
   priority: z.enum(["low", "medium", "high"]),
   alerts: z.boolean(),
+  shadow: shadow.nullable().describe("Null: it has no shadow period"),
   next: z.object({ start: moment, end: moment, due: moment }).nullable(),
   lateMs: z.number().describe("How long its oldest waiting slot is overdue; 0 = on time"),
   lastError: z.object({ at: moment, slot: moment, error: text }).nullable(),

@@ -3,7 +3,16 @@
  * for the acts that people may do; it holds no state of its own.
  */
 import type { Definitions } from "../../core/definitions.ts";
-import type { Explanation, Incident, Mail, MailSummary, Silence, SlotRecord, TimeWindow } from "../../core/model.ts";
+import type {
+  Explanation,
+  Incident,
+  Mail,
+  MailSummary,
+  ShadowState,
+  Silence,
+  SlotRecord,
+  TimeWindow,
+} from "../../core/model.ts";
 import type {
   Clock,
   ComparisonFound,
@@ -40,6 +49,8 @@ export type Facts = {
   readonly measured: readonly Measured[];
   /** What slots took within the last hour, by sampler. */
   readonly usage: () => Promise<ReadonlyMap<string, SlotUsage>>;
+  /** How a sampler's shadow period goes; null where its definition has none. */
+  readonly shadow: (sampler: string) => Promise<ShadowState | null>;
   /** The processes of this installation that have been heard of lately. */
   readonly processes: () => readonly (ProcessRecord & { readonly alive: boolean })[];
   readonly act: Acts;

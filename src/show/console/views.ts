@@ -1,5 +1,6 @@
 /** Our words as the API says them: moments as ISO 8601, addresses masked, nothing that is only ours to know. */
 import type { ActiveHours, Sampler, Schedule } from "../../core/definitions.ts";
+import type { ShadowState } from "../../core/model.ts";
 import {
   type Alert,
   type Explanation,
@@ -213,6 +214,20 @@ function shortTexts(text: string): string {
 }
 
 /** What a definition says of its sampler; what is going on is added by the caller. */
+export function shadowView({ forecast, ...state }: ShadowState) {
+  const { seenMs, perWeek, alerts, incidents, messages, people, parts } = forecast;
+  return {
+    sampler: state.sampler,
+    began: momentOrNull(state.beganMs),
+    until: momentOrNull(state.untilMs),
+    ended: momentOrNull(state.endedMs),
+    endedBy: state.endedBy,
+    ...{ seenMs, perWeek, alerts, incidents, messages },
+    people: [...people],
+    parts: parts.map((part) => ({ ...part, people: [...part.people] })),
+  };
+}
+
 export function samplerFacts(sampler: Sampler) {
   const { name, title, owner, group, purpose, runbook, place, zone, priority, alerts, graceMs, resample } = sampler;
   const { measurement, tags, fields } = sampler.point;

@@ -7,7 +7,7 @@ import { definitionProblems, type Api as Shapes, samplerPage, slotPage } from ".
 import type { Facts } from "../facts.ts";
 import { pageByTime, pageQuery, readCursor, writeCursor } from "../paging.ts";
 import type { Api } from "../server.ts";
-import { definitionProblemView, moment, samplerFacts, slotView } from "../views.ts";
+import { definitionProblemView, moment, samplerFacts, shadowView, slotView } from "../views.ts";
 
 const slotsShown = 20;
 const samplerQuery = z.object(pageQuery(100, 200));
@@ -80,13 +80,15 @@ export function samplerRoutes(api: Api, facts: Facts): void {
 
 async function samplerView(facts: Facts, sampler: Sampler, usage: SlotUsage | null): Promise<Shapes["Sampler"]> {
   const { slots } = facts.state;
-  const [latest, failed] = await Promise.all([
+  const [latest, failed, shadow] = await Promise.all([
     slots.list({ sampler: sampler.name, limit: slotsShown }),
     slots.list({ sampler: sampler.name, state: "failed", limit: 1 }),
+    facts.shadow(sampler.name),
   ]);
   const next = facts.next(sampler.name);
   return {
     ...samplerFacts(sampler),
+    shadow: shadow && shadowView(shadow),
     next: next && { start: moment(next.startMs), end: moment(next.startMs + next.stepMs), due: moment(next.dueMs) },
     lateMs: latenessMs(latest, facts.clock.nowMs()),
     lastError: lastError([...latest, ...failed]),

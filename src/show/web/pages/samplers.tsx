@@ -115,6 +115,7 @@ function Item({ sampler }: { sampler: Api["Sampler"] }) {
           <b>Last error</b> in slot {wall(lastError.slot, sampler.zone)}: {lastError.error}
         </p>
       )}
+      <Shadow shadow={sampler.shadow} zone={sampler.zone} />
       <LastHour usage={sampler.usage} />
       <details>
         <summary>Definition</summary>
@@ -136,6 +137,30 @@ function Item({ sampler }: { sampler: Api["Sampler"] }) {
         {sampler.purpose && <p>{sampler.purpose}</p>}
       </details>
     </li>
+  );
+}
+
+/** What a sampler that tells nobody yet would tell, in a week where that can be said. */
+function Shadow({ shadow, zone }: { shadow: Api["Sampler"]["shadow"]; zone: string }) {
+  if (shadow === null || shadow.ended !== null) return null;
+  const { perWeek, parts, people } = shadow;
+  const weekly = (times: number): string => number(Math.round(times * (perWeek ?? 1) * 10) / 10);
+  const span = perWeek === null ? `in ${formatDuration(Math.floor(shadow.seenMs / 60_000) * 60_000)}` : "a week";
+  return (
+    <details>
+      <summary>
+        <Chip tone="unknown">in shadow</Chip> Nobody is told{" "}
+        {shadow.until === null ? "until somebody ends it" : `until ${wall(shadow.until, zone)}`}. Forecast:{" "}
+        {weekly(shadow.alerts)} alerts, {weekly(shadow.messages)} messages {span}, to {count(people.length, "receiver")}
+      </summary>
+      <dl class="facts">
+        {parts.map((part) => (
+          <Field key={`${part.severity} ${part.notifier}`} label={`${part.severity} by ${part.notifier}`}>
+            {weekly(part.messages)} messages {span}, to {part.people.join(", ")}
+          </Field>
+        ))}
+      </dl>
+    </details>
   );
 }
 
