@@ -13,7 +13,7 @@ import { verdictPoint } from "../../../src/judge/verdict.ts";
 import { slotsEndingIn } from "../../../src/schedule/cron.ts";
 import { judgeOn, judgingOf, memoryStore, orders, runSlot, samplerOf } from "./support.ts";
 
-const numRuns = Number(process.env.BELLWETHER_TEST_CASES ?? 12);
+const numRuns = Number(process.env.BELLWETHER_TEST_CASES ?? 10);
 /** Long forms take their time. */
 const propertyTimeoutMs = 30_000 + 1_000 * numRuns;
 
@@ -73,7 +73,7 @@ function starts(sampler: Sampler, fromMs: number, toMs: number): number[] {
 }
 
 /** Slots that judging at `timeMs` may look at. @param reach how many before the same slot of each day */
-function slotsBefore(sampler: Sampler, timeMs: number, reach = 50): number[] {
+function slotsBefore(sampler: Sampler, timeMs: number, reach = 36): number[] {
   const { stepMs } = sampler.schedule;
   const days = 8;
   const reachMs = reach * stepMs;
