@@ -5,6 +5,7 @@
 import { randomUUID } from "node:crypto";
 import { checkSilence } from "./alert/mute.ts";
 import { acknowledge, isEmpty, planConditions, planSlot, planTick } from "./alert/plan.ts";
+import type { Contribution } from "./core/contribution.ts";
 import type { Definitions, Sampler } from "./core/definitions.ts";
 import { parseMatcher } from "./core/labels.ts";
 import {
@@ -17,17 +18,20 @@ import {
   type Silence,
   type Verdict,
 } from "./core/model.ts";
-import type { Clock, Log, Measure, Measured } from "./core/ports.ts";
+import type { Clock, Log, Measure, Measured, TimeSeriesStore } from "./core/ports.ts";
 import { Problem } from "./core/problem.ts";
 import { conclude } from "./relate/relate.ts";
 import type { Shadows } from "./shadow.ts";
 import type { AlertChanges } from "./state/alerts.ts";
 import type { State } from "./state/database.ts";
+import { explainTotals } from "./totals.ts";
 
 export type AlertingDeps = {
   readonly clock: Clock;
   readonly state: State;
   readonly definitions: () => Definitions;
+  /** Where verdicts are kept, to tell what explains a total. Absent: the slot's own verdicts say that alone. */
+  readonly store?: Pick<TimeSeriesStore, "read"> | undefined;
   /** Which samplers tell nobody yet. Absent: all tell. */
   readonly shadows?: Shadows | undefined;
   /** Where own conditions are told, too, in case nobody hears the messages. Absent: nowhere. */
@@ -63,13 +67,19 @@ export class Alerting implements Measured {
   async tellSlot(sampler: Sampler, verdicts: readonly Verdict[]): Promise<void> {
     const { rules } = this.#deps.definitions();
     await this.#deps.shadows?.begin(sampler);
+    const explained = await this.#explained(sampler, verdicts);
     await this.#change((rows) => {
       const standingRules = new Set(
         rows.standing.filter((alert) => speaksFor(alert, sampler, rows)).map((alert) => alert.rule),
       );
-      const conclusions = conclude({ sampler, verdicts, rules, standingRules });
+      const conclusions = conclude({ sampler, verdicts, rules, standingRules, explained });
       return planSlot({ ...rows, conclusions });
     });
+  }
+
+  #explained(sampler: Sampler, verdicts: readonly Verdict[]): Promise<ReadonlyMap<string, Contribution>> {
+    const { store, log } = this.#deps;
+    return explainTotals({ store, log }, sampler, verdicts);
   }
 
   /**

@@ -1,7 +1,7 @@
 /** The whole engine over the past: what would have been alerted, and who would have been told what. */
 import { Alerting } from "./alerting.ts";
 import type { Definitions, Sampler } from "./core/definitions.ts";
-import type { Alert, Incident, NoticeKind, Point, Row, TimeWindow } from "./core/model.ts";
+import type { Alert, Incident, NoticeKind, Point, Row, Tags, TimeWindow } from "./core/model.ts";
 import type { Clock, Log, Origin, Series, TimeSeriesStore } from "./core/ports.ts";
 import { Problem } from "./core/problem.ts";
 import { dayMs, minuteMs } from "./core/time.ts";
@@ -65,7 +65,7 @@ export async function replay(options: ReplayOptions): Promise<Replay> {
   const clock: Clock = { nowMs: () => nowMs, sleep: () => Promise.reject(new Error("a replay does not wait")) };
   await using store = stores.sqlite.create({ file: ":memory:" }, { clock, log });
   await using state = await openState({ file: ":memory:", clock, log });
-  const alerting = new Alerting({ clock, state, definitions: () => definitions });
+  const alerting = new Alerting({ clock, state, definitions: () => definitions, store });
   const tally = countLevels(store);
   const judge = new Judge({ store: tally.store, log });
   const pipeline = new Pipeline({ clock, runner, store: tally.store, judge, alerting, log });
@@ -136,7 +136,13 @@ export function storedRows(store: TimeSeriesStore): Pick<SamplerRunner, "run"> {
     run: async (sampler: Sampler, window: TimeWindow) => {
       const { measurement, fields } = sampler.point;
       const { series } = await store.read({ measurement, fields, windows: [window] });
-      return { rows: rowsOf(series), cost: { serverMs: 0, rowsRead: null }, elapsedMs: 0 };
+      const isRow = (tags: Tags): boolean => sampler.point.tags.length === 0 || Object.keys(tags).length > 0;
+      // A total is made again from its rows.
+      return {
+        rows: rowsOf(series.filter(({ tags }) => isRow(tags))),
+        cost: { serverMs: 0, rowsRead: null },
+        elapsedMs: 0,
+      };
     },
   };
 }

@@ -178,7 +178,15 @@ export class Desk implements AsyncDisposable {
     this.runner = openRunner(options, definitions, state);
     this.judge = new Judge({ store, log });
     this.shadows = new Shadows({ clock, state, definitions });
-    this.alerting = new Alerting({ clock, state, definitions, shadows: this.shadows, log, onOwed: hooks.onOwed });
+    this.alerting = new Alerting({
+      clock,
+      state,
+      definitions,
+      shadows: this.shadows,
+      store,
+      log,
+      onOwed: hooks.onOwed,
+    });
     const { runner, judge, alerting } = this;
     this.pipeline = new Pipeline({ clock, runner, store, judge, alerting, log });
   }

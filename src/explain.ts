@@ -1,5 +1,6 @@
 /** Why, or why not: joins what judging, the ledger, alerts, silences and the outbox know of one series and slot. */
 import { mutesAt } from "./alert/mute.ts";
+import { contributionText } from "./core/contribution.ts";
 import type { Definitions, Sampler } from "./core/definitions.ts";
 import { formatSeries, matchersOf, parseSelector } from "./core/labels.ts";
 import { maskAddresses } from "./core/mask.ts";
@@ -111,7 +112,10 @@ function sentences(facts: Omit<Explanation, "lines">, sampler: Sampler): string[
         `Gate ${name}: ${passed ? "passed" : "not passed"} (${round(measured)}, needs ${round(needed)}).`,
     ),
     ...(alerts.length === 0 ? ["No alert of this series stood at that time."] : []),
-    ...alerts.map((alert) => `Alert ${alert.rule} (${alert.state}, slots ${alert.recent}): ${alert.reason}`),
+    ...alerts.flatMap(({ rule, state, recent, reason, explained }) => [
+      `Alert ${rule} (${state}, slots ${recent}): ${reason}`,
+      ...(explained == null ? [] : [`What explains it: ${contributionText(explained)}.`]),
+    ]),
     ...mutes.map((mute) => `Muted: ${mute}.`),
     ...(alerts.length > 0 && told.length === 0 ? ["Nobody was told."] : told.map((line) => `Told: ${line}.`)),
   ];

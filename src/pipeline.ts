@@ -49,6 +49,7 @@ export class Pipeline implements Measured {
   readonly #deps: PipelineDeps;
   #points = 0;
   #refused = 0;
+  #beyondBounds = 0;
   #verdicts = 0;
   #amended = 0;
 
@@ -106,6 +107,7 @@ export class Pipeline implements Measured {
     const { rows, cost } = await runner.run(sampler, { fromMs: startMs, toMs: startMs + stepMs }, signal);
     signal.throwIfAborted();
     const read = toPoints(sampler, startMs, rows, await knownSeries(store, sampler, startMs));
+    this.#beyondBounds += read.beyondBounds;
     return { read, rows: rows.length, cost };
   }
 
@@ -135,6 +137,7 @@ export class Pipeline implements Measured {
     return [
       counter("points_stored", "Points of samplers stored.", this.#points),
       counter("points_refused", "Rows and points that were not valid, each logged with its reason.", this.#refused),
+      counter("rows_beyond_bounds", "Rows left out: too many values of a tag, or combinations.", this.#beyondBounds),
       counter("verdicts", "Points judged.", this.#verdicts),
       counter("slots_amended", "Slots whose points were others when they were read again.", this.#amended),
     ];

@@ -5,6 +5,16 @@ import { formatDuration, formatTimeUtc } from "../core/time.ts";
 import type { Muter } from "./mute.ts";
 import { routingLabels } from "./route.ts";
 
+/** What is known of totals and their series among an incident's alerts. */
+export type Company = {
+  /** Of those that were told: whether they speak for another one, too. */
+  readonly spokenFor: (told: readonly Alert[]) => (alert: Alert) => boolean;
+  /** How long the first notice waits, where that is longer than the group wait: a total may be about to join. */
+  readonly waitMs: number;
+};
+
+const alone: Company = { spokenFor: () => () => false, waitMs: 0 };
+
 export type NoticeDecision = {
   /** Null: nothing is written now. */
   readonly kind: NoticeKind | null;
@@ -23,6 +33,7 @@ export function higher(a: Alert["severity"], b: Alert["severity"]): Alert["sever
  * not. A rise to critical does not wait for the group interval, new company does; repeats stop once acknowledged.
  * @param alerts its alerts that stand, firing or recovering
  * @param times the intervals of the route that the incident took
+ * @param company default: there is no total among them
  */
 export function decideNotice(
   incident: Incident,
@@ -30,6 +41,7 @@ export function decideNotice(
   times: Pick<Route, "groupWaitMs" | "groupIntervalMs" | "repeatIntervalMs">,
   muted: Muter,
   nowMs: number,
+  company: Company = alone,
 ): NoticeDecision {
   const say = (kind: NoticeKind | null, reason: string, mutedReason: string | null = null): NoticeDecision => ({
     kind,
@@ -47,16 +59,18 @@ export function decideNotice(
 
   const { lastNoticeMs } = incident;
   if (lastNoticeMs === null) {
-    const waitsMs = incident.openedMs + times.groupWaitMs - nowMs;
+    const waitsMs = incident.openedMs + Math.max(times.groupWaitMs, company.waitMs) - nowMs;
     return waitsMs > 0
       ? say(null, `waits ${formatDuration(waitsMs)} more for company`)
       : say("opened", `first notice, ${speaking.length} firing`);
   }
   const severity = speaking.map((alert) => alert.severity).reduce(higher);
   if (severity === "critical" && incident.severity === "warning") return say("update", "severity rose to critical");
-  const news = speaking.filter(
-    (alert) => (alert.firedMs as number) > lastNoticeMs || muted(routingLabels(alert), lastNoticeMs) !== null,
-  );
+  const isNew = (alert: Alert): boolean =>
+    (alert.firedMs as number) > lastNoticeMs || muted(routingLabels(alert), lastNoticeMs) !== null;
+  const told = alerts.filter((alert) => !isNew(alert) && muted(routingLabels(alert), nowMs) === null);
+  const isSpokenFor = company.spokenFor(told);
+  const news = speaking.filter((alert) => isNew(alert) && !isSpokenFor(alert));
   if (news.length > 0) {
     const waitsMs = lastNoticeMs + times.groupIntervalMs - nowMs;
     const said = `${news.length} alerts since the last notice`;

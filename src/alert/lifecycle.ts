@@ -85,6 +85,7 @@ function begin(conclusion: Conclusion, id: string): Alert {
     worstExpected: verdict.expected,
     lossSoFar: verdict.lossSoFar,
     reason: conclusion.reason,
+    explained: conclusion.explained ?? null,
     version: 1,
   };
 }
@@ -117,6 +118,7 @@ function observe(before: Alert, conclusion: Conclusion, mark: Mark, rule: Lifecy
     worstObserved: worse ? verdict.observed : before.worstObserved,
     worstExpected: worse ? verdict.expected : before.worstExpected,
     lossSoFar: verdict.lossSoFar ?? before.lossSoFar,
+    explained: conclusion.explained ?? before.explained,
   };
 }
 

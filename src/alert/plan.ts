@@ -20,7 +20,8 @@ import { Problem } from "../core/problem.ts";
 import { dayMs, formatDuration, formatTimeUtc } from "../core/time.ts";
 import type { AlertChanges } from "../state/alerts.ts";
 import { advanceCondition, bySeries, ownGroup } from "./condition.ts";
-import { decideNotice, higher } from "./group.ts";
+import { familyOf, spokenFor } from "./family.ts";
+import { type Company, decideNotice, higher } from "./group.ts";
 import { advance, alertFingerprint, type Mark, type Step } from "./lifecycle.ts";
 import { type Muter, muter } from "./mute.ts";
 import { type Notice, owedAgain, owedToGroups, owedToHearers } from "./receivers.ts";
@@ -56,7 +57,7 @@ const vanishedSlots = 3;
 export function planSlot(input: PlanInput & { readonly conclusions: readonly Conclusion[] }): AlertChanges {
   const plan = new Plan(input);
   const standingOf = Map.groupBy(input.standing, (alert) => seriesKey(alert.rule, alert.sampler, alert.series));
-  for (const conclusion of input.conclusions) {
+  for (const conclusion of totalsFirst(input.conclusions, input.definitions)) {
     const lifecycle = lifecycleOf(conclusion, input.definitions);
     if (lifecycle === null) continue;
     const { sampler, series } = conclusion.verdict;
@@ -96,6 +97,15 @@ export function planConditions(
   }
   plan.speak((incident, alerts) => plan.touched.has(incident.id) || alerts.some(isOwn));
   return plan.changes();
+}
+
+/** So that where a total and its series fire in one slot, there is the incident of the total to join. */
+function totalsFirst(conclusions: readonly Conclusion[], definitions: Definitions): readonly Conclusion[] {
+  const rank = ({ verdict, labels }: Conclusion): number => {
+    const alert = { sampler: verdict.sampler, series: formatSeries(verdict.series), labels };
+    return familyOf(alert, definitions)?.total === true ? 0 : 1;
+  };
+  return conclusions.toSorted((a, b) => rank(a) - rank(b));
 }
 
 /** What the alerts of both directions have in common. */
@@ -207,7 +217,9 @@ class Plan {
   readonly touched = new Set<string>();
   readonly #input: PlanInput;
   readonly #muted: Muter;
-  readonly #alerts: Map<string, { before: Alert | null; after: Alert }>;
+  readonly #alerts = new Map<string, { before: Alert | null; after: Alert }>();
+  /** Alerts of totals, by the key of their family. */
+  readonly #totals = new Map<string, string>();
   readonly #incidents: Map<string, { before: Incident | null; after: Incident }>;
   /** Standing incidents by their group key. */
   readonly #byGroup: Map<string, string>;
@@ -220,16 +232,22 @@ class Plan {
     this.#input = input;
     const silenced = muter(input.silences);
     this.#muted = (labels, atMs) => input.shadowed?.(labels.sampler ?? "", atMs) ?? silenced(labels, atMs);
-    this.#alerts = new Map(input.standing.map((alert) => [alert.id, { before: alert, after: alert }]));
+    for (const alert of input.standing) this.#keep(alert, alert);
     this.#incidents = new Map(input.incidents.map((incident) => [incident.id, { before: incident, after: incident }]));
     this.#byGroup = new Map(input.incidents.map((incident) => [incident.groupKey, incident.id]));
+  }
+
+  #keep(before: Alert | null, after: Alert): void {
+    this.#alerts.set(after.id, { before, after });
+    const family = familyOf(after, this.#input.definitions);
+    if (family?.total === true) this.#totals.set(family.key, after.id);
   }
 
   /** @param slotMs the slot that caused it, or null */
   step(before: Alert | null, { after, transition, reason }: Step, slotMs: number | null): void {
     if (after === null || after === before) return;
     const placed = after.state === "firing" && after.incidentId === null ? this.#join(after) : after;
-    this.#alerts.set(placed.id, { before, after: placed });
+    this.#keep(before, placed);
     if (transition === null) return;
     this.#write("alert", placed.id, transition.from, transition.to, slotMs, reason, spoken(placed));
     if (placed.incidentId !== null) this.touched.add(placed.incidentId);
@@ -248,7 +266,7 @@ class Plan {
     const { nowMs, newId } = this.#input;
     const [taken] = this.#taken(alert);
     const group = this.#groupOf(taken, alert);
-    const standingId = this.#byGroup.get(group.key);
+    const standingId = this.#ofTotal(alert, taken) ?? this.#byGroup.get(group.key);
     if (standingId !== undefined) {
       // Touching the row makes this plan and one that resolves the incident at the same time exclude each other.
       const { lastNoticeMs } = this.#change(standingId, {});
@@ -288,6 +306,42 @@ class Plan {
     return { ...alert, incidentId: incident.id };
   }
 
+  /**
+   * The incident of the total that this alert's series is part of, whatever the route groups by, if it is told to the
+   * same people: where the series has a route of its own, somebody else is to hear of it.
+   */
+  #ofTotal(alert: Alert, taken: Taken): string | undefined {
+    const family = familyOf(alert, this.#input.definitions);
+    if (family === null || family.total) return undefined;
+    const total = this.#totalOf(family.key);
+    const incident = this.#incidents.get(total?.incidentId ?? "")?.after;
+    const same = incident?.route === taken.position && incident.group === taken.group && incident.state !== "resolved";
+    return same && total?.state !== "resolved" ? incident.id : undefined;
+  }
+
+  #totalOf(familyKey: string): Alert | undefined {
+    return this.#alerts.get(this.#totals.get(familyKey) ?? "")?.after;
+  }
+
+  /**
+   * Where the total of all that fires was bad lately and is about to fire as well, the first notice waits for it: for the
+   * slots that decide it, and no longer than an update would.
+   */
+  #company(alerts: readonly Alert[], groupIntervalMs: number): Company {
+    const { definitions } = this.#input;
+    const waits = alerts.map((alert) => {
+      const family = alert.state === "firing" ? familyOf(alert, definitions) : null;
+      const total = family === null || family.total ? undefined : this.#totalOf(family.key);
+      if (total?.state !== "pending") return 0;
+      const lifecycle = definitions.rules.get(total.rule) ?? definitions.samplers.get(total.sampler)?.alerting;
+      return Math.min((lifecycle?.pendingOf ?? 0) * total.stepMs, groupIntervalMs);
+    });
+    return {
+      spokenFor: (told) => spokenFor(told, definitions),
+      waitMs: alerts.length === 0 ? 0 : Math.min(...waits),
+    };
+  }
+
   /** A sampler in its shadow period has incidents of its own; one that stands at its end is gone on with. */
   #groupOf(taken: Taken, alert: Alert): ReturnType<typeof groupOf> {
     const group = groupOf(taken, routingLabels(alert));
@@ -313,7 +367,8 @@ class Plan {
       const alerts = members.get(incident.id) ?? [];
       if (incident.state === "resolved" || !chosen(incident, alerts)) continue;
       const { route } = this.#routesOf(alerts)[0] ?? { route: this.#input.definitions.route };
-      const decision = decideNotice(incident, alerts, route, this.#muted, this.#input.nowMs);
+      const company = this.#company(alerts, route.groupIntervalMs);
+      const decision = decideNotice(incident, alerts, route, this.#muted, this.#input.nowMs, company);
       // Of what nobody watches any more there is nothing new to say until it is closed.
       const stale = decision.kind === "still" && !alerts.some((alert) => isDefined(alert, this.#input.definitions));
       if (decision.kind === "resolved") this.#resolve(incident, decision.reason);

@@ -41,6 +41,8 @@ export type Sampler = {
     readonly tags: readonly string[];
     /** Columns that become numeric fields; at least one. */
     readonly fields: readonly string[];
+    /** Counts whose sum over all series is a series of its own, without tags. Absent: none. */
+    readonly total?: readonly string[] | undefined;
   };
   /**
    * What a slot, or a known series in it, without rows means: `zero` a count of nothing, `missing` nothing is known,

@@ -5,6 +5,8 @@
  * *receiver*, what carries it is a *notifier*. What users write in YAML is in `definitions.ts`.
  */
 
+import type { Contribution } from "./contribution.ts";
+
 // ---- points ---------------------------------------------------------------------------------------------------
 
 export type Tags = Readonly<Record<string, string>>;
@@ -171,6 +173,8 @@ export type Conclusion = {
   readonly stepMs: number;
   readonly verdict: Verdict;
   readonly reason: string;
+  /** Where the series is a total: which of its series explain what is bad. Absent: not known. */
+  readonly explained?: Contribution | undefined;
 };
 
 export type AlertState = "pending" | "firing" | "recovering" | "resolved";
@@ -204,6 +208,8 @@ export type Alert = {
   readonly worstExpected: number | null;
   readonly lossSoFar: number | null;
   readonly reason: string;
+  /** Of a total: which of its series explain what was bad, by the latest bad slot. Absent or null: not known. */
+  readonly explained?: Contribution | null | undefined;
   /** Compare-and-set counter. */
   readonly version: number;
 };

@@ -1,4 +1,5 @@
 /** What a message says. Pure: rows and definitions in; subject, text, HTML and facts out. */
+import { contributionText } from "../core/contribution.ts";
 import type { Definitions } from "../core/definitions.ts";
 import { type Alert, type Incident, isOwn, type Message, type OutboxItem, ownName } from "../core/model.ts";
 import { formatTimeUtc } from "../core/time.ts";
@@ -76,12 +77,27 @@ export function markRepeat(message: Message): Message {
   return { ...message, subject: `${message.subject} (repeat)`, text: `(repeat) ${message.text}` };
 }
 
-/** Critical first, then what is furthest from its expectation, as a part of it. */
+/**
+ * Critical first, then what is furthest from its expectation, as a part of it. A total of which it is known what explains
+ * it comes before the series that it is the sum of.
+ */
 export function worstFirst(alerts: readonly Alert[]): Alert[] {
   const part = ({ worstObserved: observed, worstExpected: expected }: Alert): number =>
     observed === null || expected === null ? 0 : Math.abs(observed - expected) / Math.max(Math.abs(expected), 1);
   const rank = (alert: Alert): number => (alert.severity === "critical" ? 1 : 0);
-  return alerts.toSorted((a, b) => rank(b) - rank(a) || part(b) - part(a) || a.series.localeCompare(b.series));
+  const sorted = alerts.toSorted((a, b) => rank(b) - rank(a) || part(b) - part(a) || a.series.localeCompare(b.series));
+  const total = sorted.find((alert) => alert.explained != null && about(alert) === about(sorted[0] as Alert));
+  return total === undefined ? sorted : [total, ...sorted.filter((alert) => alert !== total)];
+}
+
+/** What a total and the series that it is the sum of have in common. */
+function about({ sampler, labels }: Alert): string {
+  return JSON.stringify([sampler, labels.field, labels.direction]);
+}
+
+/** `United Kingdom explains 92 % of the drop`; null where nothing is known of that. */
+function whereText({ explained }: Alert): string | null {
+  return explained == null ? null : oneLine(contributionText(explained), 300);
 }
 
 function samplerOf(alert: Alert, facts: NoticeFacts) {
@@ -113,7 +129,11 @@ function sentence(alert: Alert, facts: NoticeFacts): string {
     return `${name}: ${field} is ${numberText(alert.observed)} again${aboutText(alert.expected)}; it lasted ${lasted}.`;
   }
   const slot = slotText(alert.lastSlotMs, alert.stepMs, zone);
-  return `${name}: ${field} is ${numberText(alert.observed)} in ${slot}${aboutText(alert.expected)}${offText(alert)}.`;
+  return `${name}: ${field} is ${numberText(alert.observed)} in ${slot}${aboutText(alert.expected)}${offText(alert)}${after(whereText(alert))}.`;
+}
+
+function after(text: string | null): string {
+  return text === null ? "" : `; ${text}`;
 }
 
 function ownSentence(alert: Alert, facts: NoticeFacts): string {
@@ -170,6 +190,8 @@ function alertLines(alert: Alert, facts: NoticeFacts): Line[] {
     lines.push({ name: over ? "Loss" : "Loss so far", text: lossText(alert.lossSoFar, field) });
   }
   lines.push({ name: "Why", text: oneLine(alert.reason, 1000) });
+  const where = whereText(alert);
+  if (where !== null) lines.push({ name: "Where", text: where });
   lines.push(...acknowledgedLines(alert, facts));
   if (sampler !== undefined) lines.push({ name: "Owner", text: ownerText(sampler.owner, definitions) });
   const runbook = definitions.rules.get(alert.rule)?.runbook ?? sampler?.runbook ?? null;
@@ -228,12 +250,18 @@ function noticeNumber(item: OutboxItem): number {
 
 function subject(facts: NoticeFacts, main: Alert | undefined): string {
   const { item, incident } = facts;
-  const title = facts.alerts.length === 1 && main !== undefined ? nameOf(main, facts) : incident.title;
+  const where = main === undefined ? null : whereText(main);
+  const whole = main !== undefined && where !== null && facts.alerts.every((alert) => about(alert) === about(main));
+  const title = main !== undefined && (facts.alerts.length === 1 || whole) ? nameOf(main, facts) : incident.title;
   if (item.kind === "resolved" && facts.alerts.some(isUnwatched))
     return oneLine(`[closed] ${title}, no longer watched`);
   if (item.kind === "resolved") {
     const lastedMs = Math.max(0, ...facts.alerts.map(badMs));
     return oneLine(`[recovered] ${title}, after ${durationText(lastedMs)}`);
+  }
+  if (whole) {
+    const off = offText(main).replace(/^, /, "");
+    return oneLine(`[${incident.severity}] ${prefix(facts)}${title}: ${off === "" ? where : `${off}; ${where}`}`);
   }
   const instead =
     main === undefined || facts.alerts.length > 1 || main.observed === null || main.expected === null
@@ -315,6 +343,7 @@ function machineFacts(facts: NoticeFacts, alerts: readonly Alert[]): Record<stri
       worstExpected: alert.worstExpected,
       lossSoFar: alert.lossSoFar,
       reason: alert.reason,
+      explained: alert.explained ?? null,
     })),
   };
 }

@@ -5,8 +5,9 @@
  * `good`: the point was judged and that is not so. `unknown`: the point could not be judged; it neither fires nor
  * resolves.
  */
+import type { Contribution } from "../core/contribution.ts";
 import type { Rule, Sampler } from "../core/definitions.ts";
-import { type Matcher, matchesAll, parseMatcher } from "../core/labels.ts";
+import { formatSeries, type Matcher, matchesAll, parseMatcher } from "../core/labels.ts";
 import type { Conclusion, Labels, Verdict } from "../core/model.ts";
 
 /** The rule that concludes where no other matches: any difference that judging calls one, in both directions. */
@@ -18,6 +19,8 @@ export type ConcludeInput = {
   readonly rules: ReadonlyMap<string, Rule>;
   /** Rules that have a standing alert of any series, for `needs`. */
   readonly standingRules: ReadonlySet<string>;
+  /** What explains totals that are bad, by series as `formatSeries` writes it. Absent: nothing is known. */
+  readonly explained?: ReadonlyMap<string, Contribution> | undefined;
 };
 
 type Watch = Pick<Rule, "name" | "level" | "direction" | "needs" | "labels"> & {
@@ -64,6 +67,7 @@ export function conclude(input: ConcludeInput): Conclusion[] {
       stepMs: verdict.stepMs,
       verdict,
       reason: lacking === undefined ? reason : `${reason}; rule ${rule.name} needs ${lacking}, which has no alert`,
+      explained: final === "bad" ? input.explained?.get(formatSeries(verdict.series)) : undefined,
     };
   });
 }

@@ -5,22 +5,32 @@ import type { DataState, Point, Row, Tags } from "../core/model.ts";
 import type { KnownSeries } from "../core/ports.ts";
 import { Problem, type ProblemOptions } from "../core/problem.ts";
 import { type CellFault, numberOf, tagOf } from "./cells.ts";
+import { totalsOf } from "./total.ts";
 
 export type PointLimits = {
   /** Values of one tag, known and new together. Default 1,000. */
   readonly tagValuesMax: number;
+  /** Combinations of tags, known and new together. Default 10,000. */
+  readonly combinationsMax: number;
   /** Bytes of measurement and tags together. Default 64 KiB. */
   readonly keyBytesMax: number;
   /** Problems named one by one; the rest are counted in one more. Default 100. */
   readonly problemsMax: number;
 };
 
-export const pointLimits: PointLimits = { tagValuesMax: 1_000, keyBytesMax: 65_536, problemsMax: 100 };
+export const pointLimits: PointLimits = {
+  tagValuesMax: 1_000,
+  combinationsMax: 10_000,
+  keyBytesMax: 65_536,
+  problemsMax: 100,
+};
 
 export type Points = {
   readonly points: readonly Point[];
   /** In order of rows; warnings among them hold nothing back. */
   readonly problems: readonly Problem[];
+  /** Rows left out because a tag has too many values, or the sampler too many combinations of them. */
+  readonly beyondBounds: number;
   /** `value` if any number differs from zero, `zero` if all are zero, `missing` without points. */
   readonly dataState: DataState;
   /** The slot failed: nothing in it was valid, or `empty: error` and something is absent. Valid points are kept. */
@@ -33,7 +43,7 @@ export type Points = {
  * A row with a fault is left out whole, and its series is not taken for absent. Two rows of one series are both left
  * out: which of them is right cannot be known. NULL in a field is no value: the point goes without it.
  * With `empty: zero`, series known of this measurement that have no row become zero, and a sampler without tags its
- * one series; `known` of other measurements, or with other tags, is ignored.
+ * one series; `known` of other measurements, or with other tags, is ignored. What `point.total` asks for comes last.
  */
 export function toPoints(
   sampler: Sampler,
@@ -44,12 +54,12 @@ export function toPoints(
 ): Points {
   const faults = new Faults(sampler, limits.problemsMax);
   const wrongColumns = columnProblems(sampler, rows);
-  if (wrongColumns.some(({ severity }) => severity === "error")) {
-    return { points: [], problems: wrongColumns, dataState: "missing", failed: true };
+  if (wrongColumns.some(isError)) {
+    return { points: [], problems: wrongColumns, beyondBounds: 0, dataState: "missing", failed: true };
   }
   const knownTags = ownTags(sampler, known);
   const read = readRows(sampler, rows, faults);
-  const few = refuseCardinality(sampler, read, knownTags, limits, faults);
+  const { rows: few, beyondBounds } = refuseCardinality(sampler, read, knownTags, limits, faults);
   const single = refuseDuplicates(few, faults);
   const points: Point[] = single.flatMap(({ tags, fields }) =>
     Object.keys(fields).length === 0
@@ -65,9 +75,28 @@ export function toPoints(
     );
   }
   const incomplete = sampler.empty === "error" && nothingOrLess(rows, absent, faults);
+  const invalid = points.length === 0 && [...wrongColumns, ...faults.list()].some(isError);
+  const failed = incomplete || invalid;
+  if (!failed) points.push(...totalPoint(sampler, slotStartMs, rows, single.length < few.length, faults));
   const problems = [...wrongColumns, ...faults.list()];
-  const invalid = points.length === 0 && problems.some(({ severity }) => severity === "error");
-  return { points, problems, dataState: dataStateOf(points), failed: incomplete || invalid };
+  return { points, problems, beyondBounds, dataState: dataStateOf(points), failed };
+}
+
+function isError({ severity }: Problem): boolean {
+  return severity === "error";
+}
+
+/**
+ * The sum over all series, a series without tags: no row can be one, as tags are never empty. None if not asked for.
+ * @param doubled some series has two rows: which of them is right cannot be known, so neither can the sum
+ */
+function totalPoint(sampler: Sampler, timeMs: number, rows: readonly Row[], doubled: boolean, faults: Faults): Point[] {
+  if (sampler.point.total === undefined) return [];
+  const why = "no total in this slot: some series has several rows";
+  const { fields, lacking } = doubled ? { fields: {}, lacking: [why] } : totalsOf(sampler, rows);
+  for (const what of lacking) faults.add(what, { code: "PNT-014", path: "point.total", severity: "warning" });
+  if (Object.keys(fields).length === 0) return [];
+  return [{ measurement: sampler.point.measurement, tags: {}, fields, timeMs }];
 }
 
 function dataStateOf(points: readonly Point[]): DataState {
@@ -203,7 +232,7 @@ function refuseCardinality(
   known: ReadonlyMap<string, Tags>,
   limits: PointLimits,
   faults: Faults,
-): GoodRow[] {
+): { readonly rows: GoodRow[]; readonly beyondBounds: number } {
   const good = rows.filter((row): row is GoodRow => row.fields !== null);
   const refused = new Set<GoodRow>();
   for (const row of good) {
@@ -212,6 +241,7 @@ function refuseCardinality(
     const what = `tags of row ${row.index + 1} are longer than ${limits.keyBytesMax} bytes`;
     faults.add(what, { code: "PNT-011", path: "point.tags", fix: "shorten them in the query" });
   }
+  const tooLong = refused.size;
   for (const tag of sampler.point.tags) {
     const values = new Set([...known.values()].map((tags) => tags[tag] as string));
     const before = refused.size;
@@ -228,7 +258,28 @@ function refuseCardinality(
       fix: "use a field, or group more coarsely",
     });
   }
-  return good.filter((row) => !refused.has(row));
+  refuseCombinations(good, refused, known, limits, faults);
+  return { rows: good.filter((row) => !refused.has(row)), beyondBounds: refused.size - tooLong };
+}
+
+/** Each tag may have few values, and all of them together too many. */
+function refuseCombinations(
+  rows: readonly GoodRow[],
+  refused: Set<GoodRow>,
+  known: ReadonlyMap<string, Tags>,
+  { combinationsMax }: PointLimits,
+  faults: Faults,
+): void {
+  const combinations = new Set(known.keys());
+  const before = refused.size;
+  for (const row of rows) {
+    if (refused.has(row) || combinations.has(row.key)) continue;
+    if (combinations.size < combinationsMax) combinations.add(row.key);
+    else refused.add(row);
+  }
+  if (refused.size === before) return;
+  const what = `more than ${combinationsMax} combinations of tags; ${refused.size - before} rows are left out`;
+  faults.add(what, { code: "PNT-010", path: "point.tags", fix: "leave a tag out, or group more coarsely" });
 }
 
 function refuseDuplicates(rows: readonly GoodRow[], faults: Faults): GoodRow[] {

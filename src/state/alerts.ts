@@ -28,6 +28,7 @@ const alertCodec = new Codec<Alert>({
   worstExpected: "number",
   lossSoFar: "number",
   reason: "text",
+  explained: "json",
   version: "number",
 });
 

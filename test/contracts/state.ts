@@ -41,6 +41,14 @@ export function alert(id: string, fields: Partial<Alert> = {}): Alert {
     worstExpected: 9.5,
     lossSoFar: 16.75,
     reason: "2 orders; 9.25 expected",
+    explained: {
+      direction: "down",
+      tags: ["country"],
+      by: [{ tags: { country: "Côte d'Ivoire" }, share: 0.925 }],
+      spread: null,
+      against: [],
+      unknown: 1,
+    },
     version: 1,
     ...fields,
   };
@@ -815,7 +823,13 @@ export function stateContract(name: string, makeOpen: () => OpenState): void {
           worstObserved: 1.7976931348623157e308,
           worstExpected: 0.1,
         };
-        const after = alert("a1", { ...extremes, lossSoFar: 2 ** 53 - 1, sinceMs: 2 ** 52, lastSlotMs: -1 });
+        const after = alert("a1", {
+          ...extremes,
+          lossSoFar: 2 ** 53 - 1,
+          sinceMs: 2 ** 52,
+          lastSlotMs: -1,
+          explained: null,
+        });
         expect(await state.alerts.apply(changes({ alerts: [{ before: null, after }] }))).toBe(true);
         expect(await other.alerts.standing()).toEqual([after]);
       });

@@ -9,7 +9,13 @@ const hourly = "bellwether_1h";
 /** What a verdict says in numbers. */
 export type Said = "observed" | "expected" | "lower" | "upper" | "forecast" | "evidence";
 
-export type Judged = { readonly measurement: string; readonly tags: readonly string[]; readonly field: string };
+export type Judged = {
+  readonly measurement: string;
+  readonly tags: readonly string[];
+  readonly field: string;
+  /** True: nothing is picked, the total over all tags is meant, which has none of them. Default false. */
+  readonly isTotal?: boolean;
+};
 
 /** The variable in which a reader picks one value of a tag. */
 export function pickName(tag: string): string {
@@ -23,14 +29,14 @@ export function tagValues(measurement: string, tag: string, before: readonly str
 }
 
 /** One number of the verdicts on the series that is picked. */
-export function saidOfPicked({ measurement, tags, field }: Judged, what: Said): string {
-  const where = [isField(field), ...picked(tags), "$timeFilter"];
+export function saidOfPicked({ measurement, field, ...series }: Judged, what: Said): string {
+  const where = [isField(field), ...chosen(series), "$timeFilter"];
   return `SELECT mean("${what}") FROM "${measurement}_verdict" WHERE ${where.join(" AND ")} ${pieces()} fill(null)`;
 }
 
 /** Values that were judged so, to be drawn as marks. @param level 1 warning, 2 critical */
-export function marksOfPicked({ measurement, tags, field }: Judged, level: 1 | 2): string {
-  const where = [isField(field), `"level" = ${level}`, ...picked(tags), "$timeFilter"];
+export function marksOfPicked({ measurement, field, ...series }: Judged, level: 1 | 2): string {
+  const where = [isField(field), `"level" = ${level}`, ...chosen(series), "$timeFilter"];
   return `SELECT mean("observed") FROM "${measurement}_verdict" WHERE ${where.join(" AND ")} ${pieces()} fill(none)`;
 }
 
@@ -82,6 +88,10 @@ function latest({ measurement, tags, field }: Judged): string {
 
 function isField(field: string): string {
   return `"field" = '${field}'`;
+}
+
+function chosen({ tags, isTotal = false }: Pick<Judged, "tags" | "isTotal">): string[] {
+  return isTotal ? tags.map((tag) => `"${tag}" = ''`) : picked(tags);
 }
 
 function picked(tags: readonly string[]): string[] {

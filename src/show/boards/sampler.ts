@@ -64,9 +64,11 @@ function judgedSection(sampler: Shown, field: string): Section {
     { title: "Why", description: "The latest verdicts in this time that were warning or critical, of all series." },
     influxql.reasons(judged),
   );
+  const total = bandPanel({ ...judged, isTotal: true }, `${field}, total of all series`, step);
   return {
     title: field,
     panels: [
+      ...(sampler.point.total?.includes(field) === true ? [{ panel: total, width: 24, height: 9 }] : []),
       { panel: bandPanel(judged, of, step), width: 24, height: 11 },
       { panel: levels, width: 12, height: 7 },
       { panel: evidence, width: 12, height: 7 },

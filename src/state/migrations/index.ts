@@ -1,6 +1,7 @@
 import type { Knex } from "knex";
 import * as facts from "./0001-facts.ts";
 import * as severalProcesses from "./0002-several-processes.ts";
+import * as totals from "./0003-totals.ts";
 
 export type Step = {
   readonly name: string;
@@ -20,4 +21,5 @@ export type Step = {
 export const steps: readonly Step[] = [
   { name: "0001-facts", tables: facts.tables, up: facts.up },
   { name: "0002-several-processes", tables: severalProcesses.tables, up: severalProcesses.up },
+  { name: "0003-totals", tables: totals.tables, up: totals.up },
 ];

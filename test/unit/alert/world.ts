@@ -1,4 +1,5 @@
 import { acknowledge, isEmpty, planConditions, planSlot, planTick } from "../../../src/alert/plan.ts";
+import type { Contribution } from "../../../src/core/contribution.ts";
 import type { Definitions } from "../../../src/core/definitions.ts";
 import type { Alert, Condition, Incident, OutboxItem, Silence } from "../../../src/core/model.ts";
 import type { Log } from "../../../src/core/ports.ts";
@@ -16,6 +17,8 @@ export class World implements AsyncDisposable {
   readonly state: State;
   definitions: Definitions;
   silences: Silence[] = [];
+  /** What explains totals, by series. */
+  explained: ReadonlyMap<string, Contribution> = new Map();
   #ids = 0;
 
   private constructor(state: State, clock: SimulatedClock, definitions: Definitions) {
@@ -60,7 +63,8 @@ export class World implements AsyncDisposable {
       const sampler = this.definitions.samplers.get(name);
       if (sampler === undefined) throw new Error(`no sampler ${name}`);
       const standingRules = new Set(input.standing.map((alert) => alert.rule));
-      return conclude({ sampler, verdicts: own, rules: this.definitions.rules, standingRules });
+      const { explained } = this;
+      return conclude({ sampler, verdicts: own, rules: this.definitions.rules, standingRules, explained });
     });
     return planSlot({ ...input, conclusions });
   }

@@ -271,3 +271,51 @@ describe("what data says is text, never code (S12)", () => {
     );
   });
 });
+
+describe("a total and what explains it", () => {
+  const explained = {
+    direction: "down" as const,
+    tags: ["country"],
+    by: [{ tags: { country: "<b>United\nKingdom" }, share: 0.92 }],
+    spread: null,
+    against: [],
+    unknown: 0,
+  };
+  const labels = { sampler: "shop-orders", field: "orders", measurement: "orders" };
+  const total = alert({
+    id: "t",
+    series: "orders.orders",
+    labels,
+    severity: "warning",
+    observed: 60,
+    expected: 100,
+    explained,
+  });
+
+  test("leads before its series, however bad they are", () => {
+    const message = render({ alerts: [alert(), total] });
+    expect(message.subject).toBe("[critical] Orders placed: 40 % below; <b>United Kingdom explains 92 % of the drop");
+    expect(message.text).toMatch(
+      /^Orders placed: orders is 60 in .*, 40 % below; <b>United Kingdom explains 92 % of the drop\.\n/,
+    );
+    expect(message.text).toContain("Also firing:\n- Orders placed (Germany): orders is 3");
+    expect(message.html).not.toContain("<b>United");
+    expect(message.facts.alerts).toMatchObject([{ series: "orders.orders", explained }, { explained: null }]);
+  });
+
+  test("leaves the title to the incident where others are in it", () => {
+    const other = alert({ id: "o", sampler: "shop-logins", labels: { ...labels, sampler: "shop-logins" } });
+    expect(render({ alerts: [total, other], incident: { title: "Two samplers" } }).subject).toContain("Two samplers");
+  });
+
+  test("its recovery says what it was", () => {
+    const over = { state: "resolved" as const, recent: "bbggg", observed: 99 };
+    const message = render({
+      kind: "resolved",
+      alerts: [alert(over), { ...total, ...over }],
+      incident: { state: "resolved" },
+    });
+    expect(message.subject).toMatch(/^\[recovered\] Orders placed, after/);
+    expect(message.text).toMatch(/Where +<b>United Kingdom explains 92 % of the drop/);
+  });
+});

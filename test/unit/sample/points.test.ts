@@ -26,6 +26,7 @@ test("a row becomes a point of its slot", () => {
       { measurement: "orders", tags: { country: "France" }, fields: { orders: 3, amount: 12.5 }, timeMs: startMs },
     ],
     problems: [],
+    beyondBounds: 0,
     dataState: "value",
     failed: false,
   });
@@ -221,6 +222,7 @@ describe("what a slot without rows means", () => {
     expect(read([], { empty: "zero" }, series)).toEqual({
       points: [zero("France"), zero("Italy")],
       problems: [],
+      beyondBounds: 0,
       dataState: "zero",
       failed: false,
     });
@@ -265,7 +267,7 @@ describe("what a slot without rows means", () => {
   });
 
   test("missing: no points, no problem", () => {
-    const expected = { points: [], problems: [], dataState: "missing", failed: false };
+    const expected = { points: [], problems: [], beyondBounds: 0, dataState: "missing", failed: false };
     expect(read([], { empty: "missing" }, series)).toEqual(expected);
     expect(read([{ n: null }], { ...one(["n"]), empty: "missing" })).toEqual(expected);
   });
@@ -295,4 +297,114 @@ test("a slot of 5,000 series is read in well under half a second", () => {
   const started = performance.now();
   expect(read(rows, { ...one(["n"], ["shop", "till"]), empty: "zero" }).points).toHaveLength(5_000);
   expect(performance.now() - started).toBeLessThan(500);
+});
+
+describe("the total of a count over all series", () => {
+  const total = {
+    point: { measurement: "orders", tags: ["country"], fields: ["orders", "amount"], total: ["orders"] },
+  };
+  const totalOf = (rows: readonly Row[], changes: Partial<Sampler> = {}, series: readonly KnownSeries[] = []) => {
+    const { points, ...rest } = read(rows, { ...total, ...changes }, series);
+    const own = points.filter(({ tags }) => Object.keys(tags).length === 0);
+    return { totals: own.map(({ fields }) => fields), ...rest, texts: rest.problems.map(formatProblem) };
+  };
+  const two = [
+    { country: "France", orders: 3, amount: 1 },
+    { country: "Germany", orders: "4", amount: 2 },
+  ];
+
+  test("comes last, without tags, and of the fields asked for", () => {
+    expect(read(two, total).points.at(-1)).toEqual({
+      measurement: "orders",
+      tags: {},
+      fields: { orders: 7 },
+      timeMs: startMs,
+    });
+    expect(read(two).points).toHaveLength(2);
+  });
+
+  test.each([
+    ["series that are absent add nothing", "missing", two, [{ orders: 7 }]],
+    ["series that are filled with zeros add nothing", "zero", two, [{ orders: 7 }]],
+    ["no rows at all, empty is zero", "zero", [], [{ orders: 0 }]],
+    ["no rows at all, empty is missing", "missing", [], []],
+    ["no rows at all, empty is error", "error", [], []],
+    ["some are absent, empty is error: the slot failed", "error", two, []],
+    ["NULL is no value", "missing", [{ country: "France", orders: null, amount: 1 }], []],
+  ] as const)("%s", (_, empty, rows, totals) => {
+    expect(totalOf(rows, { empty }, [known("Spain")]).totals).toEqual(totals);
+  });
+
+  test("zeros are zeros before any series is known", () => {
+    expect(totalOf([], { empty: "zero" }).totals).toEqual([{ orders: 0 }]);
+  });
+
+  test("a row whose tags cannot be kept happened all the same", () => {
+    expect(totalOf([...two, { country: null, orders: 5, amount: 1 }]).totals).toEqual([{ orders: 12 }]);
+  });
+
+  test("a number that cannot be read leaves the slot without a total, and says so", () => {
+    const { totals, texts, failed } = totalOf([...two, { country: "Spain", orders: "many", amount: 1 }]);
+    expect(totals).toEqual([]);
+    expect(texts[1]).toBe(
+      'PNT-014 samplers/shop/orders.yaml:1:1 point.total - no total of "orders" in this slot: row 3 cannot be counted',
+    );
+    expect(failed).toBe(false);
+  });
+
+  test("two rows of one series leave the slot without a total, and say so", () => {
+    const { totals, texts } = totalOf([...two, two[0] as Row]);
+    expect(totals).toEqual([]);
+    expect(texts[1]).toContain("PNT-014");
+  });
+
+  test("a sum that no double holds exactly is none", () => {
+    const rows = ["France", "Germany"].map((country) => ({ country, orders: Number.MAX_SAFE_INTEGER, amount: 1 }));
+    expect(totalOf(rows).texts[0]).toContain("it cannot be held exactly");
+  });
+
+  test("the order of rows does not matter to it", () => {
+    const parts = [0.1, 0.2, 0.3, 1e16, -1e16, 7.7].map((orders, index) => ({
+      country: `c${index}`,
+      orders,
+      amount: 1,
+    }));
+    expect(totalOf(parts).totals).toEqual(totalOf(parts.toReversed()).totals);
+  });
+
+  test("a slot in which nothing is valid fails, and has none", () => {
+    const { totals, failed } = totalOf([{ country: null, orders: 5, amount: 1 }]);
+    expect({ totals, failed }).toEqual({ totals: [], failed: true });
+  });
+});
+
+describe("combinations of tags are bounded", () => {
+  const limits = { ...pointLimits, combinationsMax: 3 };
+  const point = { measurement: "orders", tags: ["country", "device"], fields: ["orders"], total: ["orders"] };
+  const rows = ["France", "Germany"].flatMap((country) =>
+    ["app", "web"].map((device) => ({ country, device, orders: 1 })),
+  );
+
+  test("those beyond are left out, told, counted, and still in the total", () => {
+    const { points, problems, beyondBounds } = toPoints(sampler({ point }), startMs, rows, [], limits);
+    expect(points.map(({ tags }) => tags)).toEqual([
+      { country: "France", device: "app" },
+      { country: "France", device: "web" },
+      { country: "Germany", device: "app" },
+      {},
+    ]);
+    expect(points.at(-1)?.fields).toEqual({ orders: 4 });
+    expect(beyondBounds).toBe(1);
+    expect(problems.map(formatProblem)).toEqual([
+      "PNT-010 samplers/shop/orders.yaml:1:1 point.tags - more than 3 combinations of tags; 1 rows are left out. " +
+        "Fix: leave a tag out, or group more coarsely.",
+    ]);
+  });
+
+  test("those known stay", () => {
+    const before = [{ ...known("Germany"), tags: { country: "Germany", device: "web" } }];
+    const { points } = toPoints(sampler({ point }), startMs, rows, before, limits);
+    expect(points.map(({ tags }) => `${tags.country} ${tags.device}`)).toContain("Germany web");
+    expect(points).toHaveLength(4);
+  });
 });

@@ -7,7 +7,7 @@ import { datasourcesYaml, datasourceVariables, providerYaml } from "../../../src
 import type { Dashboard, Panel, Row } from "../../../src/show/boards/grafana.ts";
 import { boardsOf, isGenerated, provisioningFiles } from "../../../src/show/boards/index.ts";
 import { plainName, refId } from "../../../src/show/boards/panels.ts";
-import type { Shown } from "../../../src/show/boards/sampler.ts";
+import { type Shown, samplerBoard } from "../../../src/show/boards/sampler.ts";
 
 const knownSources = new Set<string>(
   (parse(datasourcesYaml()) as { datasources: { uid: string }[] }).datasources.map(({ uid }) => uid),
@@ -234,4 +234,21 @@ test.each([
   ["data sources that somebody took over", "datasources/datasources.yaml", "apiVersion: 1\n"],
 ])("%s is not ours", (_name, path, text) => {
   expect(isGenerated(path, text)).toBe(false);
+});
+
+test("a total has a band of its own, of the series without tags", () => {
+  const point = { measurement: "orders", tags: ["country", "device"], fields: ["orders"] };
+  const of = (total?: string[]): Dashboard => {
+    const schedule = { kind: "every" as const, stepMs: 60_000, delayMs: 0 };
+    const names = { name: "o", title: "Orders", owner: "ana", purpose: null, runbook: null, zone: "UTC" };
+    return samplerBoard({ ...names, schedule, point: { ...point, total }, judge: { orders: judging } });
+  };
+  const panels = of(["orders"]).panels.filter(isPanel);
+  const own = panels.filter(({ title }) => title === "Observed and expected: orders, total of all series");
+  const queries = own.flatMap(({ targets = [] }) => targets.map((target) => ("query" in target ? target.query : "")));
+  expect(queries).toHaveLength(7);
+  for (const query of queries) expect(query).toContain(`"field" = 'orders'`);
+  for (const query of queries) expect(query).toContain(`"country" = '' AND "device" = ''`);
+  expect(of().panels).toHaveLength(of(["orders"]).panels.length - 1);
+  expect(faultsOf(of(["orders"]))).toEqual([]);
 });

@@ -90,7 +90,7 @@ test("a file of a newer build is refused by name", async () => {
   bare.exec("insert into knex_migrations (name, batch) values ('0009-runs', 2)");
   bare.close();
   expect(formatProblem(await problemOf(open(file)))).toBe(
-    `SPL-002 ${file} - written by a newer build: schema 0009-runs, this build reads up to 0002-several-processes. ` +
+    `SPL-002 ${file} - written by a newer build: schema 0009-runs, this build reads up to 0003-totals. ` +
       "Fix: start the newer build, or move the file away.",
   );
 });

@@ -1,0 +1,87 @@
+import { describe, expect, test } from "vitest";
+import { storedRows } from "../../src/backtest.ts";
+import { contributionText } from "../../src/core/contribution.ts";
+import type { TimeSeriesStore } from "../../src/core/ports.ts";
+import { verdictPoint } from "../../src/judge/verdict.ts";
+import { stores } from "../../src/store/stores/index.ts";
+import { explainTotals } from "../../src/totals.ts";
+import { SimulatedClock } from "../support/clock.ts";
+import { minuteMs, sampler, verdict } from "./alert/builders.ts";
+import { quiet } from "./alert/world.ts";
+
+const clock = new SimulatedClock("2026-11-20T09:00:00Z");
+const nowMs = clock.nowMs();
+const orders = sampler({ point: { measurement: "orders", tags: ["country"], fields: ["orders"], total: ["orders"] } });
+const openStore = () => stores.sqlite.create({ file: ":memory:" }, { clock, log: quiet });
+
+/** A slot so many minutes ago: what each was, where 100 were expected of the total and 50 of each country. */
+const slot = (minutesAgo: number, germany: number, france: number, level: "critical" | "normal" = "critical") => {
+  const at = { timeMs: nowMs - minutesAgo * minuteMs, sinceMs: nowMs - 9 * minuteMs };
+  return [
+    verdict({ ...at, level, tags: {}, observed: germany + france, expected: 100 }),
+    verdict({ ...at, level: "normal", country: "Germany", observed: germany, expected: 50, sinceMs: null }),
+    verdict({ ...at, level: "normal", country: "France", observed: france, expected: 50, sinceMs: null }),
+  ];
+};
+const said = async (store: Pick<TimeSeriesStore, "read"> | undefined, verdicts = slot(0, 45, 40)) => {
+  const found = await explainTotals({ store, log: quiet }, orders, verdicts);
+  return [...found].map(([series, contribution]) => `${series}: ${contributionText(contribution)}`);
+};
+/** Nine minutes in which Germany lost nearly all, after an hour in which France did. */
+const past = [
+  ...Array.from({ length: 60 }, (_, index) => slot(10 + index, 50, 0)),
+  ...Array.from({ length: 9 }, (_, index) => slot(1 + index, 2, 50)),
+].flat();
+
+describe("what explains a total", () => {
+  test("is found in all slots since it is bad, and in none before", async () => {
+    await using store = openStore();
+    await store.write(past.map((one) => verdictPoint(one)));
+    expect(await said(store)).toEqual(["orders.orders: Germany explains 98 % of the drop"]);
+  });
+
+  test("is found in the slot alone where no others can be read, or only from a copy that is behind", async () => {
+    await using store = openStore();
+    await store.write(past.map((one) => verdictPoint(one)));
+    const alone = ["orders.orders: spread over all 2 countries"];
+    expect(await said(undefined)).toEqual(alone);
+    expect(await said({ read: () => Promise.reject(new Error("away")) })).toEqual(alone);
+    expect(await said({ read: async (query) => ({ ...(await store.read(query)), stale: true }) })).toEqual(alone);
+  });
+
+  test("is not asked for where the total is as expected, nobody is told, or there is none", async () => {
+    const read = () => Promise.reject(new Error("nobody should ask"));
+    expect(await said({ read }, slot(0, 50, 50, "normal"))).toEqual([]);
+    expect(await explainTotals({ store: { read } }, { ...orders, alerts: false }, slot(0, 0, 0))).toEqual(new Map());
+    expect(await explainTotals({ store: { read } }, sampler(), slot(0, 0, 0))).toEqual(new Map());
+  });
+
+  test("reads no more than so many slots, and values", async () => {
+    const windows: number[] = [];
+    const store = {
+      read: async ({ windows: [asked] }: { windows: readonly { fromMs: number; toMs: number }[] }) => {
+        windows.push(((asked?.toMs ?? 0) - (asked?.fromMs ?? 0)) / minuteMs);
+        return { series: [], stale: false };
+      },
+    };
+    const long = (count: number) => {
+      const at = { timeMs: nowMs, level: "critical" as const, sinceMs: nowMs - 5_000 * minuteMs };
+      const series = Array.from({ length: count - 1 }, (_, index) => verdict({ ...at, country: `c${index}` }));
+      return [verdict({ ...at, tags: {} }), ...series];
+    };
+    await said(store, long(3));
+    await said(store, long(1_000));
+    expect(windows).toEqual([360, 100]);
+  });
+});
+
+test("a backtest over stored series makes totals again, and takes none for a row", async () => {
+  await using store = openStore();
+  const points = [{ country: "Germany" }, { country: "France" }, {}].map((tags, index) => {
+    return { measurement: "orders", tags, fields: { orders: index + 1 }, timeMs: nowMs };
+  });
+  await store.write(points as Parameters<typeof store.write>[0]);
+  const window = { fromMs: nowMs, toMs: nowMs + minuteMs };
+  const { rows } = await storedRows(store).run(orders, window, new AbortController().signal);
+  expect(rows.map(({ country }) => country).sort()).toEqual(["France", "Germany"]);
+});
