@@ -46,9 +46,11 @@ export class Shadows implements Measured {
   /** Who is in shadow, for one plan. */
   async read(): Promise<Shadowed> {
     const reasons = new Map<string, { endMs: number; reason: string }>();
-    for (const sampler of this.#defined()) {
+    const defined = this.#defined();
+    const lives = await this.#lives(defined);
+    for (const sampler of defined) {
       const { untilMs } = sampler.shadow;
-      const { endedMs } = await this.#life(sampler);
+      const { endedMs } = lives.get(keyOf(sampler)) as Life;
       const until = untilMs === null ? "somebody ends it" : formatTimeUtc(untilMs);
       const endMs = Math.min(untilMs ?? Number.POSITIVE_INFINITY, endedMs ?? Number.POSITIVE_INFINITY);
       reasons.set(sampler.name, { endMs, reason: `${sampler.name} is in its shadow period until ${until}` });
@@ -127,23 +129,29 @@ export class Shadows implements Measured {
       .sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  async #life(sampler: InShadow): Promise<Life> {
-    const key = keyOf(sampler);
-    const known = this.#ended.get(key);
-    if (known !== undefined) return known;
-    const transitions = await this.#deps.state.alerts.transitions(key);
-    const ended = transitions.find(({ to }) => to === "live");
-    const beganMs = transitions.find(({ to }) => to === "shadow")?.atMs ?? null;
-    const life = { beganMs, endedMs: ended?.atMs ?? null, endedBy: ended?.reason ?? null };
-    if (ended !== undefined) this.#ended.set(key, life);
-    return life;
+  /** By {@link keyOf}; one question for all, since every plan asks. */
+  async #lives(samplers: readonly InShadow[]): Promise<ReadonlyMap<string, Life>> {
+    const keys = samplers.map(keyOf);
+    const open = keys.filter((key) => !this.#ended.has(key));
+    const found = open.length === 0 ? [] : await this.#deps.state.alerts.transitions(...open);
+    const transitions = Map.groupBy(found, ({ subjectId }) => subjectId);
+    const lives = new Map(this.#ended);
+    for (const key of open) {
+      const own = transitions.get(key) ?? [];
+      const ended = own.find(({ to }) => to === "live");
+      const beganMs = own.find(({ to }) => to === "shadow")?.atMs ?? null;
+      const life = { beganMs, endedMs: ended?.atMs ?? null, endedBy: ended?.reason ?? null };
+      lives.set(key, life);
+      if (ended !== undefined) this.#ended.set(key, life);
+    }
+    return lives;
   }
 
   async #look(sampler: InShadow): Promise<ShadowState> {
     const nowMs = this.#deps.clock.nowMs();
     const key = keyOf(sampler);
     const known = this.#forecasts.get(key);
-    const { beganMs, endedMs: saidMs, endedBy } = await this.#life(sampler);
+    const { beganMs, endedMs: saidMs, endedBy } = (await this.#lives([sampler])).get(key) as Life;
     const { untilMs } = sampler.shadow;
     const overMs = Math.min(saidMs ?? Number.POSITIVE_INFINITY, untilMs ?? Number.POSITIVE_INFINITY);
     const endedMs = overMs <= nowMs ? overMs : null;

@@ -197,9 +197,9 @@ export class AlertBook {
     return rows.map((row) => alertCodec.fromRow(row));
   }
 
-  /** What an alert or incident went through, in the order it was written. */
-  transitions(subjectId: string): Promise<Transition[]> {
-    return this.#database.run((query) => transitionsOf(query, [subjectId]));
+  /** What alerts, incidents or samplers went through, in the order it was written. */
+  transitions(...subjectIds: readonly string[]): Promise<Transition[]> {
+    return this.#database.run((query) => transitionsOf(query, subjectIds));
   }
 
   /**

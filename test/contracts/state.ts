@@ -417,6 +417,8 @@ export function stateContract(name: string, makeOpen: () => OpenState): void {
         expect(await state.outbox.counts()).toMatchObject({ owed: 2, cancelled: 0 });
         expect(await state.audit.list({ limit: 9 })).toHaveLength(1);
         expect(await state.alerts.transitions("a1")).toHaveLength(1);
+        expect(await state.alerts.transitions("a2", "a1")).toEqual(await state.alerts.transitions("a1"));
+        expect(await state.alerts.transitions()).toEqual([]);
       });
 
       test("at most one alert of a fingerprint stands, and one incident of a group key", async () => {
