@@ -35,6 +35,8 @@ export type Replay = {
     readonly notifier: string;
     readonly recipientName: string;
     readonly title: string;
+    /** Of its incident, at its worst. */
+    readonly severity: Incident["severity"];
   }[];
 };
 
@@ -89,9 +91,10 @@ export async function replay(options: ReplayOptions): Promise<Replay> {
   const incidents = (await state.alerts.incidents({ limit: 10_000 })).toReversed();
   const stories = await Promise.all(incidents.map(({ id }) => state.alerts.incident(id)));
   const told = stories.filter((story) => story !== null);
-  const messages = told.flatMap(({ incident, outbox }) =>
-    outbox.map(({ dueMs: atMs, kind, notifier, recipientName }) => {
-      return { atMs, kind, notifier, recipientName, title: incident.title };
+  const messages = told.flatMap(({ incident: { title, severity }, outbox }) =>
+    // A later step of a group is dropped where the incident was over before it.
+    outbox.flatMap(({ state: became, dueMs: atMs, kind, notifier, recipientName }) => {
+      return became === "cancelled" ? [] : [{ atMs, kind, notifier, recipientName, title, severity }];
     }),
   );
   messages.sort((a, b) => a.atMs - b.atMs);

@@ -2,9 +2,13 @@
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { gunzipSync } from "node:zlib";
+import { tellSeries } from "../backtest-series.ts";
+import { weekMs, weeksOf } from "../backtest-weeks.ts";
+import type { Lifecycle } from "../core/definitions.ts";
 import { formatProblem, messageOf, Problem, toProblem } from "../core/problem.ts";
 import { formatDuration, secondMs } from "../core/time.ts";
 import { findStepMs, judgeSeries } from "../judge/backtest.ts";
+import { weekView } from "./backtest-show.ts";
 import { usage } from "./context.ts";
 import { Exit, exitCodes } from "./exit.ts";
 import { print, printJson, table } from "./output.ts";
@@ -16,6 +20,19 @@ type Done = {
   readonly rows: number;
   readonly anomalies: number;
   readonly step: string;
+  /** Where the life of alerts was asked for. */
+  readonly incidents?: number;
+  readonly messages?: number;
+  readonly weeks?: readonly ReturnType<typeof weekView>[];
+};
+
+type BacktestOptions = {
+  readonly dir: string;
+  readonly out: string;
+  readonly kind: Kind;
+  readonly json: boolean;
+  /** Null: no incidents are told. */
+  readonly lifecycle: Lifecycle | null;
 };
 
 /** What one file may hold unpacked: some 20 million rows. */
@@ -29,8 +46,7 @@ const notSeries = /^(index|events)\.csv(\.gz)?$/;
  * A file with a fault is told and left out; the others are judged.
  * @throws Problems if a folder is no folder, Exit 1 if a file had a fault
  */
-export async function backtestFiles(options: { dir: string; out: string; kind: Kind; json: boolean }): Promise<void> {
-  const { dir, out, kind, json } = options;
+export async function backtestFiles({ dir, out, kind, json, lifecycle }: BacktestOptions): Promise<void> {
   const files = listCsv(dir);
   if (resolve(dir) === resolve(out)) {
     throw usage("it would overwrite what it reads", { where: "--out", fix: "name another folder" });
@@ -44,20 +60,33 @@ export async function backtestFiles(options: { dir: string; out: string; kind: K
   const problems: Problem[] = [];
   for (const file of files) {
     try {
-      done.push(judgeFile(join(dir, file), out, file.replace(/\.csv(\.gz)?$/, ""), kind));
+      done.push(judgeFile(join(dir, file), out, file.replace(/\.csv(\.gz)?$/, ""), kind, lifecycle));
     } catch (thrown) {
       if (!(thrown instanceof Problem)) throw thrown;
       problems.push(new Problem(thrown.message, { where: thrown.where ?? join(dir, file), fix: thrown.fix }));
     }
   }
-  const rows = done.map((one) => [one.series, one.rows, one.anomalies, one.step]);
   if (json) printJson(done);
-  else print(...table(["series", "rows", "anomalies", "step"], rows));
+  else print(...tableOf(done, lifecycle !== null));
   for (const problem of problems) process.stderr.write(`${formatProblem(problem)}\n`);
   if (problems.length > 0) throw new Exit(exitCodes.failed);
 }
 
-function judgeFile(path: string, out: string, series: string, kind: Kind): Done {
+function tableOf(done: readonly Done[], told: boolean): string[] {
+  const header = ["series", "rows", "anomalies", "step"];
+  const cells = ({ series, rows, anomalies, step }: Done) => [series, rows, anomalies, step];
+  if (!told) return table(header, done.map(cells));
+  const rows = done.map((one) => {
+    const { incidents = 0, messages = 0, weeks = [] } = one;
+    const lengthMs = weeks.reduce((sum, { from, to }) => sum + Date.parse(to) - Date.parse(from), 0);
+    // Of less than a week a number a week would be made up.
+    const perWeek = (count: number) => (lengthMs < weekMs ? "-" : ((count * weekMs) / lengthMs).toFixed(1));
+    return [...cells(one), incidents, perWeek(incidents), messages, perWeek(messages)];
+  });
+  return table([...header, "incidents", "a week", "messages", "a week"], rows);
+}
+
+function judgeFile(path: string, out: string, series: string, kind: Kind, lifecycle: Lifecycle | null): Done {
   const { timesMs, values } = readCsv(path);
   const stepMs = findStepMs(timesMs);
   const judged = judgeSeries({ timesMs, values, stepMs, kind });
@@ -71,7 +100,11 @@ function judgeFile(path: string, out: string, series: string, kind: Kind): Done 
     throw toProblem(thrown, "cannot be written", { where: target });
   }
   const anomalies = judged.reduce((sum, { anomaly }) => sum + anomaly, 0);
-  return { series, rows: judged.length, anomalies, step: formatDuration(stepMs) };
+  const done = { series, rows: judged.length, anomalies, step: formatDuration(stepMs) };
+  if (lifecycle === null || timesMs.length === 0) return done;
+  const said = tellSeries({ timesMs, values, stepMs, kind }, lifecycle);
+  const weeks = weeksOf(said, timesMs[0] as number, (timesMs.at(-1) as number) + stepMs).map(weekView);
+  return { ...done, incidents: said.incidents.length, messages: said.messages.length, weeks };
 }
 
 function listCsv(dir: string): string[] {

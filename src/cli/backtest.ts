@@ -1,10 +1,20 @@
 import { type Command, Option } from "commander";
-import { type Replay, replay, storedRows } from "../backtest.ts";
-import { dayMs, formatDuration, formatTimeUtc } from "../core/time.ts";
-import { alertView, incidentView } from "../show/console/views.ts";
+import { replay, storedRows } from "../backtest.ts";
+import type { Lifecycle } from "../core/definitions.ts";
+import { loadOptions } from "../desk.ts";
+import { compareBacktests } from "./backtest-compare.ts";
 import { backtestFiles, type Kind } from "./backtest-csv.ts";
-import { type CommonOptions, checkOrder, commonOptions, findSampler, openDesk, timeOf, usage } from "./context.ts";
-import { counted, numberText, print, printJson, table, timeText } from "./output.ts";
+import { show, showJson } from "./backtest-show.ts";
+import {
+  type CommonOptions,
+  checkOrder,
+  commonOptions,
+  findSampler,
+  openDesk,
+  settingsOf,
+  timeOf,
+  usage,
+} from "./context.ts";
 import { ShareLine } from "./progress.ts";
 
 type Options = CommonOptions & {
@@ -14,10 +24,11 @@ type Options = CommonOptions & {
   readonly csv?: string;
   readonly out?: string;
   readonly kind: Kind;
+  readonly compare?: string;
+  readonly alerts?: boolean;
+  readonly pending?: string;
+  readonly recover?: string;
 };
-
-const listedMax = 50;
-const failedListedMax = 5;
 
 export function backtestCommand(program: Command): void {
   const command = program
@@ -30,6 +41,13 @@ export function backtestCommand(program: Command): void {
     .option("--csv <dir>", "judge NAME.csv or NAME.csv.gz with timestamp,value (unix seconds) instead")
     .option("--out <dir>", "where NAME.csv with timestamp,anomaly,score goes")
     .addOption(new Option("--kind <kind>", "what the values are").choices(["count", "gauge", "auto"]).default("auto"))
+    .option(
+      "--compare <path>",
+      "another version of the sampler's file, or another config folder: alerts gained and lost",
+    )
+    .option("--alerts", "with --csv: also incidents and messages a week, by the life of alerts")
+    .option("--pending <n of m>", "with --alerts: bad rows that fire, of the latest so many; default: 2 of 3")
+    .option("--recover <n>", "with --alerts: good rows in a row that resolve; default: 3")
     .action((samplers: readonly string[], options: Options) =>
       options.csv === undefined ? overSamplers(samplers, options) : overFiles(samplers, options, options.csv),
     );
@@ -41,6 +59,14 @@ async function overSamplers(names: readonly string[], options: Options): Promise
     const what = options.out === undefined ? "a backtest needs samplers and a time" : "--out goes with --csv";
     throw usage(what, { fix: "write backtest SAMPLER --from now-7d, or backtest --csv DIR --out DIR" });
   }
+  const fileOnly = (["alerts", "pending", "recover"] as const).find((name) => options[name] !== undefined);
+  if (fileOnly !== undefined) {
+    const fix = "leave it out; a sampler says itself how its alerts live";
+    throw usage("goes with --csv", { where: `--${fileOnly}`, fix });
+  }
+  if (options.compare !== undefined && new Set(names).size > 1) {
+    throw usage("compares one sampler", { where: "--compare", fix: "name one sampler" });
+  }
   await using desk = await openDesk(options);
   const samplers = [...new Set(names)].map((name) => findSampler(desk, name));
   const nowMs = desk.clock.nowMs();
@@ -48,6 +74,13 @@ async function overSamplers(names: readonly string[], options: Options): Promise
   const toMs = timeOf("--to", options.to, nowMs);
   checkOrder(fromMs, toMs);
   const runner = options.stored ? storedRows(desk.store) : desk.runner;
+  if (options.compare !== undefined) {
+    const [sampler] = samplers as [(typeof samplers)[number]];
+    const { compare: path, json = false } = options;
+    const { settings, env } = settingsOf(options);
+    const load = loadOptions(settings, env, desk.clock);
+    return await compareBacktests({ desk, load, sampler, path, fromMs, toMs, runner, json });
+  }
   const progress = new ShareLine();
   const onProgress = (share: number) => progress.show(share);
   const { definitions, log } = desk;
@@ -55,51 +88,41 @@ async function overSamplers(names: readonly string[], options: Options): Promise
     progress.end(),
   );
   if (options.json) showJson(result, fromMs, toMs);
-  else show(result, toMs - fromMs);
+  else show(result, fromMs, toMs);
 }
 
-function show({ slots, failed, verdicts, incidents, messages }: Replay, lengthMs: number): void {
-  const levels = Object.entries(verdicts).map(([level, count]) => `${count} ${level}`);
-  print(`${counted(slots, "slot")} in ${formatDuration(lengthMs)}, ${failed.length} failed`);
-  print(`verdicts: ${levels.join(", ")}`);
-  for (const { sampler, startMs, error } of failed.slice(0, failedListedMax))
-    print(`  ${timeText(startMs)}  ${sampler}: ${error}`);
-  if (failed.length > failedListedMax) print(`  and ${failed.length - failedListedMax} more`);
-  // Of a few hours a week cannot be told.
-  const perWeek = (count: number) =>
-    lengthMs < dayMs ? "" : ` (${((count * 7 * dayMs) / lengthMs).toFixed(1)} a week)`;
-  print("", `${counted(incidents.length, "incident")}${perWeek(incidents.length)}`);
-  if (incidents.length > listedMax) print(`  the latest ${listedMax}:`);
-  for (const { incident, alerts } of incidents.slice(-listedMax)) {
-    const end =
-      incident.resolvedMs === null ? "still open" : `for ${formatDuration(incident.resolvedMs - incident.openedMs)}`;
-    print(`  ${timeText(incident.openedMs)}  ${incident.severity}  ${incident.title}, ${end}`);
-    for (const { series, labels, sinceMs, worstObserved, worstExpected } of alerts) {
-      const worst = `at worst ${numberText(worstObserved)} instead of ${numberText(worstExpected)}`;
-      print(`      ${series} ${labels.direction ?? ""} since ${timeText(sinceMs)}: ${worst}`);
-    }
-  }
-  print("", `${counted(messages.length, "message")}${perWeek(messages.length)}`);
-  const byPerson = Map.groupBy(messages, ({ recipientName, notifier }) => `${recipientName}\u0000${notifier}`);
-  const rows = [...byPerson].sort().map(([key, list]) => [...key.split("\u0000"), list.length]);
-  if (rows.length > 0) print(...table(["who", "by", "messages"], rows).map((line) => `  ${line}`));
-}
-
-function showJson({ slots, failed, verdicts, incidents, messages }: Replay, fromMs: number, toMs: number): void {
-  printJson({
-    from: formatTimeUtc(fromMs),
-    to: formatTimeUtc(toMs),
-    slots,
-    failed: failed.map(({ startMs, ...rest }) => ({ start: formatTimeUtc(startMs), ...rest })),
-    verdicts,
-    incidents: incidents.map(({ incident, alerts }) => ({ ...incidentView(incident), alerts: alerts.map(alertView) })),
-    messages: messages.map(({ atMs, ...rest }) => ({ at: formatTimeUtc(atMs), ...rest })),
-  });
-}
-
-async function overFiles(samplers: readonly string[], { out, kind, json }: Options, dir: string): Promise<void> {
+async function overFiles(samplers: readonly string[], options: Options, dir: string): Promise<void> {
+  const { out, kind, json = false } = options;
   if (out === undefined || samplers.length > 0) {
     throw usage("--csv takes no samplers, and needs --out", { fix: "write backtest --csv DIR --out DIR" });
   }
-  await backtestFiles({ dir, out, kind, json: json ?? false });
+  if (options.compare !== undefined) {
+    throw usage("compares samplers, not files", { where: "--compare", fix: "leave it or --csv out" });
+  }
+  await backtestFiles({ dir, out, kind, json, lifecycle: lifecycleOf(options) });
+}
+
+/** Null: nobody asks what alerts there would have been. */
+function lifecycleOf({ alerts, pending, recover }: Options): Lifecycle | null {
+  if (!alerts) {
+    const lonely = pending === undefined ? "recover" : "pending";
+    if (pending === undefined && recover === undefined) return null;
+    throw usage("goes with --alerts", { where: `--${lonely}`, fix: "add --alerts" });
+  }
+  const [, count, of] = /^\s*(\d+)\s+of\s+(\d+)\s*$/.exec(pending ?? "2 of 3") ?? [];
+  const [pendingCount, pendingOf] = [Number(count), Number(of)];
+  const recoverCount = /^\d+$/.test(recover ?? "3") ? Number(recover ?? 3) : 0;
+  if (!(pendingCount >= 1 && pendingCount <= pendingOf && pendingOf <= 100)) {
+    throw usage(`wants n of m with 1 <= n <= m <= 100 (got ${JSON.stringify(pending)})`, {
+      where: "--pending",
+      fix: 'write for example "2 of 3"',
+    });
+  }
+  if (!(recoverCount >= 1 && recoverCount <= 100)) {
+    throw usage(`wants a whole number from 1 to 100 (got ${JSON.stringify(recover)})`, {
+      where: "--recover",
+      fix: "write for example 3",
+    });
+  }
+  return { pendingCount, pendingOf, recoverCount };
 }

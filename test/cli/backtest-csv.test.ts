@@ -110,6 +110,56 @@ describe("files that are in order", () => {
   });
 });
 
+describe("with the life of alerts", () => {
+  const steps = (name: string, ...more: string[]) => {
+    const made = join(dir, "sound");
+    return runInside(here, ["backtest", "--csv", made, "--out", join(dir, name), "--alerts", "--json", ...more]);
+  };
+  type Told = { series: string; incidents: number; messages: number; weeks: { incidents: { critical: number } }[] };
+  const told = async (...args: Parameters<typeof steps>): Promise<Told> => {
+    const ran = await steps(...args);
+    expect(ran).toMatchObject({ code: 0, err: "" });
+    return (JSON.parse(ran.out) as Told[]).find(({ series }) => series === "plain") as Told;
+  };
+
+  test("two bad rows of three open an incident, which is told when it begins; what is written stays as it was", async () => {
+    const plainTold = await told("lives");
+    // It is bad until the last hour but one, so it has not recovered at the end.
+    expect(plainTold).toMatchObject({ series: "plain", incidents: 1, messages: 1 });
+    expect(plainTold.weeks.map((week) => week.incidents.critical)).toEqual([0, 0, 1]);
+    expect(rowsOf(join(dir, "lives/plain.csv"))).toEqual(rowsOf(join(dir, "sound-out/plain.csv")));
+  });
+
+  test("one good row that resolves is told too; four bad ones of four there are not", async () => {
+    expect(await told("quick", "--recover", "1")).toMatchObject({ incidents: 1, messages: 2 });
+    expect(await told("never", "--pending", "4 of 4")).toMatchObject({ incidents: 0, messages: 0 });
+  });
+
+  test("for people there are columns more, also by the week", async () => {
+    const args = ["--csv", join(dir, "sound"), "--out", join(dir, "people"), "--alerts"];
+    const { out } = await runInside(here, ["backtest", ...args]);
+    expect(out).toMatch(
+      /^series +rows +anomalies +step +incidents +a week +messages +a week\nbom .* 1h +1 +0\.5 +1 +0\.5\n/,
+    );
+  });
+
+  test.each([
+    ["without --alerts", ["--pending", "2 of 3"], /^--pending - goes with --alerts/],
+    ["more than there are", ["--alerts", "--pending", "4 of 3"], /^--pending - wants n of m .* \(got "4 of 3"\)/],
+    ["words", ["--alerts", "--pending", "many"], /^--pending - wants n of m/],
+    [
+      "none that resolve",
+      ["--alerts", "--recover", "0"],
+      /^--recover - wants a whole number from 1 to 100 \(got "0"\)/,
+    ],
+  ])("%s is exit code 2", async (_, more, message) => {
+    const args = ["--csv", join(dir, "sound"), "--out", join(dir, "wrong")];
+    const { code, out, err } = await runInside(here, ["backtest", ...args, ...more]);
+    expect({ code, out }).toEqual({ code: 2, out: "" });
+    expect(err).toMatch(message);
+  });
+});
+
 test("files with faults are told by file and line; the others are judged", async () => {
   const made = folder("faulty", {
     "a-sorted.csv": plain.join("\n"),

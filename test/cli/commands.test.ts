@@ -299,6 +299,17 @@ describe("backtest", () => {
     expect(out).toMatch(/\n {2}who {8}by {5}messages\n {2}(Ana Silva {2}email {9}\d\n {2}Ben Okoro {2}email|Ben)/);
   });
 
+  test("it ends with what that comes to a week, by channel and severity", () => {
+    const lines = of("backtest").out.trimEnd().split("\n").slice(-3);
+    expect(lines[0]).toBe("by week");
+    expect(lines[1]).toMatch(/^ {2}week from +incidents +critical +warning +messages +people +email, critical$/);
+    const [week] = json("backtest --stored").weeks;
+    const { messages, people, channels } = week;
+    expect(week).toMatchObject({ from: "2026-06-10T08:00:00Z", incidents: { critical: 3, warning: 0 }, people: 2 });
+    expect(channels).toEqual([{ notifier: "email", severity: "critical", messages, people: 2 }]);
+    expect(lines[2]?.trim().split(/ +/).slice(1).map(Number)).toEqual([3, 3, 0, messages, people, messages]);
+  });
+
   test("over what is stored: the same incidents", () => {
     const stored = json("backtest --stored");
     expect(stored).toMatchObject({ from: "2026-06-10T08:00:00Z", slots: 26, failed: [] });
