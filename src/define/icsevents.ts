@@ -12,7 +12,7 @@ const eventsMax = 10_000;
 export const icsFaultsMax = 100;
 
 /** A content line, unfolded. */
-export type ContentLine = { readonly line: number; readonly text: string };
+type ContentLine = { readonly line: number; readonly text: string };
 
 function* unfolded(text: string): Generator<ContentLine> {
   let line = 0;
