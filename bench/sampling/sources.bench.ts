@@ -205,11 +205,11 @@ async function guardedRead(pool: pg.Pool, text: string, values: readonly string[
   const client = await pool.connect();
   const limits = { statement_timeout: "30000", lock_timeout: "30000", work_mem: "16MB", timezone: "UTC" };
   const set = Object.entries(limits).map(([name, value]) => `set_config('${name}', '${value}', true)`);
-  await client.query(`begin transaction isolation level repeatable read, read only; select ${set.join(", ")}`);
+  await client.query("begin transaction isolation level repeatable read, read only");
+  await client.query(`select ${set.join(", ")}`);
   await client.query(`declare answer no scroll cursor for ${text}`, [...values]);
-  await client.query(
-    "fetch forward 1001 from answer; select pg_stat_get_xact_tuples_returned('invoices'::regclass)::float8",
-  );
+  await client.query("fetch forward 1001 from answer");
+  await client.query("select pg_stat_get_xact_tuples_returned('invoices'::regclass)::float8");
   await client.query("rollback");
   await client.query("discard all");
   client.release();

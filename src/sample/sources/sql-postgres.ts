@@ -1,6 +1,6 @@
 /** PostgreSQL, read-only: a transaction that is rolled back, a cursor, and a session that is wiped. */
 import { connect } from "node:net";
-import { type Client, escapeLiteral, type QueryArrayResult, type QueryResult } from "pg";
+import { type Client, escapeLiteral, type FieldDef, type QueryArrayResult, type QueryResult } from "pg";
 import { z } from "zod";
 import type { Source, SourceDeps } from "../../core/ports.ts";
 import type { Problem } from "../../core/problem.ts";
@@ -64,8 +64,8 @@ export class Postgres implements Dialect<Raw> {
   readonly #options: PostgresConnection;
   readonly #deps: SourceDeps;
   readonly #where: string;
-  /** Begins a transaction with those of our limits that the server has. Null before the first session. */
-  #begin: string | null = null;
+  /** Sets those of our limits that the server has. Null before the first session. */
+  #limits: string | null = null;
   /** Null until it was tried: only some accounts may. */
   #limitsTempFiles: boolean | null = null;
   readonly #relations = new Relations();
@@ -88,13 +88,14 @@ export class Postgres implements Dialect<Raw> {
     };
   }
 
-  /** The transaction and all of its limits in one message; the limits go with the transaction. */
+  /** All limits in one statement, and all of them gone with the transaction. */
   async begin(raw: Raw): Promise<void> {
-    this.#begin ??= await this.#beginning(raw);
-    await raw.query(this.#begin);
+    this.#limits ??= await this.#limiting(raw);
+    await ask(raw, "begin transaction isolation level repeatable read, read only");
+    await ask(raw, this.#limits);
   }
 
-  async #beginning(raw: Raw): Promise<string> {
+  async #limiting(raw: Raw): Promise<string> {
     this.#limitsTempFiles ??= await mayLimitTempFiles(raw);
     const limitMs = String(this.limitMs);
     const limits: Record<string, string> = {
@@ -117,7 +118,7 @@ export class Postgres implements Dialect<Raw> {
     };
     const names = await knownSettings(raw, Object.keys(limits));
     const set = names.map((name) => `set_config('${name}', ${escapeLiteral(limits[name] as string)}, true)`);
-    return `begin transaction isolation level repeatable read, read only; select ${set.join(", ")}`;
+    return `select ${set.join(", ")}`;
   }
 
   session(raw: Raw): Session {
@@ -126,8 +127,8 @@ export class Postgres implements Dialect<Raw> {
 
   /** Nothing is ever committed: not even what a read-only transaction lets through, as large objects are. */
   async end(raw: Raw): Promise<void> {
-    await raw.query("rollback");
-    await raw.query("discard all");
+    await ask(raw, "rollback");
+    await ask(raw, "discard all");
   }
 
   async cancel({ processID, secretKey }: Raw): Promise<void> {
@@ -198,11 +199,11 @@ class PostgresSession implements Session {
     const relations = this.#relations.of(text) ?? (await this.#relationsOf(await this.#explain(text, values), text));
     const elapsedMs = stopwatch();
     await ask(this.#raw, `declare answer no scroll cursor for ${text}`, values);
-    const { fields, rows, rowsRead } = await this.#bounded(fetch(this.#raw, rowsMax + 1, relations));
+    const { fields, rows } = await this.#bounded(fetch(this.#raw, rowsMax + 1));
     if (elapsedMs() >= this.#limitMs) throw Object.assign(new Error("over the limit"), { code: "57014" });
     if (rows.length > rowsMax) throw tooManyRows(rowsMax, this.#where);
     const columns = fields.map(({ name, dataTypeID }) => ({ name, read: readerOf(dataTypeID) }));
-    return { rows: readRows(columns, rows, this.#where), rowsRead };
+    return { rows: readRows(columns, rows, this.#where), rowsRead: await rowsReadIn(this.#raw, relations) };
   }
 
   async plan({ text, values }: Statement): Promise<Plan> {
@@ -278,7 +279,7 @@ class PostgresSession implements Session {
   }
 }
 
-/** The extended protocol for whatever a stranger wrote: there, one text is one statement. */
+/** The extended protocol, always: there, one text is one statement. */
 async function ask<T extends object = object>(
   raw: Raw,
   text: string,
@@ -287,21 +288,17 @@ async function ask<T extends object = object>(
   return raw.query({ text, values: [...values], queryMode: "extended" } as never);
 }
 
-/**
- * Cells as the text that the server sends; and what this transaction has gone through in the relations, by the server's
- * own count. Both in one message, of which no word is a stranger's.
- */
-async function fetch(raw: Raw, rows: number, relations: readonly number[]) {
-  const text = `fetch forward ${rows} from answer;
-    select sum(pg_stat_get_xact_tuples_returned(oid)) from unnest('{${relations.join(",")}}'::oid[]) as oid`;
-  const answers = await raw.query({ text, rowMode: "array", types: { getTypeParser: () => String } } as never);
-  const [fetched, counted] = answers as unknown as QueryArrayResult<unknown[]>[];
-  const count = counted?.rows[0]?.[0] ?? null;
-  return {
-    fields: fetched?.fields ?? [],
-    rows: fetched?.rows ?? [],
-    rowsRead: count === null ? null : Number(count),
-  };
+/** Cells as the text that the server sends. */
+async function fetch(raw: Raw, rows: number): Promise<{ fields: FieldDef[]; rows: unknown[][] }> {
+  const types = { getTypeParser: () => String };
+  const config = { text: `fetch forward ${rows} from answer`, queryMode: "extended", rowMode: "array", types };
+  return (await raw.query(config as never)) as unknown as QueryArrayResult<unknown[]>;
+}
+
+/** What this transaction has gone through in the relations, by the server's own count. */
+async function rowsReadIn(raw: Raw, relations: readonly number[]): Promise<number | null> {
+  const text = "select sum(pg_stat_get_xact_tuples_returned(oid))::float8 as rows from unnest($1::oid[]) as oid";
+  return (await ask<{ rows: number | null }>(raw, text, [relations])).rows[0]?.rows ?? null;
 }
 
 /** Servers of different ages differ in the settings they have. */
