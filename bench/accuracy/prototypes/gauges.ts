@@ -5,7 +5,9 @@
  * After Li, J. et al. (2021), "FluxEV", WSDM, and Siffer, A. et al. (2017), "Anomaly Detection in Streams with Extreme
  * Value Theory", KDD: threshold 0, an exponential tail, and a risk that is a number of alarms in time, whatever the step.
  */
+import { median, medianSorted } from "simple-statistics";
 import { dayMs } from "../../../src/core/time.ts";
+import { trimmedMean } from "../../../src/judge/math/trimmedmean.ts";
 import type { Grid } from "../series.ts";
 
 /** Values before a point whose median predicts it; fewer than this predict nothing. */
@@ -40,7 +42,10 @@ export function gaugeSurprise({ values, perDay, stepMs }: Grid): Float64Array {
     seen += 1;
     const past = pastDays(jumps, cell, perDay);
     if (Number.isNaN(jump) || past.length < daysMin) continue;
-    const usual = usualOf(past.map(({ mean }) => mean));
+    const usual = trimmedMean(
+      past.map(({ mean }) => mean),
+      1,
+    );
     const caution = 1 + early * Math.max(0, 1 - (seen * stepMs) / earlyMs);
     const rise = jump - usual - secondLargest(past.map(({ most }) => most - usual));
     const drop = usual - jump - secondLargest(past.map(({ least }) => usual - least));
@@ -55,9 +60,7 @@ function jumpsOf(values: Float64Array): Float64Array {
   for (let cell = 0; cell < values.length; cell += 1) {
     const before = values.subarray(Math.max(0, cell - window), cell).filter((value) => !Number.isNaN(value));
     if (before.length < windowMin) continue;
-    const sorted = before.sort();
-    const middle = ((sorted[(sorted.length - 1) >> 1] as number) + (sorted[sorted.length >> 1] as number)) / 2;
-    jumps[cell] = (values[cell] as number) - middle;
+    jumps[cell] = (values[cell] as number) - medianSorted([...before.sort()]);
   }
   return jumps;
 }
@@ -75,12 +78,6 @@ function pastDays(jumps: Float64Array, cell: number, perDay: number): PastDay[] 
     found.push({ mean, most: Math.max(...near), least: Math.min(...near) });
   }
   return found;
-}
-
-/** Mean, without the highest and the lowest. */
-function usualOf(means: readonly number[]): number {
-  const sum = means.reduce((total, mean) => total + mean, 0);
-  return (sum - Math.max(...means) - Math.min(...means)) / (means.length - 2);
 }
 
 /** The day that jumped most excuses nothing: a past incident must not hide the next. At least 0. */
@@ -138,7 +135,5 @@ class Tail {
 
 /** An exponential tail has its median at ln 2 of its mean. */
 function meanOfTail(peaks: readonly number[]): number {
-  const sorted = [...peaks].sort((a, b) => a - b);
-  const middle = ((sorted[(sorted.length - 1) >> 1] as number) + (sorted[sorted.length >> 1] as number)) / 2;
-  return middle / Math.LN2;
+  return median([...peaks]) / Math.LN2;
 }

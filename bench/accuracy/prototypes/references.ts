@@ -1,4 +1,5 @@
 /** What the days before lead a count to expect, kind of day by kind of day. */
+import { mean, median } from "simple-statistics";
 import { dayMs, hourMs, minuteMs } from "../../../src/core/time.ts";
 import type { Grid } from "../series.ts";
 
@@ -141,7 +142,7 @@ export class References {
     }
     let value = Number.NaN;
     if (2 * found.length > this.smoothedSlots) {
-      value = this.#busy ? medianOf(found) : found.reduce((sum, x) => sum + x, 0) / found.length;
+      value = this.#busy ? median(found) : mean(found);
     }
     this.#smoothed[cell] = value;
     return value;
@@ -176,8 +177,8 @@ export class References {
         return count + before >= halfHourCountsMin ? [Math.log((count + 0.5) / (before + 0.5))] : [];
       });
       if (logs.length < halfHoursMin) return [];
-      const middle = medianOf(logs);
-      const scatter = 1.4826 * medianOf(logs.map((x) => Math.abs(x - middle)));
+      const middle = median(logs);
+      const scatter = 1.4826 * median(logs.map((x) => Math.abs(x - middle)));
       return [{ middle, error: (1.25 * scatter) / Math.sqrt(logs.length) }];
     });
     if (found.length === 0) return 1;
@@ -208,11 +209,4 @@ export class References {
     }
     return counts;
   }
-}
-
-function medianOf(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  if (sorted.length % 2 === 1) return sorted[middle] as number;
-  return ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
 }
