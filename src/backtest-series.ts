@@ -8,7 +8,7 @@ import { defaultCollection } from "./define/collection.ts";
 import { defaultSteps } from "./define/people.ts";
 import { defaultRoute } from "./define/route.ts";
 import { backtestJudging, decisions, type SeriesToJudge } from "./judge/backtest.ts";
-import type { Decision } from "./judge/decide.ts";
+import type { Decision } from "./judge/decision.ts";
 import { conclude } from "./relate/relate.ts";
 import type { AlertChanges } from "./state/alerts.ts";
 

@@ -16,7 +16,7 @@ import type { Clock, KnownSeries, Log, Measure, Measured, SourceCost, TimeSeries
 import { formatProblem, Problem } from "./core/problem.ts";
 import { dayMs, formatTimeUtc } from "./core/time.ts";
 import type { Judge } from "./judge/judge.ts";
-import { verdictPoint } from "./judge/verdict.ts";
+import { verdictPoint } from "./judge/stored.ts";
 import { toPoints } from "./sample/points.ts";
 import type { SamplerRunner } from "./sample/sample.ts";
 

@@ -5,7 +5,7 @@ import { formatSeries, matchersOf, tagsKey } from "./core/labels.ts";
 import type { Tags, Verdict } from "./core/model.ts";
 import type { Log, TimeSeriesStore } from "./core/ports.ts";
 import { messageOf } from "./core/problem.ts";
-import { verdictMeasurement } from "./judge/verdict.ts";
+import { verdictMeasurement } from "./judge/stored.ts";
 import { contributionOf, type JudgedSlot } from "./relate/contribution.ts";
 
 export type TotalsDeps = {

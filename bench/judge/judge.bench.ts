@@ -9,7 +9,7 @@ import type { TimeSeriesStore } from "../../src/core/ports.ts";
 import { stopwatch, systemClock } from "../../src/core/time.ts";
 import { backtestJudging, decisions, judgeSeries } from "../../src/judge/backtest.ts";
 import { Judge } from "../../src/judge/judge.ts";
-import { verdictPoint } from "../../src/judge/verdict.ts";
+import { verdictPoint } from "../../src/judge/stored.ts";
 import { stores } from "../../src/store/stores/index.ts";
 import { type BenchRow, benchFolder, beside, printTable, silent } from "../support.ts";
 import { bareLoop } from "./bare.ts";

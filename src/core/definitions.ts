@@ -110,16 +110,18 @@ export type FieldJudging = {
     /** Points that GM(1,1) is fitted to, 4 to 64. Default 8. */
     readonly points: number;
   };
-  /** All three must be reached: percent of the expectation, units of the field, and expected volume. */
+  /** How much evidence is asked for: `low` a third more than `normal`, `high` a quarter less. Default normal. */
+  readonly sensitivity?: "low" | "normal" | "high" | undefined;
+  /** All three must be reached: percent of the expectation, units of the field, and volume. Null: by the field's kind. */
   readonly floor: {
-    /** Percent of the expectation for `warning`. Default 30. */
-    readonly percent: number;
+    /** Percent of the expectation for `warning`. Default 20 for counts, 0 for gauges, which tell by their own noise. */
+    readonly percent: number | null;
     /** Percent of the expectation for `critical`. Default 50, at least `percent`. */
     readonly criticalPercent: number;
-    /** Least difference, in the field's own unit. Default 10. */
-    readonly absolute: number;
-    /** Least expected sum; thinner counts are summed over neighbouring slots first. Default 20. */
-    readonly volume: number;
+    /** Least difference, in the field's own unit. Default 3 for counts, 0 for gauges. */
+    readonly absolute: number | null;
+    /** Least sum that was expected, or came. Default 3 for counts, 0 for gauges. */
+    readonly volume: number | null;
   };
 };
 

@@ -123,6 +123,21 @@ export type Gate = {
   readonly needed: number;
 };
 
+/** What judging the next slot of a series rests on beside its values; stored with each verdict that has some. */
+export type JudgeMemory = {
+  /** Of a count: how today runs against plan, as sums that forget with a half-life. */
+  readonly level?: { readonly observed: number; readonly expected: number } | undefined;
+  /** Of a gauge: its own surprises so far, which tell how large one must be to matter. */
+  readonly tails?: Tails | undefined;
+  /** Of a gauge in an incident: slots since the last one that was off. */
+  readonly calm?: number | undefined;
+};
+
+/** Slots seen, and of rises and drops beyond what is usual how many there were and their sum; all slowly forgotten. */
+export type Tails = { readonly points: number; readonly rises: Tail; readonly drops: Tail };
+
+export type Tail = { readonly peaks: number; readonly sum: number };
+
 /** What judging said of one point of one series. */
 export type Verdict = {
   readonly sampler: string;
@@ -153,6 +168,9 @@ export type Verdict = {
    * Absent: false.
    */
   readonly closes?: boolean;
+  /** Of a count: what was expected at least and at most, where the days before do not agree. Absent: `expected`. */
+  readonly range?: { readonly least: number; readonly most: number } | undefined;
+  readonly memory?: JudgeMemory | undefined;
   /** One plain sentence. */
   readonly reason: string;
 };

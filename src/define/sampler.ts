@@ -61,10 +61,19 @@ const active = z
 
 const floor = across(
   z.strictObject({
-    percent: scalar.number(1, 1000).prefault(30).describe("percent of the expectation for warning"),
+    percent: scalar
+      .number(1, 1000)
+      .optional()
+      .describe("percent of the expectation for warning; default 20 for counts, none for others"),
     critical_percent: scalar.number(1, 1000).optional().describe("percent for critical; default 50, at least percent"),
-    absolute: scalar.number(0, 1e15).prefault(10).describe("least difference in the field's own unit"),
-    volume: scalar.number(0, 1e15).prefault(20).describe("least expected sum; thinner counts are summed over slots"),
+    absolute: scalar
+      .number(0, 1e15)
+      .optional()
+      .describe("least difference in the field's own unit; default 3 for counts, 0 for others"),
+    volume: scalar
+      .number(0, 1e15)
+      .optional()
+      .describe("least sum that was expected, or came; default 3 for counts, 0 for others"),
   }),
   ({ percent, critical_percent: critical }, report) => {
     if (isNumber(percent) && isNumber(critical) && critical < percent) {
@@ -100,6 +109,10 @@ const judging = across(
       .strictObject({ points: count(4, 64).prefault(8).describe("latest points that GM(1,1) is fitted to") })
       .prefault({})
       .describe("the GM(1,1) forecast"),
+    sensitivity: z
+      .enum(["low", "normal", "high"])
+      .prefault("normal")
+      .describe("how much evidence is asked for: low a third more than normal, high a quarter less"),
     floor: floor.prefault({}).describe("differences below any of these do not count"),
   }),
   ({ direction, floor: gates }, report) => {
@@ -364,9 +377,13 @@ function toActive(written: z.output<typeof active>, zone: string): ActiveHours {
   return { zone: written.zone ?? zone, weekdays: written.days, fromMinute, toMinute };
 }
 
-function toJudging({
-  floor: { critical_percent: critical, ...gates },
-  ...rest
-}: z.output<typeof judging>): FieldJudging {
-  return { ...rest, floor: { ...gates, criticalPercent: critical ?? Math.max(50, gates.percent) } };
+function toJudging({ floor: written, ...rest }: z.output<typeof judging>): FieldJudging {
+  const { percent, critical_percent: critical, absolute, volume } = written;
+  const floor = {
+    percent: percent ?? null,
+    criticalPercent: critical ?? Math.max(50, percent ?? 0),
+    absolute: absolute ?? null,
+    volume: volume ?? null,
+  };
+  return { ...rest, floor };
 }

@@ -1,10 +1,23 @@
 import type { FieldJudging } from "../core/definitions.ts";
 import { Problem } from "../core/problem.ts";
 import { dayMs } from "../core/time.ts";
-import { cellValue, latchMsMax, markIncident, type Ongoing, type Place, reachSlots } from "./cells.ts";
+import {
+  type Before,
+  type Cells,
+  cellValue,
+  dayReach,
+  makeCells,
+  nothingBefore,
+  type Place,
+  reachSlots,
+  referenceDays,
+} from "./cells.ts";
+import { dayPart } from "./dayparts.ts";
 import { ZoneDays } from "./days.ts";
-import { type Decision, decide } from "./decide.ts";
-import { onsetNats } from "./reading.ts";
+import { decide } from "./decide.ts";
+import type { Decision } from "./decision.ts";
+import { openNats } from "./reading.ts";
+import { remember, still } from "./remember.ts";
 
 /** Cells that one series may have in a backtest: 95 years at 1 minute. */
 const cellsMax = 50_000_000;
@@ -30,17 +43,11 @@ export type Judged = {
 };
 
 /** The threshold that scores are compared with. */
-export const scoreThreshold = onsetNats;
+export const scoreThreshold = openNats;
 
-/**
- * The shipped defaults. Of a gauge read from a file nobody has said what difference matters, so only the percentage
- * and the evidence speak there.
- */
+/** The shipped defaults. */
 export function backtestJudging(kind: FieldJudging["kind"]): FieldJudging {
-  const floor =
-    kind === "gauge" || kind === "ratio"
-      ? { percent: 30, criticalPercent: 50, absolute: 0, volume: 0 }
-      : { percent: 30, criticalPercent: 50, absolute: 10, volume: 20 };
+  const floor = { percent: null, criticalPercent: 50, absolute: null, volume: null };
   return { kind, direction: "both", baseline: { days: 7, trim: 1 }, forecast: { points: 8 }, floor };
 }
 
@@ -58,52 +65,61 @@ export function judgeSeries(series: SeriesToJudge): Judged[] {
 /** The decisions themselves, for those who want the reasons. */
 export function* decisions(series: SeriesToJudge): Generator<Decision> {
   const { timesMs, values, stepMs } = series;
-  let judging = series.judging ?? backtestJudging(series.kind === "auto" ? "count" : series.kind);
+  let judging = series.judging ?? backtestJudging(series.kind);
   // Told from the rows so far: a count until a value is negative or broken, and a gauge ever after.
-  let undecided = series.kind === "auto" && series.judging === undefined;
+  let undecided = judging.kind === "auto";
   const count = timesMs.length;
   if (count === 0) return;
   checkTimes(timesMs, stepMs);
-  const firstMs = timesMs[0] as number;
-  const pad = reachSlots(judging.forecast.points);
-  // The nearest: a change of the clock moves rows off the grid of the first one.
-  const cellOf = (timeMs: number) => pad + Math.round((timeMs - firstMs) / stepMs);
-  const length = cellOf(timesMs[count - 1] as number) + 1;
-  const cells = { values: new Float64Array(length).fill(Number.NaN), inIncident: new Uint8Array(length) };
-  const clock = new ZoneDays(series.zone ?? "UTC");
-  let ongoing: Ongoing | null = null;
-  let latestMs = firstMs;
+  const grid = gridOf(series, judging);
+  let before: Before = nothingBefore;
+  let latestMs = Number.NEGATIVE_INFINITY;
   for (let row = 0; row < count; row += 1) {
     const timeMs = timesMs[row] as number;
-    const place = placeOf(timeMs, stepMs, cellOf, clock, judging.baseline.days, pad);
+    const place = placeOf(timeMs, grid);
     const value = cellValue(values[row]);
-    cells.values[place.now] = value;
+    grid.cells.values[place.now] = value;
     if (undecided && !Number.isNaN(value) && (value < 0 || !Number.isInteger(value))) {
-      judging = backtestJudging("gauge");
+      judging = { ...judging, kind: "gauge" };
       undecided = false;
     }
-    if (timeMs - latestMs > latchMsMax) ongoing = null;
-    const decision: Decision = decide(cells, place, judging, ongoing);
-    ongoing = decision.ongoing;
+    const decision = decide(grid.cells, place, judging, still(before, timeMs, latestMs, stepMs));
+    before = remember(grid.cells, place, before, decision);
     if (!Number.isNaN(value)) latestMs = timeMs;
-    if (ongoing !== null) markIncident(cells, place.now, Math.floor((timeMs - ongoing.sinceMs) / stepMs));
     yield decision;
   }
 }
 
-function placeOf(
-  timeMs: number,
-  stepMs: number,
-  cellOf: (timeMs: number) => number,
-  clock: ZoneDays,
-  days: number,
-  pad: number,
-): Place {
-  const cells = clock.sameSlotsMs(timeMs, days).map((startMs) => {
+type Grid = {
+  readonly cells: Cells;
+  readonly stepMs: number;
+  readonly clock: ZoneDays;
+  readonly days: number;
+  readonly cellOf: (timeMs: number) => number;
+  /** Calendar day's part by slot, for the same ones are asked for again and again. */
+  readonly partAt: (timeMs: number) => string;
+};
+
+function gridOf({ timesMs, stepMs, zone = "UTC" }: SeriesToJudge, judging: FieldJudging): Grid {
+  const firstMs = timesMs[0] as number;
+  const pad = reachSlots(stepMs, judging.forecast.points);
+  // The nearest: a change of the clock moves rows off the grid of the first one.
+  const cellOf = (timeMs: number) => pad + Math.round((timeMs - firstMs) / stepMs);
+  const cells = makeCells(cellOf(timesMs[timesMs.length - 1] as number) + 1);
+  const days = Math.max(referenceDays, judging.baseline.days);
+  const partAt = (timeMs: number) => dayPart(null, zone, timeMs);
+  return { cells, stepMs, clock: new ZoneDays(zone), days, cellOf, partAt };
+}
+
+function placeOf(timeMs: number, { stepMs, clock, days, cellOf, partAt }: Grid): Place {
+  const starts = clock.sameSlotsMs(timeMs, days);
+  const cells = starts.map((startMs) => {
     const cell = startMs === null ? -1 : cellOf(startMs);
-    return cell < pad ? -1 : cell;
+    return cell < dayReach.before ? -1 : cell;
   });
-  return { timeMs, stepMs, now: cellOf(timeMs), days: cells };
+  const part = partAt(timeMs);
+  const alike = starts.map((startMs) => startMs !== null && partAt(startMs) === part);
+  return { timeMs, stepMs, now: cellOf(timeMs), days: cells, alike };
 }
 
 function checkTimes(timesMs: ArrayLike<number>, stepMs: number): void {
@@ -125,10 +141,9 @@ function checkTimes(timesMs: ArrayLike<number>, stepMs: number): void {
   }
 }
 
-function scored(decision: Decision): Judged {
-  const anomaly = decision.level === "warning" || decision.level === "critical";
-  const { evidence } = decision;
-  // One threshold must tell all: what a gate or the forecast held back stays under it, what is latched stays over it.
+function scored({ level, because, evidence }: Decision): Judged {
+  const anomaly = (level === "warning" || level === "critical") && because !== "recovering";
+  // One threshold must tell all: what a gate held back stays under it, what is latched stays over it.
   if (anomaly) return { anomaly: 1, score: Math.max(evidence, scoreThreshold) };
   return { anomaly: 0, score: Math.min(evidence, scoreThreshold * 0.999) };
 }

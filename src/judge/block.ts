@@ -1,7 +1,21 @@
-import type { Tags, TimeWindow } from "../core/model.ts";
+import type { JudgeMemory, Tags, TimeWindow } from "../core/model.ts";
 import { hourMs } from "../core/time.ts";
-import { type Cells, cellValue, latchMsMax, type Ongoing, type Place, reachSlots, sumSlotsMax } from "./cells.ts";
+import {
+  type Before,
+  type Cells,
+  cellValue,
+  dayReach,
+  latchMsMax,
+  makeCells,
+  memorySlots,
+  type Ongoing,
+  type Place,
+  reachSlots,
+  skipSlotsMax,
+  windowSlots,
+} from "./cells.ts";
 import type { ZoneDays } from "./days.ts";
+import type { Left } from "./stored.ts";
 
 /**
  * A stretch of slots that is held: today's, or one day's before. All lie on one grid, that of the slots to be judged.
@@ -17,6 +31,9 @@ export type Held = {
   /** What the newest mark says, and when it was set. */
   ongoing: Ongoing | null;
   markMs: number;
+  /** What the newest verdict with a value remembers, and of which slot it is. */
+  memory: JudgeMemory;
+  memoryMs: number;
   /** Slots yet to be judged whose verdicts of an earlier run were part of an incident, or closed one. */
   readonly earlier: Set<number>;
 };
@@ -32,13 +49,14 @@ export type BlockShape = {
   readonly slots: number;
   readonly days: number;
   readonly points: number;
+  /** A series without a value on so many days, at the time of a slot, is no longer missed in it. */
+  readonly missedDays: number;
+  /** Kind of the part of a day, see `dayparts.ts`. */
+  readonly partAt: (timeMs: number) => string;
 };
 
 /** A day's block must not reach into the day before's: the shortest day of any zone, less an hour. */
 const blockMsMax = 22 * hourMs;
-
-/** A series without a value on so many days, at the time of a slot, is no longer missed in it. */
-const missedDaysMax = 14;
 
 /** How many slots one block may serve. */
 export function blockSlotsMax(stepMs: number): number {
@@ -67,9 +85,9 @@ export class Block {
     let offset = 0;
     for (let day = 0; day <= shape.days; day += 1) {
       const { firstMs, lastMs } = this.#stretch(day);
-      const before = day === 0 ? reachSlots(shape.points) : sumSlotsMax;
+      const before = day === 0 ? reachSlots(shape.stepMs, shape.points) : dayReach.before;
       const fromMs = shape.fromMs - (Math.ceil((shape.fromMs - firstMs) / shape.stepMs) + before) * shape.stepMs;
-      const slots = Math.ceil((lastMs - fromMs) / shape.stepMs) + 1;
+      const slots = Math.ceil((lastMs - fromMs) / shape.stepMs) + 1 + (day === 0 ? 0 : dayReach.after);
       lanes.push({ fromMs, slots, offset, earlyMs: day === 0 ? 0 : Math.floor(shape.stepMs / 2) });
       offset += slots;
     }
@@ -104,10 +122,14 @@ export class Block {
   }
 
   place(timeMs: number): Place {
-    const days = this.#clock
-      .sameSlotsMs(timeMs, this.shape.days)
-      .map((startMs, index) => (startMs === null ? -1 : this.#cell(this.lanes[index + 1] as Lane, startMs)));
-    return { timeMs, stepMs: this.shape.stepMs, now: this.#cell(this.lanes[0] as Lane, timeMs), days };
+    const { stepMs, partAt } = this.shape;
+    const starts = this.#clock.sameSlotsMs(timeMs, this.shape.days);
+    const days = starts.map((startMs, index) => {
+      return startMs === null ? -1 : this.#cell(this.lanes[index + 1] as Lane, startMs);
+    });
+    const part = partAt(timeMs);
+    const alike = starts.map((startMs) => startMs !== null && partAt(startMs) === part);
+    return { timeMs, stepMs, now: this.#cell(this.lanes[0] as Lane, timeMs), days, alike };
   }
 
   #cell(lane: Lane, timeMs: number): number {
@@ -123,13 +145,21 @@ export class Block {
   series(key: string, tags: Tags): Held {
     const known = this.held.get(key);
     if (known !== undefined) return known;
-    const cells = {
-      values: new Float64Array(this.cellsEach).fill(Number.NaN),
-      inIncident: new Uint8Array(this.cellsEach),
+    const made = {
+      tags,
+      cells: makeCells(this.cellsEach, this.#today.slots),
+      ongoing: null,
+      markMs: Number.NEGATIVE_INFINITY,
+      memory: {},
+      memoryMs: Number.NEGATIVE_INFINITY,
+      earlier: new Set<number>(),
     };
-    const made = { tags, cells, ongoing: null, markMs: Number.NEGATIVE_INFINITY, earlier: new Set<number>() };
     this.held.set(key, made);
     return made;
+  }
+
+  get #today(): Lane {
+    return this.lanes[0] as Lane;
   }
 
   /** With steps of an hour and more the lanes overlap: a slot may lie in several. */
@@ -138,6 +168,20 @@ export class Block {
       const cell = this.#cell(lane, timeMs);
       if (cell >= 0) held.cells.values[cell] = cellValue(value);
     }
+    // What was reckoned from the old value; slots of today are no past yet.
+    if (held.cells.jumps !== null && timeMs < this.shape.fromMs) held.cells.jumps = null;
+  }
+
+  /** Notes what a verdict on a slot with a value leaves for the slots after it. */
+  remember(held: Held, timeMs: number, { range, memory }: Left): void {
+    const cell = this.#cell(this.#today, timeMs);
+    if (range !== null && cell >= 0) {
+      held.cells.least[cell] = range.least;
+      held.cells.most[cell] = range.most;
+    }
+    if (memory === null || timeMs < held.memoryMs) return;
+    held.memory = memory;
+    held.memoryMs = timeMs;
   }
 
   /** Marks are put in any order; the newest one tells what goes on. */
@@ -148,7 +192,7 @@ export class Block {
       held.markMs = timeMs;
     }
     if (ongoing === null) return;
-    const since = Math.min(Math.floor((timeMs - ongoing.sinceMs) / stepMs), sumSlotsMax - 1);
+    const since = Math.min(Math.floor((timeMs - ongoing.sinceMs) / stepMs), windowSlots(stepMs) - 1);
     for (const lane of this.lanes) {
       const cell = this.#slot(lane, timeMs);
       // A mark right after the lane's end still covers its last slots.
@@ -163,11 +207,20 @@ export class Block {
     return timeMs - held.markMs > latchMsMax ? null : held.ongoing;
   }
 
+  /** All that the verdicts before `timeMs` leave it. */
+  beforeAt(held: Held, timeMs: number): Before {
+    return {
+      ongoing: this.ongoingAt(held, timeMs),
+      endedMs: held.ongoing === null ? held.markMs : Number.NEGATIVE_INFINITY,
+      memory: timeMs - held.memoryMs > memorySlots * this.shape.stepMs ? {} : held.memory,
+    };
+  }
+
   /** Whether the series had a value around the slot today or at its time lately, or has an incident that goes on. */
   isKnown(held: Held, place: Place): boolean {
     if (this.ongoingAt(held, place.timeMs) !== null) return true;
-    for (const cell of [place.now, ...place.days.slice(0, missedDaysMax)]) {
-      for (let back = 0; cell >= 0 && back < sumSlotsMax; back += 1) {
+    for (const cell of [place.now, ...place.days.slice(0, this.shape.missedDays)]) {
+      for (let back = 0; cell >= 0 && back < skipSlotsMax; back += 1) {
         if (!Number.isNaN(held.cells.values[cell - back])) return true;
       }
     }
@@ -192,6 +245,8 @@ export class Block {
       const held = this.series(key, old.tags);
       held.ongoing = old.ongoing;
       held.markMs = old.markMs;
+      held.memory = old.memory;
+      held.memoryMs = old.memoryMs;
       for (const [index, lane] of this.lanes.entries()) {
         const other = before.lanes[index] as Lane;
         const skip = (lane.fromMs - other.fromMs) / this.shape.stepMs;
@@ -199,6 +254,9 @@ export class Block {
         const to = other.offset + Math.min(other.slots, skip + lane.slots);
         held.cells.values.set(old.cells.values.subarray(other.offset + skip, to), lane.offset);
         held.cells.inIncident.set(old.cells.inIncident.subarray(other.offset + skip, to), lane.offset);
+        if (index > 0) continue;
+        held.cells.least.set(old.cells.least.subarray(skip, to));
+        held.cells.most.set(old.cells.most.subarray(skip, to));
       }
     }
   }

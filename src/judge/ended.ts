@@ -1,64 +1,48 @@
-import { type Ongoing, type Place, sumSlotsMax } from "./cells.ts";
-import { gaugeScale, leastExpected } from "./detectors/baseline.ts";
-import { countRatio, gaugeRatio, recovery } from "./math/recovery.ts";
-import { type Context, readings, slotBySlot } from "./reading.ts";
+/** Whether an incident in counts is over. */
+import { type Ongoing, windowSlots } from "./cells.ts";
+import { clamp, type Range, slotNoise, slotVariance } from "./detectors/counts.ts";
+import type { Context } from "./reading.ts";
 
-/** Evidence for "as expected" against "as bad as it was" that ends one, in nats. */
-const recoveryNats = 4;
+/** How bad a trouble is taken to be: at least as far off as so much, and not beyond a fiftieth. */
+const leastOff = 0.2;
+const worst = 0.02;
 
-/** Slots of the incident up to the one under test, as far as sums reach. */
-export function incidentReach(place: Place, ongoing: Ongoing): number {
-  const slots = Math.floor((place.timeMs - ongoing.sinceMs) / place.stepMs) + 1;
-  return Math.max(1, Math.min(slots, sumSlotsMax));
-}
+export type Recovery = {
+  /** Evidence for "as expected" against "as bad as it was so far". */
+  readonly nats: number;
+  /** What came as a share of what was expected, while it was bad. */
+  readonly ratio: number;
+};
 
 /**
- * Whether the incident is over: the newest slots are likelier under the baseline than if it were as bad as it was in
- * the older half of what can be seen of it.
+ * Page's CUSUM of recovery over the slots since the incident began, as far as they are at hand. What looks like recovery
+ * is no measure of how bad it was, unless it comes to nothing.
+ * Source: Page, E. S. (1954), "Continuous inspection schemes", Biometrika 41.
  */
-export function ended(context: Context, ongoing: Ongoing): boolean {
-  const { cells, place, judging, kind } = context;
-  const reach = incidentReach(place, ongoing);
-  if (reach < 2) return false;
-  const { plain } = readings(context, reach);
-  const { observed, expected } = slotBySlot(context, reach, plain);
-  const newer = Math.floor(reach / 2);
-  let badObserved = 0;
-  let badExpected = 0;
-  let badSlots = 0;
-  for (let back = newer; back < reach; back += 1) {
-    if (Number.isNaN(observed[back])) continue;
-    badObserved += observed[back] as number;
-    badExpected += expected[back] as number;
-    badSlots += 1;
+export function recoveryOf({ cells, place }: Context, range: Range, { sinceMs, direction }: Ongoing): Recovery {
+  const slots = Math.floor((place.timeMs - sinceMs) / place.stepMs) + 1;
+  const bad = { observed: 0, expected: 0 };
+  const better = { observed: 0, expected: 0 };
+  let nats = 0;
+  for (let back = Math.min(slots, windowSlots(place.stepMs)) - 1; back >= 0; back -= 1) {
+    const cell = place.now - back;
+    const value = cells.values[cell] as number;
+    const least = back === 0 ? range.least : (cells.least[cell] as number);
+    const most = back === 0 ? range.most : (cells.most[cell] as number);
+    if (Number.isNaN(value) || Number.isNaN(least)) continue;
+    const expected = Math.max(0.01, clamp(value, least, most));
+    const ratio = bad.expected > 0 ? bad.observed / bad.expected : value / expected;
+    const as = direction === "up" ? Math.max(1 + leastOff, ratio) : clamp(ratio, worst, 1 - leastOff);
+    const scatter = 1 + slotNoise * expected + expected * slotVariance;
+    nats += (value * Math.log(1 / as) - expected * (1 - as)) / scatter;
+    better.observed += value;
+    better.expected += expected;
+    if (nats > 0) continue;
+    nats = 0;
+    bad.observed += better.observed;
+    bad.expected += better.expected;
+    better.observed = 0;
+    better.expected = 0;
   }
-  const sign = ongoing.direction === "up" ? 1 : -1;
-  const least = judging.floor.percent / 100;
-  const usual = 1 + (sign * judging.floor.criticalPercent) / 100;
-  if (kind === "count") {
-    // Between a twentieth and twenty times; at least as far off as the floor. Nothing seen of it: the critical floor.
-    const seen = badExpected > 0 ? badObserved / badExpected : usual;
-    const bad = sign > 0 ? clamp(seen, 1 + least, 20) : clamp(seen, 0.05, Math.max(0.05, 1 - least));
-    // What scatters more than Poisson says less per count.
-    const scatter = Math.max(1, plain.variance / Math.max(plain.expected, leastExpected));
-    const ratios = newest(observed, newer).map((value, back) =>
-      Number.isNaN(value) ? value : countRatio(Math.max(0, value), expected[back] as number, bad) / scatter,
-    );
-    return recovery(ratios) >= recoveryNats;
-  }
-  const scale = gaugeScale(cells, place, plain.expected, judging.baseline.trim);
-  const seen = badSlots > 0 ? (badObserved - badExpected) / badSlots : (usual - 1) * Math.abs(plain.expected);
-  const offset = sign * Math.max(sign * seen, least * Math.abs(plain.expected));
-  const ratios = newest(observed, newer).map((value, back) =>
-    Number.isNaN(value) ? value : gaugeRatio(value, expected[back] as number, offset, scale),
-  );
-  return recovery(ratios) >= recoveryNats;
-}
-
-function newest(values: readonly number[], slots: number): readonly number[] {
-  return values.slice(0, slots);
-}
-
-function clamp(value: number, least: number, most: number): number {
-  return Math.min(Math.max(value, least), most);
+  return { nats, ratio: bad.expected > 0 ? bad.observed / bad.expected : 1 };
 }

@@ -1,13 +1,14 @@
-import type { FieldJudging, Sampler } from "../core/definitions.ts";
+import type { Calendar, FieldJudging, Sampler } from "../core/definitions.ts";
 import { type Matcher, matchersOf, tagsKey } from "../core/labels.ts";
 import { counter, gauge } from "../core/measure.ts";
 import type { Point, Tags, TimeWindow } from "../core/model.ts";
 import type { Measure, Series, TimeSeriesStore } from "../core/ports.ts";
 import { Problem } from "../core/problem.ts";
 import { Block, blockSlotsMax, type Held } from "./block.ts";
-import { latchMsMax, sumSlotsMax } from "./cells.ts";
+import { latchMsMax, memorySlots, referenceDays, windowSlots } from "./cells.ts";
+import { dayPart } from "./dayparts.ts";
 import { ZoneDays } from "./days.ts";
-import { verdictMeasurement } from "./verdict.ts";
+import { leftFields, leftIn, verdictMeasurement } from "./stored.ts";
 import { merged, pieces, until } from "./windows.ts";
 
 /** Slots that a block serves if its series are few. */
@@ -16,8 +17,10 @@ const blockSlots = 60;
 const moveValues = { near: 200_000, far: 2_000_000 };
 /** Values that one call to the store may return. */
 const readValues = 500_000;
+/** A series is missed for at most so many days, however long its baseline is. */
+const missedDaysMax = 14;
 /** Cells held by all blocks together: 9 bytes each. */
-const cellsMax = 20_000_000;
+const cellsMax = 60_000_000;
 
 /** What a slot is judged by, and under which name it is remembered. */
 export type Subject = { readonly sampler: Sampler; readonly field: string; readonly judging: FieldJudging };
@@ -46,14 +49,21 @@ class Behind extends Error {}
  */
 export class History {
   readonly #store: TimeSeriesStore;
+  readonly #calendarOf: (sampler: Sampler) => Calendar | null;
   /** Least recently used first. */
   readonly #blocks = new Map<string, Block>();
   readonly #clocks = new Map<string, ZoneDays>();
   #reads = 0;
   #evictions = 0;
 
-  constructor(store: TimeSeriesStore) {
+  /** @param calendarOf the calendar that a sampler names; null = none */
+  constructor(store: TimeSeriesStore, calendarOf: (sampler: Sampler) => Calendar | null) {
     this.#store = store;
+    this.#calendarOf = calendarOf;
+  }
+
+  #partAt(sampler: Sampler): (timeMs: number) => string {
+    return (timeMs) => dayPart(this.#calendarOf(sampler), sampler.zone, timeMs);
   }
 
   clock(zone: string): ZoneDays {
@@ -119,7 +129,7 @@ export class History {
   async #next(subject: Subject, timeMs: number, before: Block | null): Promise<Block> {
     const series = before?.held.size ?? (await this.#seriesCount(subject));
     const values = this.#store.farAway === true ? moveValues.far : moveValues.near;
-    const many = Math.floor(values / Math.max(1, series * subject.judging.baseline.days));
+    const many = Math.floor(values / Math.max(1, series * daysOf(subject.judging)));
     const slots = Math.max(1, Math.min(blockSlots, many, blockSlotsMax(subject.sampler.schedule.stepMs)));
     const block = this.#make(subject, timeMs, slots);
     // After a long pause there is nothing to take over, and much to catch up with.
@@ -131,7 +141,15 @@ export class History {
   #make(subject: Subject, fromMs: number, slots: number): Block {
     const { sampler, judging } = subject;
     return new Block(
-      { stepMs: sampler.schedule.stepMs, fromMs, slots, days: judging.baseline.days, points: judging.forecast.points },
+      {
+        stepMs: sampler.schedule.stepMs,
+        fromMs,
+        slots,
+        days: daysOf(judging),
+        points: judging.forecast.points,
+        missedDays: Math.min(missedDaysMax, judging.baseline.days),
+        partAt: this.#partAt(sampler),
+      },
       this.clock(sampler.zone),
     );
   }
@@ -146,13 +164,14 @@ export class History {
     const { fromMs, stepMs } = block.shape;
     const lanes = block.lanesToRead(before);
     // An onset may be noticed late: marks after a lane's end still cover slots in it.
-    const marks = lanes.map((lane) => ({ ...lane, toMs: lane.toMs + (sumSlotsMax - 1) * stepMs }));
+    const marks = lanes.map((lane) => ({ ...lane, toMs: lane.toMs + (windowSlots(stepMs) - 1) * stepMs }));
     const own = block.window;
     if (before === null) {
       const tail = { fromMs: block.lanes[0]?.fromMs as number, toMs: fromMs };
       await this.#readValues(filling, [...until(fromMs, [...lanes, tail]), own]);
       const first = { fromMs: Math.min(fromMs - latchMsMax, tail.fromMs), toMs: fromMs };
       await this.#readMarks(filling, [...until(fromMs, [...marks, first]), own]);
+      await this.#readMemory(filling, tail);
       return;
     }
     block.takeOver(before);
@@ -170,6 +189,7 @@ export class History {
     if (gap.fromMs >= gap.toMs) return;
     await this.#readValues(filling, [gap]);
     await this.#readMarks(filling, [gap], timeMs);
+    await this.#readMemory(filling, gap);
     block.lastMs = timeMs - stepMs;
   }
 
@@ -201,17 +221,29 @@ export class History {
     const far = this.#store.farAway === true && look === undefined;
     const count = far ? await this.#markedCount(filling.subject, windows) : Math.max(filling.series, block.held.size);
     await this.#read({ ...filling, series: count }, query, windows, (series) => {
-      const { field: _, ...own } = series.tags;
-      const held = heldOf(block, own, look?.tags);
-      if (held === null) return;
-      const times = found.get(held) ?? new Map<number, Record<string, unknown>>();
-      found.set(held, times);
-      for (const [index, timeMs] of series.timesMs.entries()) {
-        times.set(timeMs, { ...times.get(timeMs), [series.field]: series.values[index] });
-      }
+      collect(found, block, series, look?.tags);
     });
     for (const [held, times] of found) {
       for (const [timeMs, fields] of times) this.#putMark(block, held, timeMs, fields, untilMs);
+    }
+  }
+
+  /** What verdicts expected of the newest slots, as far as sums reach, and what the newest of them remember. */
+  async #readMemory(filling: Filling, { fromMs, toMs }: TimeWindow): Promise<void> {
+    const { block, look } = filling;
+    const { sampler, field } = filling.subject;
+    const { stepMs } = block.shape;
+    const query = {
+      measurement: verdictMeasurement(sampler.point.measurement),
+      fields: leftFields,
+      tags: matchersOf({ ...look?.tags, field }),
+    };
+    const found = new Map<Held, Map<number, Record<string, unknown>>>();
+    const slots = Math.max(windowSlots(stepMs), memorySlots + 1);
+    const windows = [{ fromMs: Math.max(fromMs, toMs - slots * stepMs), toMs }];
+    await this.#read(filling, query, windows, (series) => collect(found, block, series, look?.tags));
+    for (const [held, times] of found) {
+      for (const [timeMs, fields] of times) block.remember(held, timeMs, leftIn(fields));
     }
   }
 
@@ -296,6 +328,30 @@ export class History {
   }
 }
 
+/** Fields of verdicts by series and time. */
+function collect(
+  found: Map<Held, Map<number, Record<string, unknown>>>,
+  block: Block,
+  series: Series,
+  only: Tags | undefined,
+): void {
+  const { field: _, ...own } = series.tags;
+  const held = heldOf(block, own, only);
+  if (held === null) return;
+  const times = found.get(held) ?? new Map<number, Record<string, unknown>>();
+  found.set(held, times);
+  for (const [index, timeMs] of series.timesMs.entries()) {
+    const fields = times.get(timeMs) ?? {};
+    fields[series.field] = series.values[index];
+    times.set(timeMs, fields);
+  }
+}
+
+/** Evidence looks back over so many days, however many the baseline that people see does. */
+function daysOf({ baseline }: FieldJudging): number {
+  return Math.max(referenceDays, baseline.days);
+}
+
 /** The measurement is in it, for a slot that is being judged while its definition changes keeps its block afterwards. */
 function keyOf({ sampler, field }: Subject): string {
   return `${sampler.name}\n${field}\n${sampler.point.measurement}`;
@@ -304,7 +360,10 @@ function keyOf({ sampler, field }: Subject): string {
 /** A cron's slots leave the block's grid where the clock is changed. */
 function fits({ shape }: Block, { sampler, judging }: Subject, timeMs: number): boolean {
   const { stepMs } = sampler.schedule;
-  const same = shape.days === judging.baseline.days && shape.points === judging.forecast.points;
+  const same =
+    shape.days === daysOf(judging) &&
+    shape.missedDays === Math.min(missedDaysMax, judging.baseline.days) &&
+    shape.points === judging.forecast.points;
   return same && shape.stepMs === stepMs && (timeMs - shape.fromMs) % stepMs === 0;
 }
 

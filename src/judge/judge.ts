@@ -1,4 +1,4 @@
-import type { Sampler } from "../core/definitions.ts";
+import type { Calendar, Sampler } from "../core/definitions.ts";
 import { matchersOf, tagsKey } from "../core/labels.ts";
 import type { Level, Point, SeriesId, Verdict } from "../core/model.ts";
 import type { Log, Measure, Measured, TimeSeriesStore } from "../core/ports.ts";
@@ -10,7 +10,12 @@ import { decide } from "./decide.ts";
 import { History, putPoints, type Subject } from "./history.ts";
 import { verdictOf, verdictWithout } from "./verdict.ts";
 
-export type JudgeDeps = { readonly store: TimeSeriesStore; readonly log: Log };
+export type JudgeDeps = {
+  readonly store: TimeSeriesStore;
+  readonly log: Log;
+  /** The calendar that a sampler names; default: nobody has one. */
+  readonly calendarOf?: (sampler: Sampler) => Calendar | null;
+};
 
 /**
  * Judges slots. What it remembers is only a copy of what the store holds: another Judge on the same store comes to the
@@ -27,7 +32,7 @@ export class Judge implements Measured {
   constructor(deps: JudgeDeps) {
     this.#store = deps.store;
     this.#log = deps.log;
-    this.#history = new History(deps.store);
+    this.#history = new History(deps.store, deps.calendarOf ?? (() => null));
   }
 
   /**
@@ -129,10 +134,14 @@ export class Judge implements Measured {
       if (!present.has(held) && !block.isKnown(held, place)) continue;
       const verdict = this.#verdict(subject, block, place, held);
       verdicts.push(verdict);
-      if (verdict.sinceMs !== null) {
-        // Slots without a value are a pause: what goes on in them is not taken up for ever.
-        if (verdict.state === "missing") continue;
-        const { sinceMs, lossSoFar, direction } = verdict;
+      // Slots without a value are a pause: what goes on in them is not taken up for ever.
+      if (verdict.state === "missing") {
+        if (verdict.closes === true) block.mark(held, { timeMs, ongoing: null });
+        continue;
+      }
+      block.remember(held, timeMs, { range: verdict.range ?? null, memory: verdict.memory ?? null });
+      const { sinceMs, lossSoFar, direction } = verdict;
+      if (sinceMs !== null) {
         block.mark(held, { timeMs, ongoing: { sinceMs, loss: lossSoFar ?? 0, direction: direction ?? "down" } });
       } else if (verdict.closes === true) block.mark(held, { timeMs, ongoing: null });
     }
@@ -140,13 +149,13 @@ export class Judge implements Measured {
   }
 
   #verdict({ sampler, field, judging }: Subject, block: Block, place: Place, held: Held): Verdict {
-    const before = block.ongoingAt(held, place.timeMs);
+    const before = block.beforeAt(held, place.timeMs);
     return verdictOf(decide(held.cells, place, judging, before), held.cells, place, {
       sampler: sampler.name,
       series: { measurement: sampler.point.measurement, tags: held.tags, field },
       judging,
       clock: this.#history.clock(sampler.zone),
-      before,
+      before: before.ongoing,
       wasInIncident: held.earlier.has(place.timeMs),
     });
   }

@@ -2,9 +2,8 @@
 import type { FieldJudging } from "../core/definitions.ts";
 import type { Baseline, Forecast } from "../core/model.ts";
 import type { ZoneDays } from "./days.ts";
-import type { Decision } from "./decide.ts";
-import { usableDaysMin } from "./detectors/baseline.ts";
-import { onsetNats } from "./reading.ts";
+import type { Decision } from "./decision.ts";
+import { openNats } from "./reading.ts";
 
 export type Facts = {
   readonly decision: Decision;
@@ -29,7 +28,8 @@ export function sentence(facts: Facts): string {
   if (decision.because === "missing") return missing(facts, at);
   const head = `${figure(decision.observed as number)} ${field} at ${at}`;
   if (decision.because === "cold") return `${head}; not judged: ${daysAtHand(facts)}`;
-  const days = `${facts.judging.baseline.days}-day trimmed ${figure(facts.baseline.centre as number)}`;
+  const { centre } = facts.baseline;
+  const days = `${facts.judging.baseline.days}-day trimmed ${centre === null ? "unknown" : figure(centre)}`;
   const expected = `${figure(decision.expected as number)} expected (${days}, ${outlook(facts.forecast)})`;
   return `${head}; ${expected}; ${finding(facts)}`;
 }
@@ -54,7 +54,7 @@ function missing(facts: Facts, at: string): string {
 function daysAtHand({ baseline, judging }: Facts): string {
   const inIncidents = baseline.days.filter((day) => day.use === "incident").length;
   const left = inIncidents === 0 ? "" : `, ${inIncidents} left out as part of an incident`;
-  return `${baseline.daysUsed} of ${judging.baseline.days} days usable${left}, ${usableDaysMin} needed`;
+  return `too few days like today are known (${baseline.daysUsed} of ${judging.baseline.days} days usable${left})`;
 }
 
 function outlook(forecast: Forecast): string {
@@ -65,13 +65,15 @@ function finding(facts: Facts): string {
   const { decision } = facts;
   if (decision.level !== "normal") {
     const off = decision.gates.find((gate) => gate.name === "relative")?.passed === true;
-    const early = decision.because === "latched" && !off ? ", too early to call it over" : "";
-    return `${difference(decision)}${early}${sinceAndLoss(facts)}`;
+    const early = decision.because === "recovering" || (decision.because === "latched" && !off);
+    return `${difference(decision)}${early ? ", too early to call it over" : ""}${sinceAndLoss(facts)}`;
+  }
+  if (decision.because === "accepted") {
+    return `taken for the new normal, after being off since ${moment(facts, facts.sinceMs as number)}`;
   }
   if (facts.closes && facts.sinceMs === null) return "as expected, no longer part of an incident";
   if (facts.closes) return `as expected again, after trouble since ${moment(facts, facts.sinceMs as number)}`;
   const failed = decision.gates.find((gate) => !gate.passed);
-  if (decision.because === "forecast") return `${difference(decision)}, but the forecast explains it`;
   // Only where the percentage stands out does a reader wonder what held it back.
   const stands = decision.gates.find((gate) => gate.name === "relative")?.passed === true;
   if (!stands || failed === undefined) return `as expected${over(decision)}`;
@@ -85,7 +87,7 @@ function held(name: string, measured: number, needed: number): string {
     case "volume":
       return `only ${figure(measured)} expected, ${figure(needed)} needed to judge`;
     case "evidence":
-      return `that may be chance: evidence ${measured.toFixed(1)} of ${onsetNats} nats`;
+      return `that may be chance: evidence ${measured.toFixed(1)} of ${openNats} nats`;
     default:
       return "in the direction that does not matter";
   }

@@ -26,7 +26,7 @@ import type { Log, Measured, TimeSeriesStore } from "../../src/core/ports.ts";
 import { Problem } from "../../src/core/problem.ts";
 import { dayMs, hourMs, minuteMs } from "../../src/core/time.ts";
 import { defaultCollection } from "../../src/define/collection.ts";
-import { verdictPoint } from "../../src/judge/verdict.ts";
+import { verdictPoint } from "../../src/judge/stored.ts";
 import { Composer } from "../../src/notify/compose.ts";
 import { Mailbox } from "../../src/notify/mailbox.ts";
 import { notifiers } from "../../src/notify/notifiers/index.ts";

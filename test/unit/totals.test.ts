@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { storedRows } from "../../src/backtest.ts";
 import { contributionText } from "../../src/core/contribution.ts";
 import type { TimeSeriesStore } from "../../src/core/ports.ts";
-import { verdictPoint } from "../../src/judge/verdict.ts";
+import { verdictPoint } from "../../src/judge/stored.ts";
 import { stores } from "../../src/store/stores/index.ts";
 import { explainTotals } from "../../src/totals.ts";
 import { SimulatedClock } from "../support/clock.ts";

@@ -1,5 +1,5 @@
 import type { Forecast } from "../../core/model.ts";
-import { type Cells, forecastReach, type Place } from "../cells.ts";
+import { type Cells, forecastReach, type Place, skipSlotsMax } from "../cells.ts";
 import { type Gm11, gm11, gm11At } from "../math/gm11.ts";
 import { levelShift } from "../math/levelratios.ts";
 
@@ -20,11 +20,11 @@ export type Outlook =
 
 /**
  * GM(1,1) for the slot under test, fitted to the last `points` values before slot `now - skip`, incidents left out.
- * @param skip slots right before the one under test that are under suspicion and must not teach the forecast; at most
- * the most slots summed
+ * @param skip slots right before the one under test that are under suspicion and must not teach the forecast; more than
+ * {@link skipSlotsMax} count as that many
  */
 export function forecastAt(cells: Cells, place: Place, points: number, skip: number): Outlook {
-  const newest = place.now - 1 - skip;
+  const newest = place.now - 1 - Math.min(skip, skipSlotsMax);
   const looked = forecastReach(points);
   const found: number[] = [];
   let newestFound = newest;

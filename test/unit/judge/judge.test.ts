@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { Point, Tags, Verdict } from "../../../src/core/model.ts";
 import type { ReadQuery, TimeSeriesStore } from "../../../src/core/ports.ts";
 import type { Judge } from "../../../src/judge/judge.ts";
-import { verdictPoint } from "../../../src/judge/verdict.ts";
+import { verdictPoint } from "../../../src/judge/stored.ts";
 import { judgeOn, judgingOf, memoryStore, orders, runSlot, samplerOf } from "./support.ts";
 
 const minuteMs = 60_000;

@@ -3,7 +3,7 @@ import type { FieldJudging, Sampler } from "../../../src/core/definitions.ts";
 import type { FieldValue, Point, Tags, Verdict } from "../../../src/core/model.ts";
 import type { Log, Measured, TimeSeriesStore } from "../../../src/core/ports.ts";
 import { Judge } from "../../../src/judge/judge.ts";
-import { verdictPoint } from "../../../src/judge/verdict.ts";
+import { verdictPoint } from "../../../src/judge/stored.ts";
 import { stores } from "../../../src/store/stores/index.ts";
 import { SimulatedClock } from "../../support/clock.ts";
 

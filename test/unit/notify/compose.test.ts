@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Incident, OutboxItem } from "../../../src/core/model.ts";
 import type { TimeSeriesStore } from "../../../src/core/ports.ts";
-import { verdictPoint } from "../../../src/judge/verdict.ts";
+import { verdictPoint } from "../../../src/judge/stored.ts";
 import { Composer, chartPoints } from "../../../src/notify/compose.ts";
 import { stores } from "../../../src/store/stores/index.ts";
 import { ShakyStore } from "../../support/shaky.ts";

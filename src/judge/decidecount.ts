@@ -1,0 +1,193 @@
+/** Counts: evidence summed over many slots, against days of the same kind. */
+import { hourMs } from "../core/time.ts";
+import { type Before, type Ongoing, windowSlots } from "./cells.ts";
+import { type Accepted, type Decision, stateOf } from "./decision.ts";
+import { type CountReading, type CountReadings, countReadings, type Range, slotNoise } from "./detectors/counts.ts";
+import { forecastAt } from "./detectors/forecast.ts";
+import { learnt, levelOf as levelNow } from "./detectors/level.ts";
+import { type Expectation, expectationAt } from "./detectors/references.ts";
+import { recoveryOf } from "./ended.ts";
+import { onset } from "./math/onset.ts";
+import {
+  type Context,
+  directionOf,
+  gatesOf,
+  levelOf,
+  openNats,
+  passesFloors,
+  sensitivityOf,
+  signedPercent,
+} from "./reading.ts";
+
+/** Evidence for "as expected" against "as bad as it was" that ends an incident, in nats. */
+const closeNats = 6;
+/** Evidence of recovery above which a slot no longer counts as part of what is wrong, before the incident ends. */
+const betterNats = 0.2;
+/** What goes on for so long is the new normal, unless next to nothing comes: that never is. */
+const newNormalMs = 48 * hourMs;
+const nextToNothing = 0.05;
+
+/** One slot, and what is known of it before the incident of before is looked at. */
+type Slot = {
+  readonly context: Context;
+  readonly before: Before;
+  readonly plan: Expectation;
+  readonly range: Range;
+  readonly readings: CountReadings;
+};
+
+/** Null where there is no value, or nothing to compare it with. */
+export function decideCount(context: Context, before: Before): Decision | null {
+  const { cells, place } = context;
+  if (Number.isNaN(cells.values[place.now])) return null;
+  const plan = expectationAt(cells, place);
+  if (plan === null) return null;
+  const level = levelNow(before.memory.level);
+  const range = { least: plan.lower * level, most: plan.upper * level };
+  const reach = reachOf(context, before);
+  const enough = (observed: number, expected: number) => passesFloors(context, observed, expected);
+  const readings = countReadings(cells, place, { plan, range, reach }, enough);
+  const slot = { context, before, plan, range, readings };
+  return before.ongoing === null ? outside(slot) : inside(slot, before.ongoing);
+}
+
+/** Sums never reach behind the last end, nor, inside an incident, behind its beginning. */
+function reachOf({ place: { timeMs, stepMs } }: Context, { ongoing, endedMs }: Before): number {
+  const fromMs = ongoing === null ? endedMs + stepMs : ongoing.sinceMs;
+  const slots = Math.floor((timeMs - fromMs) / stepMs) + 1;
+  return Math.max(1, Math.min(slots, windowSlots(stepMs)));
+}
+
+/** Outside an incident: does one begin? */
+function outside(slot: Slot): Decision {
+  const { context, readings } = slot;
+  const best = strongest(readings);
+  if (best === null || evidenceOf(context, best) < openNats) return quiet(slot, best);
+  return begun(slot, best);
+}
+
+/** Inside one: does it turn round, end, become the new normal, or go on? */
+function inside(slot: Slot, ongoing: Ongoing): Decision {
+  const { context, readings } = slot;
+  const against = ongoing.direction === "up" ? readings.down : readings.up;
+  if (against !== null && evidenceOf(context, against) >= openNats) return begun(slot, against);
+  const recovery = recoveryOf(context, slot.range, ongoing);
+  if (recovery.nats >= closeNats) return quiet(slot, null);
+  const accepted = acceptedOf(slot, ongoing, recovery.ratio);
+  if (accepted !== null) {
+    const decision = quiet(slot, null);
+    return { ...decision, because: "accepted", accepted, memory: { level: { observed: 0, expected: 0 } } };
+  }
+  const observed = context.cells.values[context.place.now] as number;
+  const lost = middleOf(slot.range, observed) - observed;
+  const along = (ongoing.direction === "up" ? readings.up : readings.down) ?? readings.plain;
+  return concluded(slot, along, {
+    level: levelOf(signedPercent(along.observed, along.expected), context),
+    direction: ongoing.direction,
+    ongoing: { ...ongoing, loss: finite(ongoing.loss + lost) },
+    because: recovery.nats < betterNats ? "latched" : "recovering",
+    memory: slot.before.memory,
+  });
+}
+
+function strongest({ up, down }: CountReadings): CountReading | null {
+  if (up === null || down === null) return up ?? down;
+  return up.evidence > down.evidence ? up : down;
+}
+
+function evidenceOf({ judging }: Context, { evidence }: CountReading): number {
+  return evidence * sensitivityOf(judging);
+}
+
+function quiet(slot: Slot, best: CountReading | null): Decision {
+  const { context, before, plan, readings } = slot;
+  const observed = context.cells.values[context.place.now] as number;
+  const level = learnt(before.memory.level, { observed, expected: plan.centre }, readings.doubt, context.place.stepMs);
+  const reading = best ?? readings.plain;
+  const direction = directionOf(reading.observed, reading.expected);
+  return concluded(slot, reading, { level: "normal", direction, ongoing: null, because: null, memory: { level } });
+}
+
+function begun(slot: Slot, best: CountReading): Decision {
+  const { context } = slot;
+  return concluded(slot, best, {
+    level: levelOf(signedPercent(best.observed, best.expected), context),
+    direction: directionOf(best.observed, best.expected),
+    ongoing: beginning(slot, best),
+    because: null,
+    memory: slot.before.memory,
+  });
+}
+
+/** Where the trouble began, and what it has cost. */
+function beginning({ context, range }: Slot, best: CountReading): Ongoing {
+  const { cells, place } = context;
+  const observed: number[] = [];
+  const expected: number[] = [];
+  for (let back = 0; back < best.reach; back += 1) {
+    const value = cells.values[place.now - back] as number;
+    const own = back === 0 ? range : rangeAt(context, back);
+    observed.push(Number.isNaN(own.least) ? Number.NaN : value);
+    expected.push(middleOf(own, value));
+  }
+  const slots = onset(observed, expected, best.reach);
+  let loss = 0;
+  for (let back = 0; back < slots; back += 1) {
+    if (!Number.isNaN(observed[back])) loss += (expected[back] as number) - (observed[back] as number);
+  }
+  const direction = best.observed > best.expected ? "up" : "down";
+  return { sinceMs: place.timeMs - (slots - 1) * place.stepMs, loss: finite(loss), direction };
+}
+
+function rangeAt({ cells, place }: Context, back: number): Range {
+  return { least: cells.least[place.now - back] as number, most: cells.most[place.now - back] as number };
+}
+
+/** What lies nearest to the value among what was expected. */
+function middleOf({ least, most }: Range, value: number): number {
+  return Math.max(least, Math.min(most, value));
+}
+
+function acceptedOf({ context: { place } }: Slot, { sinceMs }: Ongoing, ratio: number): Accepted | null {
+  if (place.timeMs - sinceMs <= newNormalMs || !(ratio >= nextToNothing)) return null;
+  return { sinceMs, ratio: Math.min(ratio, 1 / nextToNothing) };
+}
+
+type Finding = Pick<Decision, "level" | "direction" | "ongoing" | "because" | "memory">;
+
+function concluded(slot: Slot, reading: CountReading, finding: Finding): Decision {
+  const { context, plan, range } = slot;
+  const { cells, place, judging } = context;
+  const observed = cells.values[place.now] as number;
+  const evidence = evidenceOf(context, reading);
+  const level = levelNow(slot.before.memory.level);
+  const skip = finding.ongoing === null ? 0 : Math.round((place.timeMs - finding.ongoing.sinceMs) / place.stepMs);
+  return {
+    state: stateOf(observed),
+    kind: context.kind,
+    observed,
+    expected: plan.centre * level,
+    lower: Math.max(0, range.least - bandHalf(context, range.least)),
+    upper: range.most + bandHalf(context, range.most),
+    outlook: forecastAt(cells, place, judging.forecast.points, skip),
+    evidence,
+    percent: signedPercent(reading.observed, reading.expected),
+    slotsSummed: reading.reach,
+    gates: gatesOf(context, reading.observed, reading.expected, evidence),
+    range,
+    accepted: null,
+    ...finding,
+  };
+}
+
+/** How far from the expectation one slot alone is still normal: the floors, or noise as strong as the threshold. */
+function bandHalf({ floor, judging }: Context, expected: number): number {
+  const variance = expected + slotNoise * expected ** 2;
+  // z^2 / 2 nats = z deviations.
+  const noise = Math.sqrt((2 * openNats * variance) / sensitivityOf(judging));
+  return Math.max((floor.percent / 100) * expected, noise, floor.absolute);
+}
+
+function finite(value: number): number {
+  return Number.isFinite(value) ? value : 0;
+}

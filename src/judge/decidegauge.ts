@@ -1,0 +1,58 @@
+/** Gauges: the surprise of the slot alone, against that of past days at this time. */
+import type { Before, Ongoing } from "./cells.ts";
+import { type Decision, stateOf } from "./decision.ts";
+import { forecastAt } from "./detectors/forecast.ts";
+import { type Jump, jumpAt } from "./detectors/jumps.ts";
+import { type Context, gatesOf, levelOf, openNats, passesFloors, sensitivityOf, signedPercent } from "./reading.ts";
+
+/** An incident goes on while surprises are at least this part of the one demanded, and so many calm slots end it. */
+const calmScore = 0.5;
+const calmSlots = 3;
+
+/** Null where there is no value, or nothing to compare it with. */
+export function decideGauge(context: Context, before: Before): Decision | null {
+  const { cells, place, judging } = context;
+  const observed = cells.values[place.now] as number;
+  const jump = jumpAt(cells, place, before.memory.tails, sensitivityOf(judging));
+  if (jump === null) return null;
+  const alarms = jump.score >= 1 && passesFloors(context, observed, jump.expected);
+  const calm = jump.score >= calmScore ? 0 : (before.memory.calm ?? 0) + 1;
+  const ongoing = alarms ? begun(context, before.ongoing, jump) : goesOn(context, before.ongoing, jump, calm);
+  const percent = signedPercent(observed, jump.expected);
+  const evidence = jump.score * openNats;
+  const skip = ongoing === null ? 0 : Math.round((place.timeMs - ongoing.sinceMs) / place.stepMs);
+  return {
+    state: stateOf(observed),
+    level: ongoing === null ? "normal" : levelOf(percent, context),
+    kind: context.kind,
+    observed,
+    expected: jump.expected,
+    lower: Number.isFinite(jump.lower) ? jump.lower : null,
+    upper: Number.isFinite(jump.upper) ? jump.upper : null,
+    outlook: forecastAt(cells, place, judging.forecast.points, skip),
+    evidence,
+    percent,
+    slotsSummed: 1,
+    gates: gatesOf(context, observed, jump.expected, evidence),
+    direction: ongoing?.direction ?? (percent === 0 ? null : jump.direction),
+    ongoing,
+    because: ongoing === null || alarms ? null : jump.score >= calmScore ? "latched" : "recovering",
+    range: null,
+    memory: { tails: jump.tails, ...(ongoing === null ? {} : { calm }) },
+    accepted: null,
+  };
+}
+
+/** A surprise in the other direction is the way back, or another incident: either way it is not the old one. */
+function begun({ cells, place }: Context, before: Ongoing | null, jump: Jump): Ongoing {
+  const { direction, expected } = jump;
+  const lost = expected - (cells.values[place.now] as number);
+  if (before !== null && before.direction === direction) return { ...before, loss: before.loss + lost };
+  return { sinceMs: place.timeMs, loss: lost, direction };
+}
+
+function goesOn({ cells, place }: Context, before: Ongoing | null, jump: Jump, calm: number): Ongoing | null {
+  if (before === null || calm >= calmSlots) return null;
+  const lost = jump.expected - (cells.values[place.now] as number);
+  return { ...before, loss: before.loss + lost };
+}

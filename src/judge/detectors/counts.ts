@@ -1,0 +1,119 @@
+/**
+ * Evidence in counts: sums over 1 to 300 minutes against what the days before predict of them, with the error of that
+ * prediction, as a log-likelihood ratio of the negative binomial. Reading all lengths at once is Page's CUSUM for every
+ * size of trouble: a short dip of a busy series and a long one of a thin series are both found.
+ */
+import { type Cells, type Place, windowSlots } from "../cells.ts";
+import { countEvidence } from "../math/countevidence.ts";
+import type { Expectation } from "./references.ts";
+
+/** How much longer each sum is than the one before. */
+const windowGrowth = 1.27;
+/** Counting nothing in all days still leaves a rate of about a tenth of a count in a sum. */
+const leastExpected = 0.1;
+/** Variance of a slot beyond Poisson's, relative. */
+export const slotNoise = 0.002;
+/** Relative error of the expectation, however many days it rests on, and what one day adds to it. */
+const modelError = 0.05;
+const referenceError = 0.08;
+/** Where the ratios of weekdays are known, the first of them is smaller. */
+const modelErrorWithRatios = 0.035;
+
+/** The newest slots summed, against what was expected of them. */
+export type CountReading = {
+  /** How many slots back the oldest lies, plus one. */
+  readonly reach: number;
+  readonly observed: number;
+  readonly expected: number;
+  /** In nats, >= 0. */
+  readonly evidence: number;
+};
+
+export type CountReadings = {
+  /** The slot alone. */
+  readonly plain: CountReading;
+  /** What speaks most for more, and for less, than expected, of what is off by enough; null: nothing is. */
+  readonly up: CountReading | null;
+  readonly down: CountReading | null;
+  /** The most evidence of any sum, whether off by enough or not. */
+  readonly doubt: number;
+};
+
+/** Expectation of the slot under test itself, today's level included. */
+export type Range = { readonly least: number; readonly most: number };
+
+/**
+ * @param place.now must have a value
+ * @param reach slots that may be summed, at least 1
+ * @param enough whether a difference is large enough to matter
+ */
+export function countReadings(
+  cells: Cells,
+  place: Place,
+  { plan, range, reach }: { readonly plan: Expectation; readonly range: Range; readonly reach: number },
+  enough: (observed: number, expected: number) => boolean,
+): CountReadings {
+  const relative = relativeVariance(plan, cells);
+  const total = { observed: 0, least: 0, most: 0, squares: 0 };
+  const longest = Math.min(reach, windowSlots(place.stepMs));
+  let plain: CountReading | null = null;
+  let up: CountReading | null = null;
+  let down: CountReading | null = null;
+  let doubt = 0;
+  let back = 0;
+  for (let length = 1; length <= longest; length = nextLength(length)) {
+    for (; back < length; back += 1) add(total, cells, place.now - back, back === 0 ? range : null);
+    const reading = readingOf(total, length, plan, relative);
+    plain ??= reading;
+    doubt = Math.max(doubt, reading.evidence);
+    if (!enough(reading.observed, reading.expected)) continue;
+    if (reading.observed > reading.expected) up = stronger(up, reading);
+    else down = stronger(down, reading);
+  }
+  return { plain: plain as CountReading, up, down, doubt };
+}
+
+function nextLength(length: number): number {
+  return Math.max(length + 1, Math.round(length * windowGrowth));
+}
+
+function stronger(one: CountReading | null, other: CountReading): CountReading {
+  return one === null || other.evidence > one.evidence ? other : one;
+}
+
+type Total = { observed: number; least: number; most: number; squares: number };
+
+function add(total: Total, cells: Cells, cell: number, range: Range | null): void {
+  const value = cells.values[cell] as number;
+  const least = range === null ? (cells.least[cell] as number) : range.least;
+  const most = range === null ? (cells.most[cell] as number) : range.most;
+  if (Number.isNaN(value) || Number.isNaN(least)) return;
+  total.observed += value;
+  total.least += least;
+  total.most += most;
+  total.squares += clamp(value, least, most) ** 2;
+}
+
+function readingOf({ observed: sum, least, most, squares }: Total, reach: number, plan: Expectation, relative: number) {
+  const observed = Math.max(0, sum);
+  const expected = clamp(observed, least, most);
+  if (observed === expected) return { reach, observed, expected, evidence: 0 };
+  const mean = Math.max(leastExpected, expected);
+  const shared = (mean / plan.references) * Math.min(1, reach / plan.smoothedSlots);
+  const variance = mean + slotNoise * squares + relative * mean ** 2 + shared;
+  return { reach, observed, expected, evidence: countEvidence(observed, mean, variance) };
+}
+
+/** Of the expectation: what no number of days removes, what each day adds, and how much the days differ. */
+function relativeVariance({ references, spread, centre }: Expectation, cells: Cells): number {
+  const error = cells.ratios === null ? modelError : modelErrorWithRatios;
+  const differ = centre > 0 ? spread / centre : 0;
+  return error ** 2 + (referenceError ** 2 + differ ** 2) / references;
+}
+
+/** Relative variance of one slot's expectation, for those who look at slots one by one. */
+export const slotVariance = modelErrorWithRatios ** 2 + referenceError ** 2;
+
+export function clamp(value: number, least: number, most: number): number {
+  return Math.max(least, Math.min(most, value));
+}

@@ -1,0 +1,230 @@
+/**
+ * Surprise in gauges: the jump from the median of the values just before, less what is usual at this time and the
+ * largest jump seen at this time on past days; against a threshold from the tail of the series' own surprises.
+ * Source: Li, J. et al. (2021), "FluxEV: A Fast and Effective Unsupervised Framework for Time-Series Anomaly
+ * Detection", WSDM, for jumps compared with those of past days; Siffer, A. et al. (2017), "Anomaly Detection in Streams
+ * with Extreme Value Theory", KDD, for the threshold, here with an exponential tail from zero on.
+ */
+import type { Tail, Tails } from "../../core/model.ts";
+import { dayMs } from "../../core/time.ts";
+import { type Cells, dayReach, type Place } from "../cells.ts";
+import { ascending } from "../math/ascending.ts";
+import { rounded } from "../math/rounded.ts";
+
+/** Values before a point whose median predicts it, at most a third of a day; fewer than the least predict nothing. */
+const window = 20;
+const windowMin = 3;
+/** Slots back in which they lie: a gap does not hide what comes after it. */
+const reach = 40;
+/** Past days whose jumps excuse today's: a week. Slots either side there: jobs do not start at the same minute. */
+const days = 7;
+const daysMin = 3;
+const around = 2;
+/** Chance alone may bring one alarm of each direction in this time. */
+const falseAlarmMs = 56 * dayMs;
+/** Mean memory of the calibration. */
+const memoryMs = 180 * dayMs;
+/** A surprise teaches at most this part of the one demanded: what comes near the threshold is hardly chance. */
+const teaches = 0.5;
+/**
+ * With fewer surprises than these there is no threshold yet; only what goes beyond so many times the whole range of jumps
+ * at this time is one then.
+ */
+const peaksMin = 3;
+const quietRanges = 10;
+/** The threshold is twice as high at the first point; nothing more after so long. */
+const earlyMs = 21 * dayMs;
+/** Values of a constant gauge after a step that tell it from a spike. */
+const stays = 3;
+/** Differences below this part of the level are those of arithmetic. */
+const rounding = 1e-9;
+const scoreMax = 1e4;
+
+const noTail: Tail = { peaks: 0, sum: 0 };
+const noTails: Tails = { points: 0, rises: noTail, drops: noTail };
+
+/** What is known of one slot of a gauge. */
+export type Jump = {
+  /** What the values before and the usual jump at this time predict. */
+  readonly expected: number;
+  /** From here to here a value is no surprise, and from here to here none that matters. */
+  readonly lower: number;
+  readonly upper: number;
+  /** The surprise over the one demanded: 1 = it matters. */
+  readonly score: number;
+  readonly direction: "up" | "down";
+  readonly tails: Tails;
+};
+
+/** Null where too few values or days are known. @param sensitivity what is demanded is divided by it */
+export function jumpAt(cells: Cells, place: Place, before: Tails | undefined, sensitivity: number): Jump | null {
+  const jump = jumpOf(cells.values, place.now, place.stepMs);
+  const usual = usualAt(cells, place, 0, 0);
+  if (Number.isNaN(jump) || usual === null) return null;
+  const tails = before ?? seeded(cells, place);
+  const step = jump !== 0 && isStep(cells, place);
+  const about = { tails, stepMs: place.stepMs, range: usual.most - usual.least, step, sensitivity };
+  const rise = surprise(about, tails.rises, jump - usual.most);
+  const drop = surprise(about, tails.drops, usual.least - jump);
+  const value = cells.values[place.now] as number;
+  const base = value - jump;
+  return {
+    expected: base + usual.mean,
+    lower: base + usual.least - drop.demanded,
+    upper: base + usual.most + rise.demanded,
+    score: Math.max(rise.score, drop.score),
+    direction: rise.score > drop.score || (rise.score === drop.score && jump > usual.mean) ? "up" : "down",
+    tails: taught(tails, rise.tail, drop.tail, place.stepMs),
+  };
+}
+
+/** Each value less the median of the newest `window` before it; NaN where there are too few within {@link reach}. */
+function jumpOf(values: Float64Array, cell: number, stepMs: number): number {
+  const value = values[cell] as number;
+  if (Number.isNaN(value)) return Number.NaN;
+  const wanted = Math.max(windowMin, Math.min(window, Math.floor(dayMs / stepMs / 3)));
+  const found: number[] = [];
+  for (let at = cell - 1; at >= cell - reach && at >= 0 && found.length < wanted; at -= 1) {
+    const one = values[at] as number;
+    if (!Number.isNaN(one)) found.push(one);
+  }
+  if (found.length < windowMin) return Number.NaN;
+  const sorted = ascending(found);
+  const half = sorted.length >> 1;
+  const upper = sorted[half] as number;
+  return value - (sorted.length % 2 === 1 ? upper : ((sorted[half - 1] as number) + upper) / 2);
+}
+
+/** Jumps of past days are asked for again and again. Infinity = not yet. */
+function jumpOfPast(cells: Cells, cell: number, stepMs: number): number {
+  cells.jumps ??= new Float64Array(cells.values.length).fill(Number.POSITIVE_INFINITY);
+  let jump = cells.jumps[cell] as number;
+  if (jump === Number.POSITIVE_INFINITY) {
+    jump = jumpOf(cells.values, cell, stepMs);
+    cells.jumps[cell] = jump;
+  }
+  return jump;
+}
+
+type Usual = { readonly mean: number; readonly most: number; readonly least: number };
+
+/**
+ * Jumps near this time on a week of past days: their trimmed mean, and the largest and smallest but one. The day that
+ * jumped most excuses nothing: a past incident must not hide the next.
+ * @param skip days left out, the newest first: as a past day saw it
+ * @param ahead slots after the time of the slot under test
+ */
+function usualAt(cells: Cells, { days: past, stepMs }: Place, skip: number, ahead: number): Usual | null {
+  let [count, sum, low, high] = [0, 0, Infinity, -Infinity];
+  let [most, most2, least, least2] = [-Infinity, -Infinity, Infinity, Infinity];
+  for (let day = skip; day < skip + days; day += 1) {
+    const cell = past[day] ?? -1;
+    if (cell < 0) continue;
+    let [slots, total, dayMost, dayLeast] = [0, 0, -Infinity, Infinity];
+    for (let at = cell + ahead - around; at <= cell + ahead + aroundAfter(stepMs); at += 1) {
+      const jump = cells.inIncident[at] === 0 ? jumpOfPast(cells, at, stepMs) : Number.NaN;
+      if (Number.isNaN(jump)) continue;
+      slots += 1;
+      total += jump;
+      if (jump > dayMost) dayMost = jump;
+      if (jump < dayLeast) dayLeast = jump;
+    }
+    if (slots === 0) continue;
+    const mean = total / slots;
+    count += 1;
+    sum += mean;
+    low = Math.min(low, mean);
+    high = Math.max(high, mean);
+    if (dayMost > most) [most2, most] = [most, dayMost];
+    else if (dayMost > most2) most2 = dayMost;
+    if (dayLeast < least) [least2, least] = [least, dayLeast];
+    else if (dayLeast < least2) least2 = dayLeast;
+  }
+  if (count < daysMin) return null;
+  const mean = (sum - low - high) / (count - 2);
+  return { mean, most: Math.max(mean, most2), least: Math.min(mean, least2) };
+}
+
+function slotsADay(stepMs: number): number {
+  return Math.max(1, Math.round(dayMs / stepMs));
+}
+
+/** Slots after the same time of the day before that lie before the slot under test. */
+function aroundAfter(stepMs: number): number {
+  return Math.min(around, slotsADay(stepMs) - 1);
+}
+
+type Surprise = { readonly score: number; readonly demanded: number; readonly tail: Tail };
+
+type About = {
+  readonly tails: Tails;
+  readonly stepMs: number;
+  /** Of jumps at this time on past days. */
+  readonly range: number;
+  readonly step: boolean;
+  readonly sensitivity: number;
+};
+
+function surprise({ tails, stepMs, range, step, sensitivity }: About, { peaks, sum }: Tail, beyond: number): Surprise {
+  const { points } = tails;
+  const allowed = Math.max(1, points) * (stepMs / falseAlarmMs);
+  const rarity = Math.log(Math.max(Math.E, peaks / allowed));
+  const caution = 1 + Math.max(0, 1 - (points * stepMs) / earlyMs);
+  const known = (sum / peaks) * rarity * (1 + 1 / Math.sqrt(peaks)) * caution;
+  const usual = peaks >= peaksMin ? known : range > 0 ? quietRanges * range : Infinity;
+  const demanded = usual / sensitivity;
+  if (!(beyond > 0)) return { score: 0, demanded, tail: { peaks, sum } };
+  // A step of a constant gauge: half a window of surprises; as many steps as chance is allowed alarm, more do not.
+  const alarms = step && peaks < (window / 2) * Math.max(1, allowed);
+  const score = Math.min(scoreMax, Math.max(beyond / demanded, alarms ? 2 : 0));
+  return { score, demanded, tail: { peaks: peaks + 1, sum: sum + Math.min(beyond, teaches * usual) } };
+}
+
+function taught({ points }: Tails, rises: Tail, drops: Tail, stepMs: number): Tails {
+  const keep = 1 - stepMs / memoryMs;
+  const faded = ({ peaks, sum }: Tail): Tail => ({ peaks: rounded(peaks * keep), sum: rounded(sum * keep) });
+  return { points: rounded(points * keep + 1), rises: faded(rises), drops: faded(drops) };
+}
+
+/** Where no verdict remembers, the days at hand teach: each as its own week before it saw it. */
+function seeded(cells: Cells, place: Place): Tails {
+  let tails = noTails;
+  for (let skip = Math.min(days, place.days.length - daysMin); skip >= 1; skip -= 1) {
+    const cell = place.days[skip - 1] as number;
+    if (cell < 0) continue;
+    const after = Math.min(dayReach.after, slotsADay(place.stepMs) - 1) - around;
+    for (let ahead = 0; ahead <= after; ahead += 1) {
+      const usual = usualAt(cells, place, skip, ahead);
+      const jump = jumpOfPast(cells, cell + ahead, place.stepMs);
+      if (usual === null || Number.isNaN(jump)) continue;
+      const about = { tails, stepMs: place.stepMs, range: 0, step: false, sensitivity: 1 };
+      const rise = surprise(about, tails.rises, jump - usual.most);
+      const drop = surprise(about, tails.drops, usual.least - jump);
+      tails = taught(tails, rise.tail, drop.tail, place.stepMs);
+    }
+  }
+  return tails;
+}
+
+/** The newest values lie together on one side of what all values before were, also at this time on every past day. */
+function isStep({ values }: Cells, { now, days: past }: Place): boolean {
+  const start = now - stays + 1;
+  if (start < reach) return false;
+  let level = Number.NaN;
+  const same = (from: number, to: number): boolean => {
+    for (let at = from; at <= to; at += 1) {
+      const value = values[at] as number;
+      if (Number.isNaN(value)) continue;
+      if (Number.isNaN(level)) level = value;
+      else if (Math.abs(value - level) > rounding * Math.abs(level)) return false;
+    }
+    return !Number.isNaN(level);
+  };
+  if (!same(start - reach, start - 1)) return false;
+  for (const cell of past.slice(0, days)) if (cell < 0 || !same(cell - around, cell + around)) return false;
+  const side = Math.sign((values[now] as number) - level);
+  for (let at = start; at <= now; at += 1) {
+    if (!(((values[at] as number) - level) * side > rounding * Math.abs(level))) return false;
+  }
+  return true;
+}

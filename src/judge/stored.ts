@@ -1,0 +1,113 @@
+/** Verdicts as they are stored, and what judging reads back of them. */
+import {
+  type FieldValue,
+  type JudgeMemory,
+  levelNumbers,
+  type Point,
+  type Tails,
+  type Verdict,
+} from "../core/model.ts";
+import type { Range } from "./detectors/counts.ts";
+
+/** Name of the measurement that holds the verdicts on `measurement`. */
+export function verdictMeasurement(measurement: string): string {
+  return `${measurement}_verdict`;
+}
+
+/** What {@link leftIn} needs. */
+export const leftFields = ["expected", "memory"] as const;
+
+/**
+ * A verdict as it is stored: measurement `<measurement>_verdict`, the series' tags and `field`, time of the slot.
+ * Numbers that are absent are left out. `since`, `loss` and `direction` are there while something is going on, in slots
+ * that have a value; `since` is 0 where it ends. From them alone, from what was expected of the newest slots and from
+ * what the newest verdict left in `memory` the next slot is judged, after a restart too.
+ * `state` is there where a value is absent and more is known than that: `late`, `source-down`.
+ * @param revises true: an earlier verdict on this slot may be stored, whose `state` this one takes the place of
+ */
+export function verdictPoint(verdict: Verdict, revises = false): Point {
+  const { series } = verdict;
+  const fields: Record<string, FieldValue> = { level: levelNumbers[verdict.level], reason: verdict.reason };
+  const goesOn = verdict.sinceMs !== null && verdict.observed !== null;
+  const numbers = {
+    observed: verdict.observed,
+    expected: verdict.expected,
+    lower: verdict.lower,
+    upper: verdict.upper,
+    forecast: verdict.forecast.value,
+    evidence: verdict.evidence,
+    since: verdict.closes === true ? 0 : goesOn ? verdict.sinceMs : null,
+    loss: goesOn ? verdict.lossSoFar : null,
+  };
+  for (const [name, value] of Object.entries(numbers)) {
+    if (value !== null && Number.isFinite(value)) fields[name] = value;
+  }
+  if (verdict.observed !== null && verdict.memory !== undefined) fields.memory = memoryText(verdict);
+  if (goesOn && verdict.direction !== null) fields.direction = verdict.direction;
+  if (revises || verdict.state === "late" || verdict.state === "source-down") fields.state = verdict.state;
+  return {
+    measurement: verdictMeasurement(series.measurement),
+    tags: { ...series.tags, field: series.field },
+    fields,
+    timeMs: verdict.timeMs,
+  };
+}
+
+/**
+ * One field, so that a slot judged again leaves nothing of what was remembered before: `range LEAST MOST`,
+ * `level OBSERVED EXPECTED`, `tails POINTS RISES SUM DROPS SUM`, `calm SLOTS`, each where there is one. A range that is
+ * one number is `expected` itself.
+ */
+function memoryText({ expected, range, memory = {} }: Verdict): string {
+  const { level, tails, calm } = memory;
+  const parts: (string | number)[] = [];
+  if (range === undefined) parts.push("none");
+  else if (range.least !== expected || range.most !== expected) parts.push("range", range.least, range.most);
+  if (level !== undefined) parts.push("level", level.observed, level.expected);
+  if (tails !== undefined) {
+    const { points, rises, drops } = tails;
+    parts.push("tails", points, rises.peaks, rises.sum, drops.peaks, drops.sum);
+  }
+  if (calm !== undefined) parts.push("calm", calm);
+  return parts.join(" ");
+}
+
+/** What a verdict leaves for the slots after it. */
+export type Left = {
+  /** What was expected of the slot, at least and at most; null: nothing. */
+  readonly range: Range | null;
+  /** Null: nothing is remembered. */
+  readonly memory: JudgeMemory | null;
+};
+
+/** @param fields of one verdict as they were read; any may be absent */
+export function leftIn({ expected, memory }: Readonly<Record<string, unknown>>): Left {
+  if (typeof memory !== "string") return { range: null, memory: null };
+  const words = memory.split(" ");
+  const after = (name: string, count: number): number[] | null => {
+    const at = words.indexOf(name);
+    if (at < 0) return null;
+    const numbers = words.slice(at + 1, at + 1 + count).map(Number);
+    return numbers.length === count && numbers.every(Number.isFinite) ? numbers : null;
+  };
+  const band = after("range", 2) ?? [expected, expected];
+  const [least, most] = band;
+  const known = !words.includes("none") && typeof least === "number" && typeof most === "number";
+  return {
+    range: known ? { least, most } : null,
+    memory: memoryOf(after("level", 2), after("tails", 5), after("calm", 1)),
+  };
+}
+
+function memoryOf(level: number[] | null, tails: number[] | null, calm: number[] | null): JudgeMemory | null {
+  const memory = {
+    ...(level === null ? {} : { level: { observed: level[0] as number, expected: level[1] as number } }),
+    ...(tails === null ? {} : { tails: tailsOf(tails as [number, number, number, number, number]) }),
+    ...(calm === null ? {} : { calm: calm[0] as number }),
+  };
+  return Object.keys(memory).length === 0 ? null : memory;
+}
+
+function tailsOf([points, rises, riseSum, drops, dropSum]: [number, number, number, number, number]): Tails {
+  return { points, rises: { peaks: rises, sum: riseSum }, drops: { peaks: drops, sum: dropSum } };
+}
