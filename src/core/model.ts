@@ -171,6 +171,8 @@ export type Verdict = {
   /** Of a count: what was expected at least and at most, where the days before do not agree. Absent: `expected`. */
   readonly range?: { readonly least: number; readonly most: number } | undefined;
   readonly memory?: JudgeMemory | undefined;
+  /** What came in the two hours that end right before the slot; null: too little is known. Absent: none end there. */
+  readonly part?: number | null | undefined;
   /** One plain sentence. */
   readonly reason: string;
 };

@@ -12,10 +12,11 @@ import {
   reachSlots,
   referenceDays,
 } from "./cells.ts";
-import { dayPart } from "./dayparts.ts";
+import { dayPart, isFree } from "./dayparts.ts";
 import { ZoneDays } from "./days.ts";
 import { decide } from "./decide.ts";
 import type { Decision } from "./decision.ts";
+import { Parts, partBefore } from "./parts.ts";
 import { openNats } from "./reading.ts";
 import { remember, still } from "./remember.ts";
 
@@ -72,6 +73,7 @@ export function* decisions(series: SeriesToJudge): Generator<Decision> {
   if (count === 0) return;
   checkTimes(timesMs, stepMs);
   const grid = gridOf(series, judging);
+  const parts = new Parts();
   let before: Before = nothingBefore;
   let latestMs = Number.NEGATIVE_INFINITY;
   for (let row = 0; row < count; row += 1) {
@@ -83,6 +85,9 @@ export function* decisions(series: SeriesToJudge): Generator<Decision> {
       judging = { ...judging, kind: "gauge" };
       undecided = false;
     }
+    const part = partBefore(grid.cells, place, grid.clock);
+    if (part !== null) parts.put(part);
+    grid.cells.ratios = parts.at(timeMs, grid.clock, isFree(null, grid.zone, timeMs));
     const decision = decide(grid.cells, place, judging, still(before, timeMs, latestMs, stepMs));
     before = remember(grid.cells, place, before, decision);
     if (!Number.isNaN(value)) latestMs = timeMs;
@@ -93,6 +98,7 @@ export function* decisions(series: SeriesToJudge): Generator<Decision> {
 type Grid = {
   readonly cells: Cells;
   readonly stepMs: number;
+  readonly zone: string;
   readonly clock: ZoneDays;
   readonly days: number;
   readonly cellOf: (timeMs: number) => number;
@@ -108,7 +114,7 @@ function gridOf({ timesMs, stepMs, zone = "UTC" }: SeriesToJudge, judging: Field
   const cells = makeCells(cellOf(timesMs[timesMs.length - 1] as number) + 1);
   const days = Math.max(referenceDays, judging.baseline.days);
   const partAt = (timeMs: number) => dayPart(null, zone, timeMs);
-  return { cells, stepMs, clock: new ZoneDays(zone), days, cellOf, partAt };
+  return { cells, stepMs, zone, clock: new ZoneDays(zone), days, cellOf, partAt };
 }
 
 function placeOf(timeMs: number, { stepMs, clock, days, cellOf, partAt }: Grid): Place {

@@ -1,3 +1,4 @@
+import type { Calendar } from "../core/definitions.ts";
 import type { JudgeMemory, Tags, TimeWindow } from "../core/model.ts";
 import { hourMs } from "../core/time.ts";
 import {
@@ -14,7 +15,9 @@ import {
   skipSlotsMax,
   windowSlots,
 } from "./cells.ts";
+import { dayPart, isFree } from "./dayparts.ts";
 import type { ZoneDays } from "./days.ts";
+import { type Part, Parts, partBefore } from "./parts.ts";
 import type { Left } from "./stored.ts";
 
 /**
@@ -34,6 +37,7 @@ export type Held = {
   /** What the newest verdict with a value remembers, and of which slot it is. */
   memory: JudgeMemory;
   memoryMs: number;
+  readonly parts: Parts;
   /** Slots yet to be judged whose verdicts of an earlier run were part of an incident, or closed one. */
   readonly earlier: Set<number>;
 };
@@ -51,8 +55,9 @@ export type BlockShape = {
   readonly points: number;
   /** A series without a value on so many days, at the time of a slot, is no longer missed in it. */
   readonly missedDays: number;
-  /** Kind of the part of a day, see `dayparts.ts`. */
-  readonly partAt: (timeMs: number) => string;
+  /** What says of days what kind they are; null: nothing but the weekday. */
+  readonly calendar: Calendar | null;
+  readonly zone: string;
 };
 
 /** A day's block must not reach into the day before's: the shortest day of any zone, less an hour. */
@@ -122,13 +127,13 @@ export class Block {
   }
 
   place(timeMs: number): Place {
-    const { stepMs, partAt } = this.shape;
+    const { stepMs, calendar, zone } = this.shape;
     const starts = this.#clock.sameSlotsMs(timeMs, this.shape.days);
     const days = starts.map((startMs, index) => {
       return startMs === null ? -1 : this.#cell(this.lanes[index + 1] as Lane, startMs);
     });
-    const part = partAt(timeMs);
-    const alike = starts.map((startMs) => startMs !== null && partAt(startMs) === part);
+    const part = dayPart(calendar, zone, timeMs);
+    const alike = starts.map((startMs) => startMs !== null && dayPart(calendar, zone, startMs) === part);
     return { timeMs, stepMs, now: this.#cell(this.lanes[0] as Lane, timeMs), days, alike };
   }
 
@@ -152,6 +157,7 @@ export class Block {
       markMs: Number.NEGATIVE_INFINITY,
       memory: {},
       memoryMs: Number.NEGATIVE_INFINITY,
+      parts: new Parts(),
       earlier: new Set<number>(),
     };
     this.held.set(key, made);
@@ -182,6 +188,15 @@ export class Block {
     if (memory === null || timeMs < held.memoryMs) return;
     held.memory = memory;
     held.memoryMs = timeMs;
+  }
+
+  /** Has the cells know how weekdays differ. @returns the part of the day that ends right before the slot, if one does */
+  weigh(held: Held, place: Place): Part | null {
+    const { calendar, zone } = this.shape;
+    const part = partBefore(held.cells, place, this.#clock);
+    if (part !== null) held.parts.put(part);
+    held.cells.ratios = held.parts.at(place.timeMs, this.#clock, isFree(calendar, zone, place.timeMs));
+    return part;
   }
 
   /** Marks are put in any order; the newest one tells what goes on. */
@@ -247,6 +262,7 @@ export class Block {
       held.markMs = old.markMs;
       held.memory = old.memory;
       held.memoryMs = old.memoryMs;
+      held.parts.take(old.parts);
       for (const [index, lane] of this.lanes.entries()) {
         const other = before.lanes[index] as Lane;
         const skip = (lane.fromMs - other.fromMs) / this.shape.stepMs;

@@ -21,6 +21,11 @@ export function dayPart(calendar: Calendar | null, zone: string, timeMs: number)
   return kind;
 }
 
+/** Whether `timeMs` lies on a day off. */
+export function isFree(calendar: Calendar | null, zone: string, timeMs: number): boolean {
+  return kindOf(dayAt(calendar, zone, timeMs)) !== "weekday";
+}
+
 function kindOf({ type }: CalendarDay): string {
   return type === "workday" ? "weekday" : type;
 }

@@ -6,9 +6,9 @@ import type { Measure, Series, TimeSeriesStore } from "../core/ports.ts";
 import { Problem } from "../core/problem.ts";
 import { Block, blockSlotsMax, type Held } from "./block.ts";
 import { latchMsMax, memorySlots, referenceDays, windowSlots } from "./cells.ts";
-import { dayPart } from "./dayparts.ts";
 import { ZoneDays } from "./days.ts";
-import { leftFields, leftIn, verdictMeasurement } from "./stored.ts";
+import { endedPart, partMs, partsMs } from "./parts.ts";
+import { leftFields, leftIn, partIn, verdictMeasurement } from "./stored.ts";
 import { merged, pieces, until } from "./windows.ts";
 
 /** Slots that a block serves if its series are few. */
@@ -62,10 +62,6 @@ export class History {
     this.#calendarOf = calendarOf;
   }
 
-  #partAt(sampler: Sampler): (timeMs: number) => string {
-    return (timeMs) => dayPart(this.#calendarOf(sampler), sampler.zone, timeMs);
-  }
-
   clock(zone: string): ZoneDays {
     const known = this.#clocks.get(zone);
     if (known !== undefined) return known;
@@ -99,7 +95,7 @@ export class History {
       await this.#fill(filling, null);
       return { block: filling.block, kept: false };
     }
-    const usable = known !== null && fits(known, subject, timeMs) ? known : null;
+    const usable = known !== null && fits(known, subject, this.#calendarOf(subject.sampler), timeMs) ? known : null;
     const block = usable?.covers(timeMs) === true ? usable : await this.#next(subject, timeMs, usable);
     await this.#catchUp({ subject, block, series: block.held.size }, timeMs);
     this.#keep(key, block);
@@ -148,7 +144,8 @@ export class History {
         days: daysOf(judging),
         points: judging.forecast.points,
         missedDays: Math.min(missedDaysMax, judging.baseline.days),
-        partAt: this.#partAt(sampler),
+        calendar: this.#calendarOf(sampler),
+        zone: sampler.zone,
       },
       this.clock(sampler.zone),
     );
@@ -172,6 +169,7 @@ export class History {
       const first = { fromMs: Math.min(fromMs - latchMsMax, tail.fromMs), toMs: fromMs };
       await this.#readMarks(filling, [...until(fromMs, [...marks, first]), own]);
       await this.#readMemory(filling, tail);
+      await this.#readParts(filling, { fromMs: fromMs - partsMs, toMs: fromMs });
       return;
     }
     block.takeOver(before);
@@ -190,6 +188,7 @@ export class History {
     await this.#readValues(filling, [gap]);
     await this.#readMarks(filling, [gap], timeMs);
     await this.#readMemory(filling, gap);
+    await this.#readParts(filling, gap);
     block.lastMs = timeMs - stepMs;
   }
 
@@ -247,6 +246,30 @@ export class History {
     }
   }
 
+  /** What came in the parts of the days before. */
+  async #readParts(filling: Filling, window: TimeWindow): Promise<void> {
+    const { block, look } = filling;
+    const { sampler, field } = filling.subject;
+    const { stepMs } = block.shape;
+    if (stepMs > partMs) return;
+    const query = {
+      measurement: verdictMeasurement(sampler.point.measurement),
+      fields: ["part"],
+      tags: matchersOf({ ...look?.tags, field }),
+    };
+    const clock = this.clock(sampler.zone);
+    const series = Math.max(filling.series, block.held.size) * (stepMs / partMs);
+    await this.#read({ ...filling, series }, query, [window], (found) => {
+      const { field: _, ...own } = found.tags;
+      const held = heldOf(block, own, look?.tags);
+      if (held === null) return;
+      for (const [at, timeMs] of found.timesMs.entries()) {
+        const index = endedPart(timeMs, stepMs, clock);
+        if (index !== null) held.parts.put({ index, sum: partIn(found.values[at]) });
+      }
+    });
+  }
+
   /** Marks are rare, so that few reads will do for them. Only the size of reads depends on what is known here. */
   async #markedCount({ sampler, field }: Subject, windows: readonly TimeWindow[]): Promise<number> {
     const measurement = verdictMeasurement(sampler.point.measurement);
@@ -282,7 +305,7 @@ export class History {
     windows: readonly TimeWindow[],
     use: (series: Series) => void,
   ): Promise<void> {
-    const perSlot = Math.max(1, count) * query.fields.length;
+    const perSlot = Math.max(Number.MIN_VALUE, count) * query.fields.length;
     const pieceMs = Math.max(1, Math.floor(readValues / perSlot)) * block.shape.stepMs;
     for (const piece of pieces(merged(windows), pieceMs)) {
       this.#reads += 1;
@@ -358,12 +381,13 @@ function keyOf({ sampler, field }: Subject): string {
 }
 
 /** A cron's slots leave the block's grid where the clock is changed. */
-function fits({ shape }: Block, { sampler, judging }: Subject, timeMs: number): boolean {
+function fits({ shape }: Block, { sampler, judging }: Subject, calendar: Calendar | null, timeMs: number): boolean {
   const { stepMs } = sampler.schedule;
   const same =
     shape.days === daysOf(judging) &&
     shape.missedDays === Math.min(missedDaysMax, judging.baseline.days) &&
-    shape.points === judging.forecast.points;
+    shape.points === judging.forecast.points &&
+    shape.calendar === calendar;
   return same && shape.stepMs === stepMs && (timeMs - shape.fromMs) % stepMs === 0;
 }
 

@@ -150,12 +150,14 @@ export class Judge implements Measured {
 
   #verdict({ sampler, field, judging }: Subject, block: Block, place: Place, held: Held): Verdict {
     const before = block.beforeAt(held, place.timeMs);
+    const part = block.weigh(held, place);
     return verdictOf(decide(held.cells, place, judging, before), held.cells, place, {
       sampler: sampler.name,
       series: { measurement: sampler.point.measurement, tags: held.tags, field },
       judging,
       clock: this.#history.clock(sampler.zone),
       before: before.ongoing,
+      part,
       wasInIncident: held.earlier.has(place.timeMs),
     });
   }

@@ -22,6 +22,7 @@ export const leftFields = ["expected", "memory"] as const;
  * Numbers that are absent are left out. `since`, `loss` and `direction` are there while something is going on, in slots
  * that have a value; `since` is 0 where it ends. From them alone, from what was expected of the newest slots and from
  * what the newest verdict left in `memory` the next slot is judged, after a restart too.
+ * `part` is there in the first slot after each two hours: their sum, for the ratios of weekdays.
  * `state` is there where a value is absent and more is known than that: `late`, `source-down`.
  * @param revises true: an earlier verdict on this slot may be stored, whose `state` this one takes the place of
  */
@@ -38,6 +39,7 @@ export function verdictPoint(verdict: Verdict, revises = false): Point {
     evidence: verdict.evidence,
     since: verdict.closes === true ? 0 : goesOn ? verdict.sinceMs : null,
     loss: goesOn ? verdict.lossSoFar : null,
+    part: verdict.part === undefined ? null : (verdict.part ?? unknownPart),
   };
   for (const [name, value] of Object.entries(numbers)) {
     if (value !== null && Number.isFinite(value)) fields[name] = value;
@@ -70,6 +72,14 @@ function memoryText({ expected, range, memory = {} }: Verdict): string {
   }
   if (calm !== undefined) parts.push("calm", calm);
   return parts.join(" ");
+}
+
+/** A part of which too little is known is stored as such, so that nothing older stays. */
+const unknownPart = -1;
+
+/** NaN: too little is known of it. */
+export function partIn(stored: unknown): number {
+  return typeof stored === "number" && stored >= 0 ? stored : Number.NaN;
 }
 
 /** What a verdict leaves for the slots after it. */

@@ -5,6 +5,7 @@ import type { ZoneDays } from "./days.ts";
 import { type Decision, stateOf } from "./decision.ts";
 import { baselineOf } from "./detectors/baseline.ts";
 import { forecastOf } from "./detectors/forecast.ts";
+import type { Part } from "./parts.ts";
 import { sentence, sentenceWithout } from "./sentence.ts";
 
 export type About = {
@@ -14,6 +15,8 @@ export type About = {
   readonly clock: ZoneDays;
   /** What was going on before this slot. */
   readonly before: Ongoing | null;
+  /** The part of the day that ends right before the slot. */
+  readonly part: Part | null;
   /** Whether this slot's own earlier verdict, if there was one, was part of an incident or closed one. */
   readonly wasInIncident: boolean;
 };
@@ -60,6 +63,7 @@ export function verdictOf(decision: Decision, cells: Cells, place: Place, about:
     ...(closes ? { closes } : {}),
     range: decision.range ?? undefined,
     memory: decision.memory,
+    ...(about.part === null ? {} : { part: Number.isNaN(about.part.sum) ? null : about.part.sum }),
     reason,
   };
 }

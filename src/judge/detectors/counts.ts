@@ -17,7 +17,7 @@ export const slotNoise = 0.002;
 const modelError = 0.05;
 const referenceError = 0.08;
 /** Where the ratios of weekdays are known, the first of them is smaller. */
-const modelErrorWithRatios = 0.035;
+const modelErrorWithRatios = 0.04;
 
 /** The newest slots summed, against what was expected of them. */
 export type CountReading = {

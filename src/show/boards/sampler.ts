@@ -55,7 +55,7 @@ function judgedSection(sampler: Shown, field: string): Section {
   const evidence = graph(
     {
       title: "Evidence",
-      description: `What speaks against ${of} being as expected, in nats; see docs/judge.md for what has to be reached.`,
+      description: `What speaks against ${of} being as expected, in nats; see docs/judging.md for what has to be reached.`,
       step,
     },
     [{ query: influxql.saidOfPicked(judged, "evidence"), alias: "evidence" }],

@@ -1,0 +1,125 @@
+/**
+ * How days of a series differ by their weekday: sums of two hours, and the ratio of one weekday to another in them. A
+ * Saturday that usually has 12 % more than a Sunday is expected to have 12 % more.
+ */
+import { median } from "simple-statistics";
+import { dayMs, hourMs } from "../core/time.ts";
+import { type Cells, type Place, referenceDays } from "./cells.ts";
+import type { ZoneDays } from "./days.ts";
+
+export const partMs = 2 * hourMs;
+const partsADay = dayMs / partMs;
+/** Days whose sums are remembered: those looked back to, and today. */
+const days = referenceDays + 1;
+export const partsMs = days * dayMs;
+/** A ratio rests on at least so many parts of the day, each of at least so many counts on both days together. */
+const partsMin = partsADay / 2;
+const countsMin = 20;
+/** How far one day may differ from another, unless two weeks agree to this. */
+const workingMax = 1.12;
+const freeMax = 1.3;
+const agreement = 0.05;
+
+/** A part of a day that is over, and what came in it; NaN where half of it or more is missing or part of an incident. */
+export type Part = { readonly index: number; readonly sum: number };
+
+/** The part that ends right before the slot, if one does; steps of more than a part have none. */
+export function partBefore(
+  { values, inIncident }: Cells,
+  { now, timeMs, stepMs }: Place,
+  clock: ZoneDays,
+): Part | null {
+  const index = endedPart(timeMs, stepMs, clock);
+  if (index === null) return null;
+  const whole = Math.round(partMs / stepMs);
+  let sum = 0;
+  let slots = 0;
+  for (let back = 1; back <= Math.min(now, whole) && partOf(timeMs - back * stepMs, clock) === index; back += 1) {
+    const value = values[now - back] as number;
+    if (Number.isNaN(value) || inIncident[now - back] !== 0) continue;
+    sum += value;
+    slots += 1;
+  }
+  return { index, sum: 2 * slots > whole ? (sum * whole) / slots : Number.NaN };
+}
+
+/** Which part ends right before the slot at `timeMs`; null: none. */
+export function endedPart(timeMs: number, stepMs: number, clock: ZoneDays): number | null {
+  if (stepMs > partMs) return null;
+  const index = partOf(timeMs - stepMs, clock);
+  return partOf(timeMs, clock) === index ? null : index;
+}
+
+function partOf(timeMs: number, clock: ZoneDays): number {
+  return Math.floor(clock.wallMs(timeMs) / partMs);
+}
+
+/** The sums of one series. */
+export class Parts {
+  readonly #sums = new Float64Array(days * partsADay).fill(Number.NaN);
+  readonly #indexes = new Float64Array(days * partsADay).fill(Number.NaN);
+  #ratios: Float64Array | null = null;
+  #ratiosDay = Number.NaN;
+
+  put({ index, sum }: Part): void {
+    const at = index % this.#sums.length;
+    // Parts may come in any order, after a pause too.
+    if (index < (this.#indexes[at] as number)) return;
+    this.#sums[at] = sum;
+    this.#indexes[at] = index;
+    this.#ratiosDay = Number.NaN;
+  }
+
+  take(other: Parts): void {
+    this.#sums.set(other.#sums);
+    this.#indexes.set(other.#indexes);
+    this.#ratiosDay = Number.NaN;
+  }
+
+  /**
+   * By what the day that holds `timeMs` usually differs from the day 1, 2, ... days before; null: nothing is known.
+   * @param free a day off, which differs more
+   */
+  at(timeMs: number, clock: ZoneDays, free: boolean): Float64Array | null {
+    const today = Math.floor(clock.wallMs(timeMs) / dayMs);
+    if (this.#ratiosDay === today) return this.#ratios;
+    this.#ratiosDay = today;
+    const found = Float64Array.from({ length: referenceDays }, (_, day) => this.#ratio(today, day + 1, free));
+    this.#ratios = found.some((ratio) => !Number.isNaN(ratio)) ? found.map((ratio) => ratio || 1) : null;
+    return this.#ratios;
+  }
+
+  /** NaN: not known. */
+  #ratio(today: number, daysBefore: number, free: boolean): number {
+    if (daysBefore % 7 === 0) return Number.NaN;
+    const weeks = [7, 14].flatMap((week) => this.#logRatio(today - week, today - daysBefore) ?? []);
+    const [one, two] = weeks;
+    if (one === undefined) return Number.NaN;
+    const mean = two === undefined ? one.log : (one.log + two.log) / 2;
+    const error = two === undefined ? one.error : Math.hypot(one.error, two.error) / 2;
+    // Shrunk towards no difference by what is not sure of it.
+    const shrunk = mean * Math.max(0, 1 - (error / (Math.abs(mean) + 1e-9)) ** 2);
+    if (two !== undefined && Math.abs(one.log - two.log) < agreement) return Math.exp(shrunk);
+    const limit = Math.log(free ? freeMax : workingMax);
+    return Math.exp(Math.max(-limit, Math.min(limit, shrunk)));
+  }
+
+  /** Median of the log ratios of two days' parts, with its standard error from their scatter. */
+  #logRatio(day: number, other: number): { log: number; error: number } | null {
+    const logs: number[] = [];
+    for (let part = 0; part < partsADay; part += 1) {
+      const [one, two] = [this.#sum(day, part), this.#sum(other, part)];
+      if (one + two >= countsMin) logs.push(Math.log((one + 0.5) / (two + 0.5)));
+    }
+    if (logs.length < partsMin) return null;
+    const log = median(logs);
+    const scatter = 1.4826 * median(logs.map((each) => Math.abs(each - log)));
+    return { log, error: (1.25 * scatter) / Math.sqrt(logs.length) };
+  }
+
+  #sum(day: number, part: number): number {
+    const index = day * partsADay + part;
+    const at = index % this.#sums.length;
+    return this.#indexes[at] === index ? (this.#sums[at] as number) : Number.NaN;
+  }
+}
