@@ -1,5 +1,6 @@
 /** The whole engine over the past: what would have been alerted, and who would have been told what. */
 import { Alerting } from "./alerting.ts";
+import { calendarOf } from "./core/calendar.ts";
 import type { Definitions, Sampler } from "./core/definitions.ts";
 import type { Alert, Incident, NoticeKind, Point, Row, Tags, TimeWindow } from "./core/model.ts";
 import type { Clock, Log, Origin, Series, TimeSeriesStore } from "./core/ports.ts";
@@ -69,7 +70,7 @@ export async function replay(options: ReplayOptions): Promise<Replay> {
   await using state = await openState({ file: ":memory:", clock, log });
   const alerting = new Alerting({ clock, state, definitions: () => definitions, store });
   const tally = countLevels(store);
-  const judge = new Judge({ store: tally.store, log });
+  const judge = new Judge({ store: tally.store, log, calendarOf: (sampler) => calendarOf(definitions, sampler) });
   const pipeline = new Pipeline({ clock, runner, store: tally.store, judge, alerting, log });
   const failed: { sampler: string; startMs: number; error: string }[] = [];
   const signal = new AbortController().signal;

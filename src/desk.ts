@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Alerting } from "./alerting.ts";
+import { calendarOf } from "./core/calendar.ts";
 import type { Definitions } from "./core/definitions.ts";
 import type { Clock, Log, Measured, Notifier, TimeSeriesStore } from "./core/ports.ts";
 import { messageOf, Problem } from "./core/problem.ts";
@@ -176,7 +177,7 @@ export class Desk implements AsyncDisposable {
     this.mailboxDir = join(settings.dataDir, "mailbox");
     this.mailbox = new Mailbox(this.mailboxDir);
     this.runner = openRunner(options, definitions, state);
-    this.judge = new Judge({ store, log });
+    this.judge = new Judge({ store, log, calendarOf: (sampler) => calendarOf(definitions(), sampler) });
     this.shadows = new Shadows({ clock, state, definitions });
     this.alerting = new Alerting({
       clock,

@@ -2,7 +2,7 @@
  * What a calendar says of a moment: what kind of day it is in, and which campaign runs. Pure; answers are remembered by
  * day, so that asking for every point costs next to nothing.
  */
-import type { Calendar, Campaign } from "./definitions.ts";
+import type { Calendar, Campaign, Definitions, Sampler } from "./definitions.ts";
 import { type Matcher, matchesAll, parseMatcher } from "./labels.ts";
 import type { Labels } from "./model.ts";
 import { dayMs, hourMs } from "./time.ts";
@@ -48,6 +48,11 @@ export function dayAt(calendar: Calendar | null, zone: string, timeMs: number): 
   }
   for (const day of touched) if (timeMs < day.endMs) return day;
   return touched.at(-1) as CalendarDay;
+}
+
+/** The calendar that a sampler names; null: it names none. */
+export function calendarOf({ calendars }: Definitions, { calendar }: Sampler): Calendar | null {
+  return calendar === null ? null : (calendars.get(calendar) ?? null);
 }
 
 /** {@link dayAt}, the kind of day alone. */

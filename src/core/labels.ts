@@ -102,3 +102,8 @@ export function tagsKey(tags: Tags): string {
 export function fingerprint(labels: Labels): string {
   return createHash("sha256").update(tagsKey(labels)).digest("hex").slice(0, 16);
 }
+
+/** What matchers of rules, silences and campaigns see of a series. */
+export function seriesLabels({ name, labels }: { name: string; labels: Labels }, series: SeriesId): Labels {
+  return { ...labels, ...series.tags, sampler: name, measurement: series.measurement, field: series.field };
+}

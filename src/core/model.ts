@@ -106,7 +106,8 @@ export type BaselineDay = {
   /** Start of the same slot on that day. */
   readonly startMs: number;
   readonly value: number | null;
-  readonly use: "used" | "trimmed" | "missing" | "incident";
+  /** `campaign`: left out, for a campaign ran then. */
+  readonly use: "used" | "trimmed" | "missing" | "incident" | "campaign";
 };
 
 /** GM(1,1) of the last points; abstains, with the reason, when its own checks fail. */

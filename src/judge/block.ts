@@ -1,6 +1,7 @@
 import type { Calendar } from "../core/definitions.ts";
-import type { JudgeMemory, Tags, TimeWindow } from "../core/model.ts";
+import type { JudgeMemory, Labels, Tags, TimeWindow } from "../core/model.ts";
 import { hourMs } from "../core/time.ts";
+import { likeDays, onCampaigns } from "./campaigns.ts";
 import {
   type Before,
   type Cells,
@@ -25,7 +26,14 @@ import type { Left } from "./stored.ts";
  * Where the clock was changed since, slots of days before lie off it: they belong to the nearest cell, so a cell of
  * those days begins `earlyMs` before its slot, half a step.
  */
-type Lane = { readonly fromMs: number; readonly slots: number; readonly offset: number; readonly earlyMs: number };
+type Lane = {
+  /** Calendar days before; 0 = today. */
+  readonly day: number;
+  readonly fromMs: number;
+  readonly slots: number;
+  readonly offset: number;
+  readonly earlyMs: number;
+};
 
 /** One series in a block. */
 export type Held = {
@@ -74,7 +82,7 @@ export function blockSlotsMax(stepMs: number): number {
  */
 export class Block {
   readonly shape: BlockShape;
-  /** Today's, then 1, 2, ... days before. */
+  /** Today's, then 1, 2, ... days before, then those that campaigns are compared with. */
   readonly lanes: readonly Lane[];
   readonly cellsEach: number;
   readonly held = new Map<string, Held>();
@@ -88,12 +96,14 @@ export class Block {
     this.lastMs = shape.fromMs - shape.stepMs;
     const lanes: Lane[] = [];
     let offset = 0;
-    for (let day = 0; day <= shape.days; day += 1) {
+    const { fromMs: startMs, toMs } = this.window;
+    const usual = Array.from({ length: shape.days + 1 }, (_, day) => day);
+    for (const day of [...usual, ...likeDays(shape.calendar, startMs, toMs, shape.days)]) {
       const { firstMs, lastMs } = this.#stretch(day);
       const before = day === 0 ? reachSlots(shape.stepMs, shape.points) : dayReach.before;
       const fromMs = shape.fromMs - (Math.ceil((shape.fromMs - firstMs) / shape.stepMs) + before) * shape.stepMs;
       const slots = Math.ceil((lastMs - fromMs) / shape.stepMs) + 1 + (day === 0 ? 0 : dayReach.after);
-      lanes.push({ fromMs, slots, offset, earlyMs: day === 0 ? 0 : Math.floor(shape.stepMs / 2) });
+      lanes.push({ day, fromMs, slots, offset, earlyMs: day === 0 ? 0 : Math.floor(shape.stepMs / 2) });
       offset += slots;
     }
     this.lanes = lanes;
@@ -135,6 +145,15 @@ export class Block {
     const part = dayPart(calendar, zone, timeMs);
     const alike = starts.map((startMs) => startMs !== null && dayPart(calendar, zone, startMs) === part);
     return { timeMs, stepMs, now: this.#cell(this.lanes[0] as Lane, timeMs), days, alike };
+  }
+
+  /** The place as one series sees it, whose labels are asked for where campaigns are near. */
+  placeFor(place: Place, subject: () => Labels): Place {
+    const startMs = (day: number): number => this.#clock.beforeMs(place.timeMs, day);
+    return onCampaigns(place, this.shape.calendar, subject, startMs, (day) => {
+      const lane = this.lanes.find((each) => each.day === day);
+      return lane === undefined ? -1 : this.#cell(lane, startMs(day));
+    });
   }
 
   #cell(lane: Lane, timeMs: number): number {
@@ -245,9 +264,9 @@ export class Block {
   /** Stretches of days before that `before` does not hold; all of them without it. */
   lanesToRead(before: Block | null): TimeWindow[] {
     const { stepMs } = this.shape;
-    return this.lanes.slice(1).flatMap((lane, index) => {
+    return this.lanes.slice(1).flatMap((lane) => {
       const toMs = lane.fromMs + lane.slots * stepMs;
-      const other = before?.lanes[index + 1];
+      const other = before?.lanes.find(({ day }) => day === lane.day);
       const shared = other !== undefined && (lane.fromMs - other.fromMs) % stepMs === 0 && lane.fromMs >= other.fromMs;
       const fromMs = shared ? Math.max(lane.fromMs, other.fromMs + other.slots * stepMs) : lane.fromMs;
       return fromMs < toMs ? [{ fromMs: fromMs - lane.earlyMs, toMs }] : [];
@@ -263,14 +282,15 @@ export class Block {
       held.memory = old.memory;
       held.memoryMs = old.memoryMs;
       held.parts.take(old.parts);
-      for (const [index, lane] of this.lanes.entries()) {
-        const other = before.lanes[index] as Lane;
+      for (const lane of this.lanes) {
+        const other = before.lanes.find(({ day }) => day === lane.day);
+        if (other === undefined) continue;
         const skip = (lane.fromMs - other.fromMs) / this.shape.stepMs;
         if (!Number.isInteger(skip) || skip < 0 || skip >= other.slots) continue;
         const to = other.offset + Math.min(other.slots, skip + lane.slots);
         held.cells.values.set(old.cells.values.subarray(other.offset + skip, to), lane.offset);
         held.cells.inIncident.set(old.cells.inIncident.subarray(other.offset + skip, to), lane.offset);
-        if (index > 0) continue;
+        if (lane.day > 0) continue;
         held.cells.least.set(old.cells.least.subarray(skip, to));
         held.cells.most.set(old.cells.most.subarray(skip, to));
       }

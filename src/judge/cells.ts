@@ -6,6 +6,7 @@
  */
 import type { JudgeMemory } from "../core/model.ts";
 import { dayMs, minuteMs } from "../core/time.ts";
+import type { OnCampaign } from "./campaigns.ts";
 
 /** One cell a slot; arrays have the same length, but for `least` and `most`, which may end after the slot under test. */
 export type Cells = {
@@ -37,6 +38,10 @@ export type Place = {
   readonly alike: readonly boolean[];
   /** By what each of these days' values are to be multiplied, where a new level was accepted since. Absent: by 1. */
   readonly scales?: readonly number[];
+  /** Which of these days had a campaign of their own, and are no reference. Absent: none. */
+  readonly onCampaign?: readonly boolean[];
+  /** The campaign that runs now. */
+  readonly campaign?: OnCampaign;
 };
 
 /** What is going on in a series before the slot under test: the newest verdict of an incident that has not ended. */

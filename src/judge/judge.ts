@@ -1,5 +1,5 @@
 import type { Calendar, Sampler } from "../core/definitions.ts";
-import { matchersOf, tagsKey } from "../core/labels.ts";
+import { matchersOf, seriesLabels, tagsKey } from "../core/labels.ts";
 import type { Level, Point, SeriesId, Verdict } from "../core/model.ts";
 import type { Log, Measure, Measured, TimeSeriesStore } from "../core/ports.ts";
 import { Problem } from "../core/problem.ts";
@@ -148,12 +148,14 @@ export class Judge implements Measured {
     return verdicts;
   }
 
-  #verdict({ sampler, field, judging }: Subject, block: Block, place: Place, held: Held): Verdict {
+  #verdict({ sampler, field, judging }: Subject, block: Block, slot: Place, held: Held): Verdict {
+    const series = { measurement: sampler.point.measurement, tags: held.tags, field };
+    const place = block.placeFor(slot, () => seriesLabels(sampler, series));
     const before = block.beforeAt(held, place.timeMs);
     const part = block.weigh(held, place);
     return verdictOf(decide(held.cells, place, judging, before), held.cells, place, {
       sampler: sampler.name,
-      series: { measurement: sampler.point.measurement, tags: held.tags, field },
+      series,
       judging,
       clock: this.#history.clock(sampler.zone),
       before: before.ongoing,

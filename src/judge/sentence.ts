@@ -15,6 +15,8 @@ export type Facts = {
   /** Begin of what goes on, or of what just ended; null = nothing. */
   readonly sinceMs: number | null;
   readonly closes: boolean;
+  /** Title of the campaign that runs; null = none. */
+  readonly campaign: string | null;
   readonly clock: ZoneDays;
 };
 
@@ -30,7 +32,8 @@ export function sentence(facts: Facts): string {
   if (decision.because === "cold") return `${head}; not judged: ${daysAtHand(facts)}`;
   const { centre } = facts.baseline;
   const days = `${facts.judging.baseline.days}-day trimmed ${centre === null ? "unknown" : figure(centre)}`;
-  const expected = `${figure(decision.expected as number)} expected (${days}, ${outlook(facts.forecast)})`;
+  const during = facts.campaign === null ? "" : ` in ${facts.campaign}`;
+  const expected = `${figure(decision.expected as number)} expected${during} (${days}, ${outlook(facts.forecast)})`;
   return `${head}; ${expected}; ${finding(facts)}`;
 }
 

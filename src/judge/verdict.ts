@@ -39,6 +39,7 @@ export function verdictOf(decision: Decision, cells: Cells, place: Place, about:
     timeMs,
     sinceMs: decision.ongoing?.sinceMs ?? before?.sinceMs ?? null,
     closes,
+    campaign: place.campaign?.title ?? null,
     clock: about.clock,
   });
   return {

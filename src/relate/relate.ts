@@ -7,7 +7,7 @@
  */
 import type { Contribution } from "../core/contribution.ts";
 import type { Rule, Sampler } from "../core/definitions.ts";
-import { formatSeries, type Matcher, matchesAll, parseMatcher } from "../core/labels.ts";
+import { formatSeries, type Matcher, matchesAll, parseMatcher, seriesLabels } from "../core/labels.ts";
 import type { Conclusion, Labels, Verdict } from "../core/model.ts";
 
 /** The rule that concludes where no other matches: any difference that judging calls one, in both directions. */
@@ -41,7 +41,7 @@ export function conclude(input: ConcludeInput): Conclusion[] {
   if (!sampler.alerts) return [];
   const rules = [...input.rules.values()].map((rule) => ({ ...rule, matchers: rule.match.map(parseMatcher) }));
   const pairs = input.verdicts.flatMap((verdict) => {
-    const labels = matchLabels(sampler, verdict);
+    const labels = seriesLabels(sampler, verdict.series);
     const matching: Watch[] = rules.filter((rule) => matchesAll(rule.matchers, labels));
     const watching = matching.length === 0 ? [builtIn] : matching;
     return watching.map((rule) => ({ rule, verdict, labels, ...look(rule, verdict) }));
@@ -87,16 +87,6 @@ function look(rule: Watch, verdict: Verdict): { state: Conclusion["state"]; reas
 }
 
 /** What a rule's matchers see. Words of our own win over tags, and tags over labels, of the same name. */
-function matchLabels(sampler: Sampler, { series }: Verdict): Labels {
-  return {
-    ...sampler.labels,
-    ...series.tags,
-    sampler: sampler.name,
-    measurement: series.measurement,
-    field: series.field,
-  };
-}
-
 /** @param seen what the rule's matchers saw */
 function alertLabels(sampler: Sampler, rule: Watch, seen: Labels, direction: Verdict["direction"]): Labels {
   return {

@@ -37,6 +37,7 @@ export function baselineOf(
   const days: BaselineDay[] = place.days.slice(0, judging.days).map((cell, day) => {
     const value = cell < 0 ? Number.NaN : (cells.values[cell] as number);
     const startMs = dayStartsMs[day] as number;
+    if (place.onCampaign?.[day] === true) return { startMs, value: null, use: "campaign" };
     if (Number.isNaN(value)) return { startMs, value: null, use: "missing" };
     return { startMs, value, use: cells.inIncident[cell] === 0 ? "used" : "incident" };
   });

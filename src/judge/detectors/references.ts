@@ -34,8 +34,35 @@ export type Expectation = {
 
 type Smoothing = { readonly reach: number; readonly busy: boolean };
 
-/** Null where too few days can be used: nothing is expected then. */
+/** Null where too few days can be used: nothing is expected then. A campaign that runs reshapes it. */
 export function expectationAt(cells: Cells, place: Place): Expectation | null {
+  const { campaign } = place;
+  if (campaign === undefined) return usualAt(cells, place);
+  const { expect, likeCell } = campaign;
+  if (expect.kind === "like") return likeAt(cells, place, likeCell, expect.scale);
+  const usual = usualAt(cells, place);
+  if (usual === null) return null;
+  const { lower, upper, centre, spread, ...rest } = usual;
+  const middle = (expect.min + expect.max) / 2;
+  return {
+    ...rest,
+    lower: lower * expect.min,
+    upper: upper * expect.max,
+    centre: centre * middle,
+    spread: spread * middle,
+  };
+}
+
+/** As on one day before, so many times. */
+function likeAt(cells: Cells, place: Place, cell: number, scale: number): Expectation | null {
+  const smoothing = smoothingAt(cells, place);
+  const value = smoothed(cells, cell, smoothing) * scale;
+  if (Number.isNaN(value)) return null;
+  const smoothedSlots = 2 * smoothing.reach + 1;
+  return { lower: value, upper: value, centre: value, references: 1, spread: 0, smoothedSlots };
+}
+
+function usualAt(cells: Cells, place: Place): Expectation | null {
   const smoothing = smoothingAt(cells, place);
   const smoothedSlots = 2 * smoothing.reach + 1;
   const alike: number[] = [];

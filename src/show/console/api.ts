@@ -164,7 +164,9 @@ export const explanation = z.object({
   baseline: z.object({
     centre: number,
     spread: number,
-    days: z.array(z.object({ at: moment, value: number, use: z.enum(["used", "trimmed", "missing", "incident"]) })),
+    days: z.array(
+      z.object({ at: moment, value: number, use: z.enum(["used", "trimmed", "missing", "incident", "campaign"]) }),
+    ),
   }),
   gates: z.array(
     z.object({

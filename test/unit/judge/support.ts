@@ -1,5 +1,5 @@
 import { afterAll } from "vitest";
-import type { FieldJudging, Sampler } from "../../../src/core/definitions.ts";
+import type { Calendar, FieldJudging, Sampler } from "../../../src/core/definitions.ts";
 import type { FieldValue, Point, Tags, Verdict } from "../../../src/core/model.ts";
 import type { Log, Measured, TimeSeriesStore } from "../../../src/core/ports.ts";
 import { Judge } from "../../../src/judge/judge.ts";
@@ -27,7 +27,7 @@ export function judgingOf(parts: JudgingParts = {}): FieldJudging {
     direction: parts.direction ?? "both",
     baseline: { days: 7, trim: 1, ...parts.baseline },
     forecast: { points: 8, ...parts.forecast },
-    floor: { percent: 30, criticalPercent: 50, absolute: 10, volume: 20, ...parts.floor },
+    floor: { percent: null, criticalPercent: 50, absolute: null, volume: null, ...parts.floor },
   };
 }
 
@@ -83,6 +83,6 @@ export async function runSlot(
   return verdicts;
 }
 
-export function judgeOn(store: TimeSeriesStore): Judge {
-  return new Judge({ store, log: silent });
+export function judgeOn(store: TimeSeriesStore, calendar: Calendar | null = null): Judge {
+  return new Judge({ store, log: silent, calendarOf: () => calendar });
 }
