@@ -2,8 +2,6 @@
  * The peers: those written here, and those that the packages of PyPI are, which `pypi.py` runs. Every peer divides its
  * own measure of surprise by its operating point, so a score of 1 is where it calls.
  */
-import { countEvidence } from "../prototypes/counts.ts";
-import { gaugeSurprise } from "../prototypes/gauges.ts";
 import type { Grid } from "../series.ts";
 import { fluxEv } from "./fluxev.ts";
 import { holtWinters } from "./holt-winters.ts";
@@ -45,16 +43,6 @@ export const peers: readonly Peer[] = [
     name: "fluxev",
     what: "FluxEV's idea (Li 2021): EWMA residual's fluctuation minus the largest at this time on 4 past days, streaming POT by moments at risk .001",
     judge: fluxEv,
-  },
-  {
-    name: "counts-prototype",
-    what: "our next judge of counts: evidence over 1 to 300 minutes against days of the same kind; 12 nats",
-    judge: countEvidence,
-  },
-  {
-    name: "gauges-prototype",
-    what: "our next judge of gauges: jump beyond those of past days at this time; one chance alarm of each direction in 4 weeks",
-    judge: gaugeSurprise,
   },
   {
     name: "prophet",

@@ -73,7 +73,7 @@ describe("kinds of days", () => {
   });
 
   test("whom nobody told of it misses half of the orders", async () => {
-    expect(levels(await hour(store, null, newYear, 200))).toContain("critical");
+    expect(levels(await hour(store, null, newYear, 200))).toContain("warning");
   });
 
   test("a holiday without orders is told all the same", async () => {
