@@ -9,15 +9,15 @@ import { basename, join, resolve } from "node:path";
 import { formatProblem, Problem } from "../../src/core/problem.ts";
 import { stopwatch } from "../../src/core/time.ts";
 import { benchFolder } from "../support.ts";
-import { copySeries, type Folder, type Options, ours, readOptions } from "./options.ts";
+import { copySeries, type Folder, type Options, readOptions } from "./options.ts";
 import { type Peer, peers } from "./peers/index.ts";
-import { withPackage } from "./python.ts";
+import { pythonForScorer, withPackage } from "./python.ts";
 import { type Row, score, tablesOf } from "./score.ts";
 import { readLines } from "./series.ts";
 
 const root = resolve(import.meta.dirname, "../..");
-/** The scorer needs nothing else. */
-const scorerPackage = "numpy==2.4.6";
+/** Our own row; always there, because the others stand beside it. */
+const ours = "bellwether";
 
 /** A detector as a program that judges one folder into another. */
 type Detector = { readonly name: string; readonly command: (from: string, to: string) => readonly string[] };
@@ -28,7 +28,8 @@ const our: Detector = {
 };
 
 try {
-  run(readOptions(process.argv.slice(2), root));
+  const names = peers.map(({ name }) => name);
+  run(readOptions(process.argv.slice(2), root, { call: "npm run bench:accuracy", what: "peer", names, always: ours }));
 } catch (thrown) {
   if (!(thrown instanceof Problem)) throw thrown;
   console.error(formatProblem(thrown));
@@ -36,8 +37,7 @@ try {
 }
 
 function run({ folders, scorer, only, out }: Options): void {
-  const numpy = withPackage(scorerPackage);
-  if ("why" in numpy) throw new Problem(`the scorer needs numpy, and ${numpy.why}`, { fix: "give pip a way to PyPI" });
+  const python = pythonForScorer();
   const detectors = [our, ...peers.filter(({ name }) => only.includes(name)).flatMap(detectorOf)];
   const home = out ?? benchFolder();
   for (const folder of folders) {
@@ -48,9 +48,7 @@ function run({ folders, scorer, only, out }: Options): void {
     const rows: Row[] = [];
     for (const detector of detectors) {
       const elapsedMs = stopwatch();
-      rows.push(
-        judged(detector, { labels, points, out: join(home, name, detector.name), scorer, python: numpy.python }),
-      );
+      rows.push(judged(detector, { labels, points, out: join(home, name, detector.name), scorer, python }));
       console.error(`  ${detector.name} (${(elapsedMs() / 1_000).toFixed(0)} s)`);
     }
     console.log(["", ...tablesOf(rows)].join("\n"));

@@ -49,6 +49,16 @@ export function withPackage(requirement: string): Installed {
   return { why: said === "" ? `pip ended with ${done.status ?? done.signal ?? done.error?.message}` : said };
 }
 
+/** The scorer needs nothing else. */
+const scorerPackage = "numpy==2.4.6";
+
+/** @throws Problem if it cannot be had */
+export function pythonForScorer(): string {
+  const numpy = withPackage(scorerPackage);
+  if ("python" in numpy) return numpy.python;
+  throw new Problem(`the scorer needs numpy, and ${numpy.why}`, { fix: "give pip a way to PyPI" });
+}
+
 function makeVenv(home: string, bin: string): void {
   installMissing([python]);
   const why = whyMissing(python);

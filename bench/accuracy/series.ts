@@ -30,8 +30,11 @@ export function readLines(path: string): { header: string[]; lines: string[] } {
   return { header: head.split(","), lines };
 }
 
+/** Rows as they are: times ascend, and there is at least one. */
+export type Rows = { readonly timesMs: readonly number[]; readonly values: readonly number[]; readonly stepMs: number };
+
 /** @throws Error if there are no columns `timestamp` and `value` */
-export function readGrid(path: string): Grid {
+export function readRows(path: string): Rows {
   const { header, lines } = readLines(path);
   const [timestamp, value] = [header.indexOf("timestamp"), header.indexOf("value")];
   if (timestamp < 0 || value < 0) throw new Error(`${path}:1 has no columns timestamp and value`);
@@ -43,12 +46,15 @@ export function readGrid(path: string): Grid {
     const text = cells[value] ?? "";
     values.push(text.trim() === "" ? Number.NaN : Number(text));
   }
-  return gridOf(timesMs, values);
+  return { timesMs, values, stepMs: findStepMs(timesMs) };
 }
 
-/** @param timesMs ascending, as long as `values`, at least one */
-export function gridOf(timesMs: readonly number[], values: readonly number[]): Grid {
-  const stepMs = findStepMs(timesMs);
+/** @throws Error if there are no columns `timestamp` and `value` */
+export function readGrid(path: string): Grid {
+  return gridOf(readRows(path));
+}
+
+export function gridOf({ timesMs, values, stepMs }: Rows): Grid {
   const firstMs = timesMs[0] as number;
   const cellOf = (timeMs: number) => Math.floor((timeMs - firstMs) / stepMs);
   const cells = new Float64Array(cellOf(timesMs.at(-1) as number) + 1).fill(Number.NaN);
