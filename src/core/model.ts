@@ -128,10 +128,19 @@ export type Gate = {
 export type JudgeMemory = {
   /** Of a count: how today runs against plan, as sums that forget with a half-life. */
   readonly level?: { readonly observed: number; readonly expected: number } | undefined;
+  /** Of a count in an incident. */
+  readonly recovery?: Recovery | undefined;
   /** Of a gauge: its own surprises so far, which tell how large one must be to matter. */
   readonly tails?: Tails | undefined;
   /** Of a gauge in an incident: slots since the last one that was off. */
   readonly calm?: number | undefined;
+};
+
+/** How bad it was, and how strongly what came since, as far as it looks better, speaks for the end, in nats. */
+export type Recovery = {
+  readonly bad: { readonly observed: number; readonly expected: number };
+  readonly nats: number;
+  readonly better: { readonly observed: number; readonly expected: number };
 };
 
 /** Slots seen, and of rises and drops beyond what is usual how many there were and their sum; all slowly forgotten. */
@@ -172,6 +181,8 @@ export type Verdict = {
   /** Of a count: what was expected at least and at most, where the days before do not agree. Absent: `expected`. */
   readonly range?: { readonly least: number; readonly most: number } | undefined;
   readonly memory?: JudgeMemory | undefined;
+  /** Where what goes on since then became the new normal: by what the days before it are to be multiplied. */
+  readonly accepted?: { readonly sinceMs: number; readonly ratio: number } | undefined;
   /** What came in the two hours that end right before the slot; null: too little is known. Absent: none end there. */
   readonly part?: number | null | undefined;
   /** One plain sentence. */

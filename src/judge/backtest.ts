@@ -1,6 +1,7 @@
 import type { FieldJudging } from "../core/definitions.ts";
 import { Problem } from "../core/problem.ts";
 import { dayMs } from "../core/time.ts";
+import { type Accepted, scalesOf } from "./accepted.ts";
 import {
   type Before,
   type Cells,
@@ -74,11 +75,12 @@ export function* decisions(series: SeriesToJudge): Generator<Decision> {
   checkTimes(timesMs, stepMs);
   const grid = gridOf(series, judging);
   const parts = new Parts();
+  let accepted: Accepted[] = [];
   let before: Before = nothingBefore;
   let latestMs = Number.NEGATIVE_INFINITY;
   for (let row = 0; row < count; row += 1) {
     const timeMs = timesMs[row] as number;
-    const place = placeOf(timeMs, grid);
+    const place = placeOf(timeMs, grid, accepted);
     const value = cellValue(values[row]);
     grid.cells.values[place.now] = value;
     if (undecided && !Number.isNaN(value) && (value < 0 || !Number.isInteger(value))) {
@@ -87,9 +89,10 @@ export function* decisions(series: SeriesToJudge): Generator<Decision> {
     }
     const part = partBefore(grid.cells, place, grid.clock);
     if (part !== null) parts.put(part);
-    grid.cells.ratios = parts.at(timeMs, grid.clock, isFree(null, grid.zone, timeMs));
+    grid.cells.ratios = parts.at(timeMs, grid.clock, isFree(null, grid.zone, timeMs), place.scales);
     const decision = decide(grid.cells, place, judging, still(before, timeMs, latestMs, stepMs));
     before = remember(grid.cells, place, before, decision);
+    if (decision.accepted !== null) accepted = [...accepted, decision.accepted];
     if (!Number.isNaN(value)) latestMs = timeMs;
     yield decision;
   }
@@ -117,7 +120,7 @@ function gridOf({ timesMs, stepMs, zone = "UTC" }: SeriesToJudge, judging: Field
   return { cells, stepMs, zone, clock: new ZoneDays(zone), days, cellOf, partAt };
 }
 
-function placeOf(timeMs: number, { stepMs, clock, days, cellOf, partAt }: Grid): Place {
+function placeOf(timeMs: number, { stepMs, clock, days, cellOf, partAt }: Grid, accepted: readonly Accepted[]): Place {
   const starts = clock.sameSlotsMs(timeMs, days);
   const cells = starts.map((startMs) => {
     const cell = startMs === null ? -1 : cellOf(startMs);
@@ -125,7 +128,7 @@ function placeOf(timeMs: number, { stepMs, clock, days, cellOf, partAt }: Grid):
   });
   const part = partAt(timeMs);
   const alike = starts.map((startMs) => startMs !== null && partAt(startMs) === part);
-  return { timeMs, stepMs, now: cellOf(timeMs), days: cells, alike };
+  return { timeMs, stepMs, now: cellOf(timeMs), days: cells, alike, scales: scalesOf(accepted, timeMs, starts) };
 }
 
 function checkTimes(timesMs: ArrayLike<number>, stepMs: number): void {

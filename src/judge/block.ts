@@ -1,6 +1,7 @@
 import type { Calendar } from "../core/definitions.ts";
 import type { JudgeMemory, Labels, Tags, TimeWindow } from "../core/model.ts";
 import { hourMs } from "../core/time.ts";
+import { type Accepted, acceptedMsMax, scalesOf } from "./accepted.ts";
 import { likeDays, onCampaigns } from "./campaigns.ts";
 import {
   type Before,
@@ -46,6 +47,8 @@ export type Held = {
   memory: JudgeMemory;
   memoryMs: number;
   readonly parts: Parts;
+  /** What became the new normal lately. */
+  accepted: readonly Accepted[];
   /** Slots yet to be judged whose verdicts of an earlier run were part of an incident, or closed one. */
   readonly earlier: Set<number>;
 };
@@ -148,8 +151,11 @@ export class Block {
   }
 
   /** The place as one series sees it, whose labels are asked for where campaigns are near. */
-  placeFor(place: Place, subject: () => Labels): Place {
-    const startMs = (day: number): number => this.#clock.beforeMs(place.timeMs, day);
+  placeFor(slot: Place, held: Held, subject: () => Labels): Place {
+    const startMs = (day: number): number => this.#clock.beforeMs(slot.timeMs, day);
+    const starts = slot.days.map((_, index) => startMs(index + 1));
+    const scales = held.accepted.length === 0 ? undefined : scalesOf(held.accepted, slot.timeMs, starts);
+    const place = scales === undefined ? slot : { ...slot, scales };
     return onCampaigns(place, this.shape.calendar, subject, startMs, (day) => {
       const lane = this.lanes.find((each) => each.day === day);
       return lane === undefined ? -1 : this.#cell(lane, startMs(day));
@@ -177,6 +183,7 @@ export class Block {
       memory: {},
       memoryMs: Number.NEGATIVE_INFINITY,
       parts: new Parts(),
+      accepted: [],
       earlier: new Set<number>(),
     };
     this.held.set(key, made);
@@ -214,7 +221,7 @@ export class Block {
     const { calendar, zone } = this.shape;
     const part = partBefore(held.cells, place, this.#clock);
     if (part !== null) held.parts.put(part);
-    held.cells.ratios = held.parts.at(place.timeMs, this.#clock, isFree(calendar, zone, place.timeMs));
+    held.cells.ratios = held.parts.at(place.timeMs, this.#clock, isFree(calendar, zone, place.timeMs), place.scales);
     return part;
   }
 
@@ -233,6 +240,19 @@ export class Block {
       const from = Math.max(0, cell - since);
       const to = Math.min(lane.slots - 1, cell);
       if (from <= to) held.cells.inIncident.fill(1, lane.offset + from, lane.offset + to + 1);
+    }
+  }
+
+  /** What went on is the new normal: its slots are references like any others, from the next slot on. */
+  accept(held: Held, accepted: Accepted): void {
+    held.accepted = [...held.accepted.filter(({ atMs }) => atMs !== accepted.atMs), accepted];
+    const { stepMs } = this.shape;
+    for (const lane of this.lanes) {
+      const from = Math.max(0, this.#slot(lane, accepted.sinceMs));
+      const to = Math.min(lane.slots - 1, this.#slot(lane, accepted.atMs));
+      if (from <= to && accepted.atMs > lane.fromMs - stepMs) {
+        held.cells.inIncident.fill(0, lane.offset + from, lane.offset + to + 1);
+      }
     }
   }
 
@@ -282,6 +302,7 @@ export class Block {
       held.memory = old.memory;
       held.memoryMs = old.memoryMs;
       held.parts.take(old.parts);
+      held.accepted = old.accepted.filter(({ atMs }) => atMs > this.shape.fromMs - acceptedMsMax);
       for (const lane of this.lanes) {
         const other = before.lanes.find(({ day }) => day === lane.day);
         if (other === undefined) continue;

@@ -37,7 +37,7 @@ export type Place = {
   /** Whether that part of each of these days is of the same kind as today's: see `dayparts.ts`. */
   readonly alike: readonly boolean[];
   /** By what each of these days' values are to be multiplied, where a new level was accepted since. Absent: by 1. */
-  readonly scales?: readonly number[];
+  readonly scales?: readonly number[] | undefined;
   /** Which of these days had a campaign of their own, and are no reference. Absent: none. */
   readonly onCampaign?: readonly boolean[];
   /** The campaign that runs now. */

@@ -1,13 +1,15 @@
 /** Counts: evidence summed over many slots, against days of the same kind. */
 import { hourMs } from "../core/time.ts";
+import type { Accepted } from "./accepted.ts";
 import { type Before, type Ongoing, windowSlots } from "./cells.ts";
-import { type Accepted, type Decision, stateOf } from "./decision.ts";
+import { type Decision, stateOf } from "./decision.ts";
 import { type CountReading, type CountReadings, countReadings, type Range, slotNoise } from "./detectors/counts.ts";
 import { forecastAt } from "./detectors/forecast.ts";
 import { learnt, levelOf as levelNow } from "./detectors/level.ts";
 import { type Expectation, expectationAt } from "./detectors/references.ts";
-import { recoveryOf } from "./ended.ts";
+import { badRatio, noRecovery, recovered } from "./ended.ts";
 import { onset } from "./math/onset.ts";
+import { rounded } from "./math/rounded.ts";
 import {
   type Context,
   directionOf,
@@ -71,14 +73,15 @@ function inside(slot: Slot, ongoing: Ongoing): Decision {
   const { context, readings } = slot;
   const against = ongoing.direction === "up" ? readings.down : readings.up;
   if (against !== null && evidenceOf(context, against) >= openNats) return begun(slot, against);
-  const recovery = recoveryOf(context, slot.range, ongoing);
+  const observed = context.cells.values[context.place.now] as number;
+  const before = slot.before.memory.recovery ?? noRecovery(0, 0);
+  const recovery = recovered(before, observed, slot.range, ongoing.direction);
   if (recovery.nats >= closeNats) return quiet(slot, null);
-  const accepted = acceptedOf(slot, ongoing, recovery.ratio);
+  const accepted = acceptedOf(slot, ongoing, badRatio(recovery));
   if (accepted !== null) {
     const decision = quiet(slot, null);
     return { ...decision, because: "accepted", accepted, memory: { level: { observed: 0, expected: 0 } } };
   }
-  const observed = context.cells.values[context.place.now] as number;
   const lost = middleOf(slot.range, observed) - observed;
   const along = (ongoing.direction === "up" ? readings.up : readings.down) ?? readings.plain;
   return concluded(slot, along, {
@@ -86,7 +89,7 @@ function inside(slot: Slot, ongoing: Ongoing): Decision {
     direction: ongoing.direction,
     ongoing: { ...ongoing, loss: finite(ongoing.loss + lost) },
     because: recovery.nats < betterNats ? "latched" : "recovering",
-    memory: slot.before.memory,
+    memory: { ...slot.before.memory, recovery },
   });
 }
 
@@ -115,7 +118,7 @@ function begun(slot: Slot, best: CountReading): Decision {
     direction: directionOf(best.observed, best.expected),
     ongoing: beginning(slot, best),
     because: null,
-    memory: slot.before.memory,
+    memory: { ...slot.before.memory, recovery: noRecovery(rounded(best.observed), rounded(best.expected)) },
   });
 }
 
@@ -150,7 +153,7 @@ function middleOf({ least, most }: Range, value: number): number {
 
 function acceptedOf({ context: { place } }: Slot, { sinceMs }: Ongoing, ratio: number): Accepted | null {
   if (place.timeMs - sinceMs <= newNormalMs || !(ratio >= nextToNothing)) return null;
-  return { sinceMs, ratio: Math.min(ratio, 1 / nextToNothing) };
+  return { atMs: place.timeMs, sinceMs, ratio: rounded(Math.min(ratio, 1 / nextToNothing)) };
 }
 
 type Finding = Pick<Decision, "level" | "direction" | "ongoing" | "because" | "memory">;

@@ -1,5 +1,6 @@
 /** What a decision says. */
 import type { DataState, Direction, Gate, JudgeMemory, Level } from "../core/model.ts";
+import type { Accepted } from "./accepted.ts";
 import type { Ongoing } from "./cells.ts";
 import type { Range } from "./detectors/counts.ts";
 import type { Outlook } from "./detectors/forecast.ts";
@@ -30,12 +31,9 @@ export type Decision = {
   /** Of a count: what was expected of the slot; null = nothing. */
   readonly range: Range | null;
   readonly memory: JudgeMemory;
-  /** By what the days before {@link Accepted.sinceMs} are to be multiplied from now on; null = nothing new. */
+  /** The incident that ends here, for it went on so long; null = none. */
   readonly accepted: Accepted | null;
 };
-
-/** An incident that went on for so long that it is the new normal. */
-export type Accepted = { readonly sinceMs: number; readonly ratio: number };
 
 /** @param value NaN = no value */
 export function stateOf(value: number): DataState {

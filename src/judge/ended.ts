@@ -1,48 +1,43 @@
 /** Whether an incident in counts is over. */
-import { type Ongoing, windowSlots } from "./cells.ts";
+import type { Direction, Recovery } from "../core/model.ts";
 import { clamp, type Range, slotNoise, slotVariance } from "./detectors/counts.ts";
-import type { Context } from "./reading.ts";
+import { rounded } from "./math/rounded.ts";
 
-/** How bad a trouble is taken to be: at least as far off as so much, and not beyond a fiftieth. */
+/** How bad a trouble is taken to be: at least as far off as so much, and not beyond a twentieth. */
 const leastOff = 0.2;
-const worst = 0.02;
+const worst = 0.05;
 
-export type Recovery = {
-  /** Evidence for "as expected" against "as bad as it was so far". */
-  readonly nats: number;
-  /** What came as a share of what was expected, while it was bad. */
-  readonly ratio: number;
-};
+/** What is known of the recovery where an incident begins. @param observed what came, of what was `expected` */
+export function noRecovery(observed: number, expected: number): Recovery {
+  return { bad: { observed, expected }, nats: 0, better: { observed: 0, expected: 0 } };
+}
 
 /**
- * Page's CUSUM of recovery over the slots since the incident began, as far as they are at hand. What looks like recovery
- * is no measure of how bad it was, unless it comes to nothing.
+ * The recovery after one more slot: Page's CUSUM of "as expected" against "as bad as it was so far". What looks like
+ * recovery is no measure of how bad it was, unless it comes to nothing.
  * Source: Page, E. S. (1954), "Continuous inspection schemes", Biometrika 41.
  */
-export function recoveryOf({ cells, place }: Context, range: Range, { sinceMs, direction }: Ongoing): Recovery {
-  const slots = Math.floor((place.timeMs - sinceMs) / place.stepMs) + 1;
-  const bad = { observed: 0, expected: 0 };
-  const better = { observed: 0, expected: 0 };
-  let nats = 0;
-  for (let back = Math.min(slots, windowSlots(place.stepMs)) - 1; back >= 0; back -= 1) {
-    const cell = place.now - back;
-    const value = cells.values[cell] as number;
-    const least = back === 0 ? range.least : (cells.least[cell] as number);
-    const most = back === 0 ? range.most : (cells.most[cell] as number);
-    if (Number.isNaN(value) || Number.isNaN(least)) continue;
-    const expected = Math.max(0.01, clamp(value, least, most));
-    const ratio = bad.expected > 0 ? bad.observed / bad.expected : value / expected;
-    const as = direction === "up" ? Math.max(1 + leastOff, ratio) : clamp(ratio, worst, 1 - leastOff);
-    const scatter = 1 + slotNoise * expected + expected * slotVariance;
-    nats += (value * Math.log(1 / as) - expected * (1 - as)) / scatter;
-    better.observed += value;
-    better.expected += expected;
-    if (nats > 0) continue;
-    nats = 0;
-    bad.observed += better.observed;
-    bad.expected += better.expected;
-    better.observed = 0;
-    better.expected = 0;
-  }
-  return { nats, ratio: bad.expected > 0 ? bad.observed / bad.expected : 1 };
+export function recovered(before: Recovery, observed: number, range: Range, direction: Direction): Recovery {
+  const expected = Math.max(0.01, clamp(observed, range.least, range.most));
+  const ratio = badRatio(before);
+  const as = direction === "up" ? Math.max(1 + leastOff, ratio) : clamp(ratio, worst, 1 - leastOff);
+  const scatter = 1 + slotNoise * expected + expected * slotVariance;
+  const nats = before.nats + (observed * Math.log(1 / as) - expected * (1 - as)) / scatter;
+  const better = sum(before.better, { observed, expected });
+  return nats > 0 ? { ...before, nats: rounded(nats), better } : noRecovery(...values(sum(before.bad, better)));
+}
+
+/** What came as a share of what was expected, while it was bad. */
+export function badRatio({ bad }: Recovery): number {
+  return bad.expected > 0 ? bad.observed / bad.expected : 1;
+}
+
+type Counted = Recovery["bad"];
+
+function sum(one: Counted, other: Counted): Counted {
+  return { observed: rounded(one.observed + other.observed), expected: rounded(one.expected + other.expected) };
+}
+
+function values({ observed, expected }: Counted): [number, number] {
+  return [observed, expected];
 }

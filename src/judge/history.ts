@@ -4,11 +4,12 @@ import { counter, gauge } from "../core/measure.ts";
 import type { Point, Tags, TimeWindow } from "../core/model.ts";
 import type { Measure, Series, TimeSeriesStore } from "../core/ports.ts";
 import { Problem } from "../core/problem.ts";
+import { acceptedMsMax } from "./accepted.ts";
 import { Block, blockSlotsMax, type Held } from "./block.ts";
 import { latchMsMax, memorySlots, referenceDays, windowSlots } from "./cells.ts";
 import { ZoneDays } from "./days.ts";
 import { endedPart, partMs, partsMs } from "./parts.ts";
-import { leftFields, leftIn, partIn, verdictMeasurement } from "./stored.ts";
+import { acceptedIn, leftFields, leftIn, partIn, verdictMeasurement } from "./stored.ts";
 import { merged, pieces, until } from "./windows.ts";
 
 /** Slots that a block serves if its series are few. */
@@ -170,12 +171,14 @@ export class History {
       await this.#readMarks(filling, [...until(fromMs, [...marks, first]), own]);
       await this.#readMemory(filling, tail);
       await this.#readParts(filling, { fromMs: fromMs - partsMs, toMs: fromMs });
+      await this.#readAccepted(filling, { fromMs: fromMs - acceptedMsMax, toMs: fromMs });
       return;
     }
     block.takeOver(before);
     block.lastMs = before.lastMs;
     await this.#readValues(filling, [...until(fromMs, lanes), own]);
     await this.#readMarks(filling, [...until(fromMs, marks), own]);
+    for (const held of block.held.values()) for (const accepted of held.accepted) block.accept(held, accepted);
     block.tidy();
   }
 
@@ -189,6 +192,7 @@ export class History {
     await this.#readMarks(filling, [gap], timeMs);
     await this.#readMemory(filling, gap);
     await this.#readParts(filling, gap);
+    await this.#readAccepted(filling, gap);
     block.lastMs = timeMs - stepMs;
   }
 
@@ -266,6 +270,28 @@ export class History {
       for (const [at, timeMs] of found.timesMs.entries()) {
         const index = endedPart(timeMs, stepMs, clock);
         if (index !== null) held.parts.put({ index, sum: partIn(found.values[at]) });
+      }
+    });
+  }
+
+  /** What became the new normal; after marks, whose slots it takes out of what is left out. */
+  async #readAccepted(filling: Filling, window: TimeWindow): Promise<void> {
+    const { block, look } = filling;
+    const { sampler, field } = filling.subject;
+    const query = {
+      measurement: verdictMeasurement(sampler.point.measurement),
+      fields: ["accepted"],
+      tags: matchersOf({ ...look?.tags, field }),
+    };
+    // It is so rare that a thousandth of all slots is many.
+    const series = Math.max(filling.series, block.held.size) / 1_000;
+    await this.#read({ ...filling, series }, query, [window], (found) => {
+      const { field: _, ...own } = found.tags;
+      const held = heldOf(block, own, look?.tags);
+      if (held === null) return;
+      for (const [at, timeMs] of found.timesMs.entries()) {
+        const accepted = acceptedIn(found.values[at], timeMs);
+        if (accepted !== null) block.accept(held, accepted);
       }
     });
   }

@@ -144,13 +144,14 @@ export class Judge implements Measured {
       if (sinceMs !== null) {
         block.mark(held, { timeMs, ongoing: { sinceMs, loss: lossSoFar ?? 0, direction: direction ?? "down" } });
       } else if (verdict.closes === true) block.mark(held, { timeMs, ongoing: null });
+      if (verdict.accepted !== undefined) block.accept(held, { atMs: timeMs, ...verdict.accepted });
     }
     return verdicts;
   }
 
   #verdict({ sampler, field, judging }: Subject, block: Block, slot: Place, held: Held): Verdict {
     const series = { measurement: sampler.point.measurement, tags: held.tags, field };
-    const place = block.placeFor(slot, () => seriesLabels(sampler, series));
+    const place = block.placeFor(slot, held, () => seriesLabels(sampler, series));
     const before = block.beforeAt(held, place.timeMs);
     const part = block.weigh(held, place);
     return verdictOf(decide(held.cells, place, judging, before), held.cells, place, {

@@ -79,20 +79,22 @@ export class Parts {
   /**
    * By what the day that holds `timeMs` usually differs from the day 1, 2, ... days before; null: nothing is known.
    * @param free a day off, which differs more
+   * @param scales by what the values of the day 1, 2, ... days before are to be multiplied
    */
-  at(timeMs: number, clock: ZoneDays, free: boolean): Float64Array | null {
+  at(timeMs: number, clock: ZoneDays, free: boolean, scales: readonly number[] = []): Float64Array | null {
     const today = Math.floor(clock.wallMs(timeMs) / dayMs);
     if (this.#ratiosDay === today) return this.#ratios;
     this.#ratiosDay = today;
-    const found = Float64Array.from({ length: referenceDays }, (_, day) => this.#ratio(today, day + 1, free));
+    const ratio = (_: unknown, day: number): number => this.#ratio(today, day + 1, free, scales);
+    const found = Float64Array.from({ length: referenceDays }, ratio);
     this.#ratios = found.some((ratio) => !Number.isNaN(ratio)) ? found.map((ratio) => ratio || 1) : null;
     return this.#ratios;
   }
 
   /** NaN: not known. */
-  #ratio(today: number, daysBefore: number, free: boolean): number {
+  #ratio(today: number, daysBefore: number, free: boolean, scales: readonly number[]): number {
     if (daysBefore % 7 === 0) return Number.NaN;
-    const weeks = [7, 14].flatMap((week) => this.#logRatio(today - week, today - daysBefore) ?? []);
+    const weeks = [7, 14].flatMap((week) => this.#logRatio(today, week, daysBefore, scales) ?? []);
     const [one, two] = weeks;
     if (one === undefined) return Number.NaN;
     const mean = two === undefined ? one.log : (one.log + two.log) / 2;
@@ -105,10 +107,16 @@ export class Parts {
   }
 
   /** Median of the log ratios of two days' parts, with its standard error from their scatter. */
-  #logRatio(day: number, other: number): { log: number; error: number } | null {
+  #logRatio(
+    today: number,
+    week: number,
+    daysBefore: number,
+    scales: readonly number[],
+  ): { log: number; error: number } | null {
+    const [ofWeek, ofDay] = [scales[week - 1] ?? 1, scales[daysBefore - 1] ?? 1];
     const logs: number[] = [];
     for (let part = 0; part < partsADay; part += 1) {
-      const [one, two] = [this.#sum(day, part), this.#sum(other, part)];
+      const [one, two] = [ofWeek * this.#sum(today - week, part), ofDay * this.#sum(today - daysBefore, part)];
       if (one + two >= countsMin) logs.push(Math.log((one + 0.5) / (two + 0.5)));
     }
     if (logs.length < partsMin) return null;

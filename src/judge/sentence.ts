@@ -57,7 +57,8 @@ function missing(facts: Facts, at: string): string {
 function daysAtHand({ baseline, judging }: Facts): string {
   const inIncidents = baseline.days.filter((day) => day.use === "incident").length;
   const left = inIncidents === 0 ? "" : `, ${inIncidents} left out as part of an incident`;
-  return `too few days like today are known (${baseline.daysUsed} of ${judging.baseline.days} days usable${left})`;
+  const usable = baseline.daysUsed + baseline.daysTrimmed;
+  return `too few days like today are known (${usable} of ${judging.baseline.days} days usable${left})`;
 }
 
 function outlook(forecast: Forecast): string {
@@ -88,7 +89,7 @@ function held(name: string, measured: number, needed: number): string {
     case "absolute":
       return `only ${figure(measured)} off, ${figure(needed)} needed`;
     case "volume":
-      return `only ${figure(measured)} expected, ${figure(needed)} needed to judge`;
+      return `only ${figure(measured)} at stake, ${figure(needed)} needed to judge`;
     case "evidence":
       return `that may be chance: evidence ${measured.toFixed(1)} of ${openNats} nats`;
     default:

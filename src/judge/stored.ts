@@ -4,9 +4,11 @@ import {
   type JudgeMemory,
   levelNumbers,
   type Point,
+  type Recovery,
   type Tails,
   type Verdict,
 } from "../core/model.ts";
+import type { Accepted } from "./accepted.ts";
 import type { Range } from "./detectors/counts.ts";
 
 /** Name of the measurement that holds the verdicts on `measurement`. */
@@ -22,7 +24,8 @@ export const leftFields = ["expected", "memory"] as const;
  * Numbers that are absent are left out. `since`, `loss` and `direction` are there while something is going on, in slots
  * that have a value; `since` is 0 where it ends. From them alone, from what was expected of the newest slots and from
  * what the newest verdict left in `memory` the next slot is judged, after a restart too.
- * `part` is there in the first slot after each two hours: their sum, for the ratios of weekdays.
+ * `accepted` is there where something ends: since when, and by what the days before are to be multiplied, if it is the
+ * new normal. `part` is there in the first slot after each two hours: their sum, for the ratios of weekdays.
  * `state` is there where a value is absent and more is known than that: `late`, `source-down`.
  * @param revises true: an earlier verdict on this slot may be stored, whose `state` this one takes the place of
  */
@@ -44,6 +47,7 @@ export function verdictPoint(verdict: Verdict, revises = false): Point {
   for (const [name, value] of Object.entries(numbers)) {
     if (value !== null && Number.isFinite(value)) fields[name] = value;
   }
+  if (verdict.closes === true) fields.accepted = acceptedText(verdict);
   if (verdict.observed !== null && verdict.memory !== undefined) fields.memory = memoryText(verdict);
   if (goesOn && verdict.direction !== null) fields.direction = verdict.direction;
   if (revises || verdict.state === "late" || verdict.state === "source-down") fields.state = verdict.state;
@@ -57,21 +61,38 @@ export function verdictPoint(verdict: Verdict, revises = false): Point {
 
 /**
  * One field, so that a slot judged again leaves nothing of what was remembered before: `range LEAST MOST`,
- * `level OBSERVED EXPECTED`, `tails POINTS RISES SUM DROPS SUM`, `calm SLOTS`, each where there is one. A range that is
+ * `level OBSERVED EXPECTED`, `bad OBSERVED EXPECTED NATS OBSERVED EXPECTED`, `tails POINTS RISES SUM DROPS SUM`,
+ * `calm SLOTS`, each where there is one. A range that is
  * one number is `expected` itself.
  */
 function memoryText({ expected, range, memory = {} }: Verdict): string {
-  const { level, tails, calm } = memory;
+  const { level, recovery, tails, calm } = memory;
   const parts: (string | number)[] = [];
   if (range === undefined) parts.push("none");
   else if (range.least !== expected || range.most !== expected) parts.push("range", range.least, range.most);
   if (level !== undefined) parts.push("level", level.observed, level.expected);
+  if (recovery !== undefined) {
+    const { bad, nats, better } = recovery;
+    parts.push("bad", bad.observed, bad.expected, nats, better.observed, better.expected);
+  }
   if (tails !== undefined) {
     const { points, rises, drops } = tails;
     parts.push("tails", points, rises.peaks, rises.sum, drops.peaks, drops.sum);
   }
   if (calm !== undefined) parts.push("calm", calm);
   return parts.join(" ");
+}
+
+/** `SINCE RATIO`, or nothing where what ends did not become the new normal. */
+function acceptedText({ accepted }: Verdict): string {
+  return accepted === undefined ? "" : `${accepted.sinceMs} ${accepted.ratio}`;
+}
+
+/** Null: nothing became the new normal at `atMs`. */
+export function acceptedIn(stored: unknown, atMs: number): Accepted | null {
+  if (typeof stored !== "string") return null;
+  const [sinceMs = Number.NaN, ratio = Number.NaN] = stored.split(" ").map(Number);
+  return sinceMs > 0 && ratio > 0 ? { atMs, sinceMs, ratio } : null;
 }
 
 /** A part of which too little is known is stored as such, so that nothing older stays. */
@@ -94,30 +115,45 @@ export type Left = {
 export function leftIn({ expected, memory }: Readonly<Record<string, unknown>>): Left {
   if (typeof memory !== "string") return { range: null, memory: null };
   const words = memory.split(" ");
-  const after = (name: string, count: number): number[] | null => {
-    const at = words.indexOf(name);
-    if (at < 0) return null;
-    const numbers = words.slice(at + 1, at + 1 + count).map(Number);
-    return numbers.length === count && numbers.every(Number.isFinite) ? numbers : null;
-  };
-  const band = after("range", 2) ?? [expected, expected];
-  const [least, most] = band;
+  const [least, most] = numbersAfter(words, "range", 2) ?? [expected, expected];
   const known = !words.includes("none") && typeof least === "number" && typeof most === "number";
-  return {
-    range: known ? { least, most } : null,
-    memory: memoryOf(after("level", 2), after("tails", 5), after("calm", 1)),
-  };
+  return { range: known ? { least, most } : null, memory: memoryIn(words) };
 }
 
-function memoryOf(level: number[] | null, tails: number[] | null, calm: number[] | null): JudgeMemory | null {
+function memoryIn(words: readonly string[]): JudgeMemory | null {
+  const [level, bad, tails, calm] = [
+    numbersAfter(words, "level", 2),
+    numbersAfter(words, "bad", 5),
+    numbersAfter(words, "tails", 5),
+    numbersAfter(words, "calm", 1),
+  ];
   const memory = {
-    ...(level === null ? {} : { level: { observed: level[0] as number, expected: level[1] as number } }),
-    ...(tails === null ? {} : { tails: tailsOf(tails as [number, number, number, number, number]) }),
-    ...(calm === null ? {} : { calm: calm[0] as number }),
+    ...(level === null ? {} : { level: { observed: at(level, 0), expected: at(level, 1) } }),
+    ...(bad === null ? {} : { recovery: recoveryOf(bad) }),
+    ...(tails === null ? {} : { tails: tailsOf(tails) }),
+    ...(calm === null ? {} : { calm: at(calm, 0) }),
   };
   return Object.keys(memory).length === 0 ? null : memory;
 }
 
-function tailsOf([points, rises, riseSum, drops, dropSum]: [number, number, number, number, number]): Tails {
-  return { points, rises: { peaks: rises, sum: riseSum }, drops: { peaks: drops, sum: dropSum } };
+function recoveryOf(numbers: readonly number[]): Recovery {
+  const bad = { observed: at(numbers, 0), expected: at(numbers, 1) };
+  return { bad, nats: at(numbers, 2), better: { observed: at(numbers, 3), expected: at(numbers, 4) } };
+}
+
+function tailsOf(numbers: readonly number[]): Tails {
+  const rises = { peaks: at(numbers, 1), sum: at(numbers, 2) };
+  return { points: at(numbers, 0), rises, drops: { peaks: at(numbers, 3), sum: at(numbers, 4) } };
+}
+
+function at(numbers: readonly number[], index: number): number {
+  return numbers[index] as number;
+}
+
+/** The `count` numbers after a name; null where they are not there. */
+function numbersAfter(words: readonly string[], name: string, count: number): number[] | null {
+  const place = words.indexOf(name);
+  if (place < 0) return null;
+  const numbers = words.slice(place + 1, place + 1 + count).map(Number);
+  return numbers.length === count && numbers.every(Number.isFinite) ? numbers : null;
 }

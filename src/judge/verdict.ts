@@ -64,6 +64,9 @@ export function verdictOf(decision: Decision, cells: Cells, place: Place, about:
     ...(closes ? { closes } : {}),
     range: decision.range ?? undefined,
     memory: decision.memory,
+    ...(decision.accepted === null
+      ? {}
+      : { accepted: { sinceMs: decision.accepted.sinceMs, ratio: decision.accepted.ratio } }),
     ...(about.part === null ? {} : { part: Number.isNaN(about.part.sum) ? null : about.part.sum }),
     reason,
   };

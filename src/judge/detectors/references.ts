@@ -18,6 +18,9 @@ const daysMin = 4;
 const weekShare = 0.2;
 const weekNoise = 1;
 
+/** Days on which something went up at a time that make a habit of it. */
+const habitDays = 3;
+
 /** Of one slot, before today's own level is taken into account. */
 export type Expectation = {
   /** Equal, or a band where the references disagree or are too few: nothing inside is news. */
@@ -56,7 +59,7 @@ export function expectationAt(cells: Cells, place: Place): Expectation | null {
 /** As on one day before, so many times. */
 function likeAt(cells: Cells, place: Place, cell: number, scale: number): Expectation | null {
   const smoothing = smoothingAt(cells, place);
-  const value = smoothed(cells, cell, smoothing) * scale;
+  const value = smoothed(cells, cell, smoothing, 0) * scale;
   if (Number.isNaN(value)) return null;
   const smoothedSlots = 2 * smoothing.reach + 1;
   return { lower: value, upper: value, centre: value, references: 1, spread: 0, smoothedSlots };
@@ -67,17 +70,23 @@ function usualAt(cells: Cells, place: Place): Expectation | null {
   const smoothedSlots = 2 * smoothing.reach + 1;
   const alike: number[] = [];
   const all: number[] = [];
+  const incidents: number[] = [];
   let weekAgo = Number.NaN;
   for (let day = 0; day < Math.min(referenceDays, place.days.length); day += 1) {
-    const own = smoothed(cells, place.days[day] as number, smoothing);
-    if (Number.isNaN(own)) continue;
+    const cell = place.days[day] as number;
+    const own = smoothed(cells, cell, smoothing, 0);
+    if (Number.isNaN(own)) {
+      const bad = smoothed(cells, cell, smoothing, 1);
+      if (!Number.isNaN(bad)) incidents.push(bad);
+      continue;
+    }
     const value = own * (place.scales?.[day] ?? 1);
     all.push(value);
     if (day === 6) weekAgo = value;
     if (place.alike[day] === true) alike.push(value * (cells.ratios?.[day] ?? 1));
   }
   if (all.length < daysMin) return null;
-  if (alike.length >= 2) return widened(ofAlike(ascending(alike), smoothedSlots), weekAgo);
+  if (alike.length >= 2) return recurring(widened(ofAlike(ascending(alike), smoothedSlots), weekAgo), incidents);
   // In the first week a false incident would hide its day, and the next such day would have nothing to compare with.
   if (Number.isNaN(weekAgo)) return null;
   const [lower, upper] = [Math.min(...all), Math.max(...all)];
@@ -104,14 +113,14 @@ function smoothingAt({ values, inIncident }: Cells, { days, stepMs }: Place): Sm
   return { reach: mean > 0 ? Math.min(longest, wanted) : 0, busy: false };
 }
 
-/** NaN where half of the slots or more are missing or part of an incident. */
-function smoothed({ values, inIncident }: Cells, cell: number, { reach, busy }: Smoothing): number {
+/** NaN where half of the slots or more are missing or part of an incident. @param mark 1: of slots in incidents instead */
+function smoothed({ values, inIncident }: Cells, cell: number, { reach, busy }: Smoothing, mark: 0 | 1): number {
   if (cell < 0) return Number.NaN;
   const found: number[] = [];
   let sum = 0;
   for (let at = Math.max(0, cell - reach); at <= cell + reach; at += 1) {
     const value = values[at] as number;
-    if (Number.isNaN(value) || inIncident[at] !== 0) continue;
+    if (Number.isNaN(value) || inIncident[at] !== mark) continue;
     found.push(value);
     sum += value;
   }
@@ -145,4 +154,11 @@ function widened(expectation: Expectation, weekAgo: number): Expectation {
   const noise = weekNoise * Math.sqrt(Math.max(0, centre) / smoothedSlots);
   if (!(Math.abs(weekAgo - centre) > Math.max(weekShare * centre, noise))) return expectation;
   return { ...expectation, lower: Math.min(lower, weekAgo), upper: Math.max(upper, weekAgo) };
+}
+
+/** What went up at this time on three days already is a habit, not an incident: a promotion that nobody announced. */
+function recurring(expectation: Expectation, incidents: readonly number[]): Expectation {
+  const above = incidents.filter((value) => value > expectation.upper).sort((a, b) => b - a);
+  if (above.length < habitDays) return expectation;
+  return { ...expectation, upper: above[habitDays - 2] as number };
 }

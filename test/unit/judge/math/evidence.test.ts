@@ -1,8 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { countEvidence } from "../../../../src/judge/math/countevidence.ts";
-import { gaugeEvidence } from "../../../../src/judge/math/gaugeevidence.ts";
 import { onset } from "../../../../src/judge/math/onset.ts";
-import { countRatio, gaugeRatio, recovery } from "../../../../src/judge/math/recovery.ts";
 
 describe("evidence of a count", () => {
   // Computed apart, from the log probabilities of scipy's conventions by lgamma: log p(X; X) - log p(X; M).
@@ -31,14 +29,6 @@ describe("evidence of a count", () => {
   });
 });
 
-describe("evidence of a gauge", () => {
-  test("is the distance in scales, either way", () => {
-    expect(gaugeEvidence(10, 4, 2)).toBe(3);
-    expect(gaugeEvidence(-2, 4, 2)).toBe(3);
-    expect(() => gaugeEvidence(1, 2, 0)).toThrow("gaugeEvidence requires scale > 0 (got 0)");
-  });
-});
-
 describe("the onset", () => {
   const five = Object.freeze([5, 5, 5, 5, 5, 5]) as number[];
   test.each([
@@ -53,25 +43,5 @@ describe("the onset", () => {
 
   test("no value is refused", () => {
     expect(() => onset([], [], 1)).toThrow("onset requires at least 1 value (got 0)");
-  });
-});
-
-describe("recovery", () => {
-  test("is the best stretch of newest values, gaps skipped, never negative", () => {
-    expect(recovery(Object.freeze([2, 1, -5, 9]) as number[])).toBe(7);
-    expect(recovery([2, 1, -5, 1])).toBe(3);
-    expect(recovery([Number.NaN, 2])).toBe(2);
-    expect(recovery([-1, 0.5])).toBe(0);
-    expect(recovery([])).toBe(0);
-  });
-
-  test("the ratio of a count is that of two Poisson probabilities", () => {
-    const log = (x: number, rate: number) => x * Math.log(rate) - rate;
-    expect(countRatio(7, 10, 0.3)).toBeCloseTo(log(7, 10) - log(7, 3), 12);
-  });
-
-  test("the ratio of a gauge is that of two Laplace densities", () => {
-    expect(gaugeRatio(10, 10, -5, 2)).toBe(2.5);
-    expect(gaugeRatio(5, 10, -5, 2)).toBe(-2.5);
   });
 });

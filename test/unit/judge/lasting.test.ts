@@ -1,0 +1,79 @@
+/** What goes on for hours and days, and what comes again; through the judge's public doors, on the embedded store. */
+import { expect, test } from "vitest";
+import type { Verdict } from "../../../src/core/model.ts";
+import { decisions } from "../../../src/judge/backtest.ts";
+import { judgeOn, judgingOf, memoryStore, orders, runSlot, samplerOf } from "./support.ts";
+
+const minuteMs = 60_000;
+const hourMs = 60 * minuteMs;
+const dayMs = 24 * hourMs;
+const stepMs = 5 * minuteMs;
+const startMs = Date.parse("2026-03-02T00:00:00Z");
+const judging = judgingOf({ kind: "count" });
+const sampler = samplerOf({ stepMs, judge: { orders: judging } });
+
+/** 400 orders a slot, with a little that repeats every 35 minutes. */
+const usual = (timeMs: number): number => 400 + ((timeMs / stepMs) % 7);
+
+/** The last verdicts of some days: live, with a new judge once a day, and as a backtest, which must come to the same. */
+async function judged(days: number, value: (timeMs: number) => number): Promise<Verdict[]> {
+  const store = memoryStore();
+  const timesMs = Array.from({ length: (days * dayMs) / stepMs }, (_, slot) => startMs + slot * stepMs);
+  const values = timesMs.map(value);
+  const verdicts: Verdict[] = [];
+  let judge = judgeOn(store);
+  for (const [row, timeMs] of timesMs.entries()) {
+    if (row % (dayMs / stepMs) === 100) judge = judgeOn(store);
+    verdicts.push(...(await runSlot(store, judge, sampler, timeMs, [orders(timeMs, values[row] as number)])));
+  }
+  const tested = [...decisions({ timesMs, values, stepMs, kind: "count", judging })];
+  const facts = tested.map(({ level, expected, ongoing }) => ({ level, expected, sinceMs: ongoing?.sinceMs ?? null }));
+  expect(verdicts.map(({ level, expected, sinceMs }) => ({ level, expected, sinceMs }))).toEqual(facts);
+  return verdicts;
+}
+
+function incidents(verdicts: readonly Verdict[]): number[] {
+  return [...new Set(verdicts.flatMap(({ sinceMs }) => sinceMs ?? []))];
+}
+
+const at = (day: number, hour = 0): number => startMs + day * dayMs + hour * hourMs;
+
+test("a day without orders is one incident", async () => {
+  const verdicts = await judged(10, (timeMs) => (timeMs >= at(8, 6) && timeMs < at(9, 6) ? 0 : usual(timeMs)));
+  expect(incidents(verdicts)).toEqual([at(8, 6)]);
+  expect(verdicts.at(-1)).toMatchObject({ level: "normal", sinceMs: null });
+});
+
+test("half as many orders for a day and a half are one incident, until they are back", async () => {
+  const verdicts = await judged(11, (timeMs) => usual(timeMs) * (timeMs >= at(8, 6) && timeMs < at(9, 18) ? 0.5 : 1));
+  expect(incidents(verdicts)).toEqual([at(8, 6)]);
+  expect(verdicts.at(-1)).toMatchObject({ level: "normal", sinceMs: null });
+});
+
+test("what has gone on for two days is the new normal, and stays it", async () => {
+  const verdicts = await judged(21, (timeMs) => usual(timeMs) * (timeMs >= at(9, 6) ? 1.6 : 1));
+  expect(incidents(verdicts)).toEqual([at(9, 6)]);
+  const accepted = verdicts.filter((verdict) => verdict.accepted !== undefined);
+  expect(accepted).toMatchObject([{ level: "normal", closes: true, accepted: { sinceMs: at(9, 6) } }]);
+  expect(accepted[0]?.accepted?.ratio).toBeCloseTo(1.6, 2);
+  expect(accepted[0]?.reason).toContain("taken for the new normal, after being off since 2026-03-11 06:00");
+  expect(verdicts.at(-1)?.expected).toBeCloseTo(643, -1);
+});
+
+test("two days without any orders are no new normal", async () => {
+  const verdicts = await judged(12, (timeMs) => (timeMs >= at(9, 6) ? 0 : usual(timeMs)));
+  expect(incidents(verdicts)).toEqual([at(9, 6)]);
+  expect(verdicts.at(-1)).toMatchObject({ level: "critical" });
+});
+
+test("a promotion at noon of each day is told on three days and is a habit from then on", async () => {
+  const verdicts = await judged(14, (timeMs) => {
+    const hour = (timeMs % dayMs) / hourMs;
+    return usual(timeMs) * (timeMs >= at(8) && hour >= 12 && hour < 13 ? 2 : 1);
+  });
+  expect(incidents(verdicts).map((sinceMs) => new Date(sinceMs).toISOString().slice(5, 16))).toEqual([
+    "03-10T12:00",
+    "03-11T12:00",
+    "03-12T12:00",
+  ]);
+});
