@@ -87,6 +87,8 @@ test("a small country alone has its own message, and the total none", async () =
   await using world = await open();
   await world.minutes(12, { ...usual, Malta: 0 });
   const mails = await world.mails("ana");
-  expect(mails).toEqual([expect.stringMatching(/^\[critical\] Orders placed \(Malta\): 0 instead of about 1[12](\.\d)?$/)]);
+  expect(mails).toEqual([
+    expect.stringMatching(/^\[critical\] Orders placed \(Malta\): 0 instead of about 1[12](\.\d)?$/),
+  ]);
   expect((await story(world)).series).toEqual(['orders{country="Malta"}.orders']);
 });

@@ -151,7 +151,7 @@ const inputs: readonly Input[] = [
   { what: "a broken constant", before: () => 12.5, after: () => 12.5, levels: ["normal"] },
   { what: "all zeros", before: () => 0, after: () => 0, levels: ["normal"] },
   { what: "minus zeros", before: () => -0, after: () => 0, levels: ["normal"] },
-  { what: "a value after zeros", before: () => 0, after: () => 5, levels: ["normal"] },
+  { what: "a value after zeros", before: () => 0, after: () => 5, levels: ["normal", "critical"] },
   { what: "negative counts", before: (slot) => -100 - (slot % 5), after: () => -100, levels: ["normal"] },
   {
     what: "negative counts that jump",
