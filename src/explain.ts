@@ -107,6 +107,7 @@ function sentences(facts: Omit<Explanation, "lines">, sampler: Sampler): string[
     `Data: ${verdict.state}${slot === null ? "; the ledger has no such slot" : `; slot ${slot.state}, started ${slot.attempts}x`}.`,
     ...baselineLines(verdict, sampler),
     forecastLine(verdict),
+    ...judgedLines(verdict, sampler),
     ...verdict.gates.map(
       ({ name, passed, measured, needed }) =>
         `Gate ${name}: ${passed ? "passed" : "not passed"} (${round(measured)}, needs ${round(needed)}).`,
@@ -128,6 +129,29 @@ function baselineLines({ baseline }: Verdict, sampler: Sampler): string[] {
   return [
     `Baseline: ${round(centre)}${about}, from ${daysUsed} days, ${daysTrimmed} trimmed.`,
     ...dayLines(days, sampler),
+  ];
+}
+
+/** As what it was judged, and what of the series itself had a part in it. */
+function judgedLines({ series, kind, range, memory = {}, slotsSummed, level }: Verdict, sampler: Sampler): string[] {
+  if (kind === undefined || level === "unknown") return [];
+  const told = sampler.judge[series.field]?.kind === "auto" ? ", as its values tell" : "";
+  const over = slotsSummed === 1 ? "" : `; evidence summed over ${slotsSummed} slots`;
+  const { level: today, tails } = memory;
+  return [
+    `Judged as a ${kind}${told}${over}.`,
+    ...(range === undefined || range.least === range.most
+      ? []
+      : [`The days do not agree: ${round(range.least)} to ${round(range.most)} would be no news.`]),
+    ...(today === undefined || today.expected <= 0
+      ? []
+      : [`Lately ${round(today.observed / today.expected)} of plan came in all.`]),
+    ...(tails === undefined
+      ? []
+      : [
+          `Beyond what is usual at this time: ${round(tails.rises.peaks)} rises and ${round(tails.drops.peaks)} drops in ` +
+            `${round(tails.points)} slots.`,
+        ]),
   ];
 }
 

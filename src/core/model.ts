@@ -167,6 +167,8 @@ export type Verdict = {
   readonly evidence: number;
   readonly gates: readonly Gate[];
   readonly direction: Direction | null;
+  /** As what it was judged; absent where it was not. */
+  readonly kind?: "count" | "gauge" | "ratio" | undefined;
   /** Start of the first slot of what is going on now; null at level normal. */
   readonly sinceMs: number | null;
   /** Sum of expected minus observed since `sinceMs`, in the field's own unit; null at level normal. */

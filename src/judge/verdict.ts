@@ -49,6 +49,7 @@ export function verdictOf(decision: Decision, cells: Cells, place: Place, about:
     stepMs: place.stepMs,
     state: decision.state,
     level: decision.level,
+    kind: decision.kind,
     observed: decision.observed,
     expected: decision.expected,
     lower: decision.lower,
