@@ -25,7 +25,6 @@ type Variant = { readonly part: Part; readonly judging: Judging };
 type Series = {
   readonly name: string;
   readonly rows: Rows;
-  readonly half: 0 | 1;
   /** What the shipped judge took it for, at any time. */
   readonly kinds: ReadonlySet<Kind>;
 };
@@ -93,7 +92,7 @@ function seriesIn(folder: Folder, file: string, { judging }: Variant): Series {
   const rows = readRows(join(folder.path, file));
   const kinds = new Set<Kind>();
   for (const { kind } of judging.decisions({ ...rows, kind: "auto" })) kinds.add(kind);
-  return { name, rows, half: folder.halfOf(name), kinds };
+  return { name, rows, kinds };
 }
 
 /**

@@ -62,6 +62,7 @@ export const parts: readonly Part[] = [
   ]),
   part("no band of strangers", counts, references, ["if (Number.isNaN(weekAgo)) return null;", "return null;"]),
   constant("no widening by last week", counts, references, "weekShare = 0.2", never),
+  constant("no habits", counts, references, "habitDays = 3", never),
   part(
     "no smoothing",
     counts,
