@@ -1,6 +1,6 @@
 import type { FieldJudging } from "../core/definitions.ts";
 import { Problem } from "../core/problem.ts";
-import { dayMs } from "../core/time.ts";
+import { dayMs, minuteMs } from "../core/time.ts";
 import { type Accepted, scalesOf } from "./accepted.ts";
 import {
   type Before,
@@ -116,7 +116,14 @@ function gridOf({ timesMs, stepMs, zone = "UTC" }: SeriesToJudge, judging: Field
   const cellOf = (timeMs: number) => pad + Math.round((timeMs - firstMs) / stepMs);
   const cells = makeCells(cellOf(timesMs[timesMs.length - 1] as number) + 1);
   const days = Math.max(referenceDays, judging.baseline.days);
-  const partAt = (timeMs: number) => dayPart(null, zone, timeMs);
+  const known = new Map<number, string>();
+  const partAt = (timeMs: number): string => {
+    // Parts of days begin at a quarter of an hour in every zone.
+    const quarter = Math.floor(timeMs / (15 * minuteMs));
+    const part = known.get(quarter) ?? dayPart(null, zone, timeMs);
+    known.set(quarter, part);
+    return part;
+  };
   return { cells, stepMs, zone, clock: new ZoneDays(zone), days, cellOf, partAt };
 }
 

@@ -5,6 +5,9 @@ import { type Cells, dayReach, type Place, referenceDays, skipSlotsMax } from ".
 
 export type Kind = "count" | "gauge" | "ratio";
 
+/** Slots between two looks at a series that was judged before. */
+const slotsBetween = 16;
+
 /** Pairs of neighbouring slots that noise is told from, at least; and days left out because they are noisiest. */
 const pairsMin = 50;
 const daysDropped = 2;
@@ -17,8 +20,13 @@ const errors = 4;
  * more is judged as a gauge, by its own noise. What was judged as one before stays one while it is noisier at all: a
  * series near the line must not change sides every hour.
  */
-export function kindOf(cells: Cells, place: Place, { kind }: FieldJudging, { tails }: JudgeMemory): Kind {
+export function kindOf(cells: Cells, place: Place, { kind }: FieldJudging, { tails, level }: JudgeMemory): Kind {
   if (kind === "gauge" || kind === "ratio") return kind;
+  // What it was judged as is looked at again now and then, and where a value cannot be that of a count.
+  const looks = Math.floor(place.timeMs / place.stepMs) % slotsBetween === 0;
+  if (!looks && tails !== undefined) return "gauge";
+  if (!looks && level !== undefined)
+    return isBroken(cells.values[place.now] as number, kind === "count") ? "gauge" : "count";
   if (someBroken(cells, place, kind === "count")) return "gauge";
   if (kind === "count") return kind;
   return noisy(cells, place, tails === undefined ? 1 : 0) ? "gauge" : "count";

@@ -7,6 +7,8 @@ import { ascending } from "../math/ascending.ts";
 const busyMean = 20;
 const busyMs = 2 * minuteMs;
 const busySlotsMax = 5;
+/** How busy a slot is is told from so many slots either side of each day's, evenly spread. */
+const strides = 15;
 /** Counts that a smoothed reference should rest on, in all days together. */
 const smoothCounts = 500;
 /**
@@ -96,11 +98,12 @@ function usualAt(cells: Cells, place: Place): Expectation | null {
 /** Thin counts are smoothed over as many slots as give enough of them; told from the days around the slot's time. */
 function smoothingAt({ values, inIncident }: Cells, { days, stepMs }: Place): Smoothing {
   const longest = smoothSlots(stepMs);
+  const stride = Math.max(1, Math.ceil(longest / strides));
   let sum = 0;
   let slots = 0;
   for (const cell of days) {
     if (cell < 0) continue;
-    for (let at = Math.max(0, cell - longest); at <= cell + longest; at += 1) {
+    for (let at = Math.max(0, cell - longest); at <= cell + longest; at += stride) {
       const value = values[at] as number;
       if (Number.isNaN(value) || inIncident[at] !== 0) continue;
       sum += value;
