@@ -124,8 +124,10 @@ function smoothed({ values, inIncident }: Cells, cell: number, { reach, busy }: 
   for (let at = Math.max(0, cell - reach); at <= cell + reach; at += 1) {
     const value = values[at] as number;
     if (Number.isNaN(value) || inIncident[at] !== mark) continue;
-    found.push(value);
-    sum += value;
+    // A stray negative number among counts is none.
+    const count = Math.max(0, value);
+    found.push(count);
+    sum += count;
   }
   if (2 * found.length <= 2 * reach + 1) return Number.NaN;
   return busy ? middle(ascending(found)) : sum / found.length;
