@@ -133,7 +133,10 @@ function baselineLines({ baseline }: Verdict, sampler: Sampler): string[] {
 }
 
 /** As what it was judged, and what of the series itself had a part in it. */
-function judgedLines({ series, kind, range, memory = {}, slotsSummed, level }: Verdict, sampler: Sampler): string[] {
+function judgedLines(
+  { series, kind, range, memory = {}, slotsSummed, level, drift }: Verdict,
+  sampler: Sampler,
+): string[] {
   if (kind === undefined || level === "unknown") return [];
   const told = sampler.judge[series.field]?.kind === "auto" ? ", as its values tell" : "";
   const over = slotsSummed === 1 ? "" : `; evidence summed over ${slotsSummed} slots`;
@@ -146,6 +149,7 @@ function judgedLines({ series, kind, range, memory = {}, slotsSummed, level }: V
     ...(today === undefined || today.expected <= 0
       ? []
       : [`Lately ${round(today.observed / today.expected)} of plan came in all.`]),
+    ...(drift === undefined ? [] : [`The last seven days had ${weekText(drift)} the seven before.`]),
     ...(tails === undefined
       ? []
       : [
@@ -153,6 +157,11 @@ function judgedLines({ series, kind, range, memory = {}, slotsSummed, level }: V
             `${round(tails.points)} slots.`,
         ]),
   ];
+}
+
+function weekText(drift: number): string {
+  const percent = Math.round(Math.abs(drift));
+  return percent === 0 ? "about as many as" : `${percent} % ${drift > 0 ? "more" : "less"} than`;
 }
 
 function dayLines(days: Verdict["baseline"]["days"], sampler: Sampler): string[] {

@@ -112,6 +112,8 @@ export type FieldJudging = {
   };
   /** How much evidence is asked for: `low` a third more than `normal`, `high` a quarter less. Default normal. */
   readonly sensitivity?: "low" | "normal" | "high" | undefined;
+  /** Percent by which a week must differ from the week before to be told, of a count. Absent: it is not. */
+  readonly drift?: number | undefined;
   /** All three must be reached: percent of the expectation, units of the field, and volume. Null: by the field's kind. */
   readonly floor: {
     /** Percent of the expectation for `warning`. Default 20 for counts, 0 for gauges, which tell by their own noise. */

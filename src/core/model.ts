@@ -167,6 +167,8 @@ export type Verdict = {
   readonly evidence: number;
   readonly gates: readonly Gate[];
   readonly direction: Direction | null;
+  /** By how many percent the last seven days had more than the seven before; absent where it is not known. */
+  readonly drift?: number | undefined;
   /** As what it was judged; absent where it was not. */
   readonly kind?: "count" | "gauge" | "ratio" | undefined;
   /** Start of the first slot of what is going on now; null at level normal. */

@@ -113,6 +113,10 @@ const judging = across(
       .enum(["low", "normal", "high"])
       .prefault("normal")
       .describe("how much evidence is asked for: low a third more than normal, high a quarter less"),
+    drift: scalar
+      .number(5, 1000)
+      .optional()
+      .describe("percent by which a week must differ from the one before to be told; default: it is not"),
     floor: floor.prefault({}).describe("differences below any of these do not count"),
   }),
   ({ direction, floor: gates }, report) => {

@@ -222,6 +222,7 @@ export class Block {
     const part = partBefore(held.cells, place, this.#clock);
     if (part !== null) held.parts.put(part);
     held.cells.ratios = held.parts.at(place.timeMs, this.#clock, isFree(calendar, zone, place.timeMs), place.scales);
+    held.cells.drift = held.parts.drift(place.timeMs, this.#clock, place.scales);
     return part;
   }
 

@@ -24,6 +24,8 @@ export type Cells = {
    * null = not known.
    */
   ratios: Float64Array | null;
+  /** By how many percent the last seven days had more than the seven before; NaN = not known. */
+  drift: number;
 };
 
 /** Where one slot lies. {@link reachSlots} cells before it, and those around each day's cell that {@link dayReach} tells, exist. */
@@ -119,6 +121,7 @@ export function makeCells(length: number, expectedLength = length): Cells {
     most: new Float64Array(expectedLength).fill(Number.NaN),
     jumps: null,
     ratios: null,
+    drift: Number.NaN,
   };
 }
 

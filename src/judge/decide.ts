@@ -44,6 +44,7 @@ function unknown({ cells, place, judging, kind }: Context, { ongoing, memory }: 
     ongoing: missing ? ongoing : null,
     because: missing ? "missing" : "cold",
     range: null,
+    drift: null,
     memory,
     accepted: null,
   };

@@ -1,4 +1,5 @@
 /** Counts: evidence summed over many slots, against days of the same kind. */
+import type { Direction } from "../core/model.ts";
 import { hourMs } from "../core/time.ts";
 import type { Accepted } from "./accepted.ts";
 import { type Before, type Ongoing, windowSlots } from "./cells.ts";
@@ -108,7 +109,18 @@ function quiet(slot: Slot, best: CountReading | null): Decision {
   const level = learnt(before.memory.level, { observed, expected: plan.centre }, readings.doubt, context.place.stepMs);
   const reading = best ?? readings.plain;
   const direction = directionOf(reading.observed, reading.expected);
-  return concluded(slot, reading, { level: "normal", direction, ongoing: null, because: null, memory: { level } });
+  const found = { ongoing: null, memory: { level } };
+  const drift = driftOf(context);
+  if (drift === null) return concluded(slot, reading, { ...found, level: "normal", direction, because: null });
+  return concluded(slot, reading, { ...found, level: "warning", direction: drift, because: "drift" });
+}
+
+/** A baseline that moves along never sees a slow drift; whole weeks do. Null: nobody asked, or there is none. */
+function driftOf({ cells, judging }: Context): Direction | null {
+  const { drift: asked, direction: wanted } = judging;
+  if (asked === undefined || !(Math.abs(cells.drift) >= asked)) return null;
+  const direction = cells.drift > 0 ? "up" : "down";
+  return wanted === "both" || wanted === direction ? direction : null;
 }
 
 function begun(slot: Slot, best: CountReading): Decision {
@@ -178,6 +190,7 @@ function concluded(slot: Slot, reading: CountReading, finding: Finding): Decisio
     slotsSummed: reading.reach,
     gates: gatesOf(context, reading.observed, reading.expected, evidence),
     range,
+    drift: Number.isNaN(cells.drift) ? null : cells.drift,
     accepted: null,
     ...finding,
   };

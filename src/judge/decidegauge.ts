@@ -38,6 +38,7 @@ export function decideGauge(context: Context, before: Before): Decision | null {
     ongoing,
     because: ongoing === null || alarms ? null : jump.score >= calmScore ? "latched" : "recovering",
     range: null,
+    drift: null,
     memory: { tails: jump.tails, ...(ongoing === null ? {} : { calm }) },
     accepted: null,
   };

@@ -27,10 +27,12 @@ export type Decision = {
   /** The incident that goes on after this slot; null if none does. */
   readonly ongoing: Ongoing | null;
   /** What decided, where the level alone does not tell. */
-  readonly because: "latched" | "recovering" | "missing" | "cold" | "accepted" | null;
+  readonly because: "latched" | "recovering" | "missing" | "cold" | "accepted" | "drift" | null;
   /** Of a count: what was expected of the slot; null = nothing. */
   readonly range: Range | null;
   readonly memory: JudgeMemory;
+  /** By how many percent the last seven days had more than the seven before; null = not known. */
+  readonly drift: number | null;
   /** The incident that ends here, for it went on so long; null = none. */
   readonly accepted: Accepted | null;
 };

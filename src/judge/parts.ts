@@ -60,6 +60,8 @@ export class Parts {
   readonly #indexes = new Float64Array(days * partsADay).fill(Number.NaN);
   #ratios: Float64Array | null = null;
   #ratiosDay = Number.NaN;
+  #drift = Number.NaN;
+  #driftDay = Number.NaN;
 
   put({ index, sum }: Part): void {
     const at = index % this.#sums.length;
@@ -68,12 +70,14 @@ export class Parts {
     this.#sums[at] = sum;
     this.#indexes[at] = index;
     this.#ratiosDay = Number.NaN;
+    this.#driftDay = Number.NaN;
   }
 
   take(other: Parts): void {
     this.#sums.set(other.#sums);
     this.#indexes.set(other.#indexes);
     this.#ratiosDay = Number.NaN;
+    this.#driftDay = Number.NaN;
   }
 
   /**
@@ -91,6 +95,30 @@ export class Parts {
     return this.#ratios;
   }
 
+  /**
+   * By how many percent the seven days before the one that holds `timeMs` had more (less: negative) than the seven before
+   * them, as far as that is sure; NaN: too little is known.
+   */
+  drift(timeMs: number, clock: ZoneDays, scales: readonly number[] = []): number {
+    const today = Math.floor(clock.wallMs(timeMs) / dayMs);
+    if (this.#driftDay === today) return this.#drift;
+    this.#driftDay = today;
+    const logs: number[] = [];
+    for (let day = 1; day <= 7; day += 1) {
+      const [own, before] = [scales[day - 1] ?? 1, scales[day + 6] ?? 1];
+      for (let part = 0; part < partsADay; part += 1) {
+        const [one, two] = [own * this.#sum(today - day, part), before * this.#sum(today - day - 7, part)];
+        if (one + two >= countsMin) logs.push(Math.log((one + 0.5) / (two + 0.5)));
+      }
+    }
+    this.#drift = Number.NaN;
+    if (logs.length < 7 * partsMin) return this.#drift;
+    const { log, error } = middleOf(logs);
+    const sure = Math.sign(log) * Math.max(0, Math.abs(log) - 2 * error);
+    this.#drift = 100 * (Math.exp(sure) - 1);
+    return this.#drift;
+  }
+
   /** NaN: not known. */
   #ratio(today: number, daysBefore: number, free: boolean, scales: readonly number[]): number {
     if (daysBefore % 7 === 0) return Number.NaN;
@@ -106,7 +134,7 @@ export class Parts {
     return Math.exp(Math.max(-limit, Math.min(limit, shrunk)));
   }
 
-  /** Median of the log ratios of two days' parts, with its standard error from their scatter. */
+  /** How two days differ; null: too few of their parts are known. */
   #logRatio(
     today: number,
     week: number,
@@ -119,10 +147,7 @@ export class Parts {
       const [one, two] = [ofWeek * this.#sum(today - week, part), ofDay * this.#sum(today - daysBefore, part)];
       if (one + two >= countsMin) logs.push(Math.log((one + 0.5) / (two + 0.5)));
     }
-    if (logs.length < partsMin) return null;
-    const log = median(logs);
-    const scatter = 1.4826 * median(logs.map((each) => Math.abs(each - log)));
-    return { log, error: (1.25 * scatter) / Math.sqrt(logs.length) };
+    return logs.length < partsMin ? null : middleOf(logs);
   }
 
   #sum(day: number, part: number): number {
@@ -130,4 +155,11 @@ export class Parts {
     const at = index % this.#sums.length;
     return this.#indexes[at] === index ? (this.#sums[at] as number) : Number.NaN;
   }
+}
+
+/** The median of log ratios, with its standard error from their scatter. */
+function middleOf(logs: number[]): { log: number; error: number } {
+  const log = median(logs);
+  const scatter = 1.4826 * median(logs.map((each) => Math.abs(each - log)));
+  return { log, error: (1.25 * scatter) / Math.sqrt(logs.length) };
 }

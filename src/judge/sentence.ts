@@ -67,6 +67,11 @@ function outlook(forecast: Forecast): string {
 
 function finding(facts: Facts): string {
   const { decision } = facts;
+  if (decision.because === "drift") {
+    const drift = decision.drift as number;
+    const side = drift > 0 ? "more" : "less";
+    return `as expected, but ${Math.round(Math.abs(drift))} % ${side} in the last seven days than in the seven before`;
+  }
   if (decision.level !== "normal") {
     const off = decision.gates.find((gate) => gate.name === "relative")?.passed === true;
     const early = decision.because === "recovering" || (decision.because === "latched" && !off);

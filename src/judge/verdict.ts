@@ -50,6 +50,7 @@ export function verdictOf(decision: Decision, cells: Cells, place: Place, about:
     state: decision.state,
     level: decision.level,
     kind: decision.kind,
+    ...(decision.drift === null ? {} : { drift: decision.drift }),
     observed: decision.observed,
     expected: decision.expected,
     lower: decision.lower,

@@ -77,3 +77,16 @@ test("a promotion at noon of each day is told on three days and is a habit from 
     "03-12T12:00",
   ]);
 });
+
+test("two percent less each day leave no day's band; the week before shows them, to those who ask", async () => {
+  const falling = (timeMs: number): number => 1_000 * 0.98 ** ((timeMs - startMs) / dayMs) + ((timeMs / stepMs) % 7);
+  const timesMs = Array.from({ length: (30 * dayMs) / stepMs }, (_, slot) => startMs + slot * stepMs);
+  const values = timesMs.map((timeMs) => Math.round(falling(timeMs)));
+  const last = (drift: number | undefined) => {
+    return [...decisions({ timesMs, values, stepMs, kind: "count", judging: { ...judging, drift } })].at(-1);
+  };
+  expect(last(undefined)).toMatchObject({ level: "normal", because: null });
+  expect(last(undefined)?.drift).toBeCloseTo(-13, 0);
+  expect(last(10)).toMatchObject({ level: "warning", direction: "down", because: "drift", ongoing: null });
+  expect(last(20)).toMatchObject({ level: "normal" });
+});
