@@ -78,7 +78,7 @@ const inFiles: Row[] = [
     files: { ...base, [file]: sampler({ judge: "{ orders: { flor: { percent: 30 } } }" }) },
     says: [
       `CFG-005 ${file}:8:20 judge.orders.flor - unknown key. ` +
-        'Fix: one of kind, direction, baseline, forecast, sensitivity, floor (did you mean "floor"?).',
+        'Fix: one of kind, direction, baseline, forecast, sensitivity, drift, floor (did you mean "floor"?).',
     ],
   },
   {
