@@ -182,8 +182,12 @@ describe.skipIf(missing !== null)("workers", () => {
         return counts.due + counts.leased - (await slots.list({ fromMs: untilMs, limit: 1_000 })).length;
       };
       // Two looks that are not one: new slots may come due between them.
-      for (let waited = 0; waited < 150 && (await left()) !== 0; waited += 1) await sleep(1_000);
-      expect(await left()).toBe(0);
+      let remaining = await left();
+      for (let waited = 0; waited < 150 && remaining !== 0; waited += 1) {
+        await sleep(1_000);
+        remaining = await left();
+      }
+      expect(remaining).toBe(0);
       const workers = await slots.counts();
       expect(workers.failed).toBe(0);
       await sleep(2_000);
