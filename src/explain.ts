@@ -145,7 +145,7 @@ function judgedLines(
     `Judged as a ${kind}${told}${over}.`,
     ...(range === undefined || range.least === range.most
       ? []
-      : [`The days do not agree: ${round(range.least)} to ${round(range.most)} would be no news.`]),
+      : [`Anything from ${round(range.least)} to ${round(range.most)} would be no news.`]),
     ...(today === undefined || today.expected <= 0
       ? []
       : [`Lately ${round(today.observed / today.expected)} of plan came in all.`]),

@@ -99,7 +99,7 @@ const smoothMs = 30 * minuteMs;
 const smoothSlotsMax = 30;
 
 export function smoothSlots(stepMs: number): number {
-  return Math.min(smoothSlotsMax, Math.round(smoothMs / stepMs));
+  return Math.min(smoothSlotsMax, Math.floor(smoothMs / stepMs));
 }
 
 /** Cells around the same slot of each day before: smoothing; and before them the values that predict a gauge. */

@@ -24,7 +24,7 @@ import {
 
 /** Evidence for "as expected" against "as bad as it was" that ends an incident, in nats. */
 const closeNats = 6;
-/** Evidence of recovery above which a slot no longer counts as part of what is wrong, before the incident ends. */
+/** Evidence of recovery above which a slot looks better, though the incident has not ended. */
 const betterNats = 0.2;
 /** What goes on for so long is the new normal, unless next to nothing comes: that never is. */
 const newNormalMs = 48 * hourMs;
@@ -81,7 +81,13 @@ function inside(slot: Slot, ongoing: Ongoing): Decision {
   const accepted = acceptedOf(slot, ongoing, badRatio(recovery));
   if (accepted !== null) {
     const decision = quiet(slot, null);
-    return { ...decision, because: "accepted", accepted, memory: { level: { observed: 0, expected: 0 } } };
+    return {
+      ...decision,
+      level: "normal",
+      because: "accepted",
+      accepted,
+      memory: { level: { observed: 0, expected: 0 } },
+    };
   }
   const lost = middleOf(slot.range, observed) - observed;
   const along = (ongoing.direction === "up" ? readings.up : readings.down) ?? readings.plain;

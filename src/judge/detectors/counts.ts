@@ -61,7 +61,7 @@ export function countReadings(
   let down: CountReading | null = null;
   let doubt = 0;
   let back = 0;
-  for (let length = 1; length <= longest; length = nextLength(length)) {
+  for (let length = 1; length <= longest; length = nextLength(length, longest)) {
     for (; back < length; back += 1) add(total, cells, place.now - back, back === 0 ? range : null);
     const reading = readingOf(total, length, plan, relative);
     plain ??= reading;
@@ -73,8 +73,10 @@ export function countReadings(
   return { plain: plain as CountReading, up, down, doubt };
 }
 
-function nextLength(length: number): number {
-  return Math.max(length + 1, Math.round(length * windowGrowth));
+/** The longest is always among them. */
+function nextLength(length: number, longest: number): number {
+  const next = Math.max(length + 1, Math.round(length * windowGrowth));
+  return length < longest ? Math.min(next, longest) : next;
 }
 
 function stronger(one: CountReading | null, other: CountReading): CountReading {
