@@ -89,8 +89,8 @@ export function* decisions(series: SeriesToJudge): Generator<Decision> {
     }
     const part = partBefore(grid.cells, place, grid.clock);
     if (part !== null) parts.put(part);
-    grid.cells.ratios = parts.at(timeMs, grid.clock, isFree(null, grid.zone, timeMs), place.scales);
-    grid.cells.drift = parts.drift(timeMs, grid.clock, place.scales);
+    grid.cells.ratios = parts.at(timeMs, grid.clock, isFree(null, grid.zone, timeMs), accepted);
+    grid.cells.drift = parts.drift(timeMs, grid.clock, accepted);
     const decision = decide(grid.cells, place, judging, still(before, timeMs, latestMs, stepMs));
     before = remember(grid.cells, place, before, decision);
     if (decision.accepted !== null) accepted = [...accepted, decision.accepted];

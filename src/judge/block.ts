@@ -2,7 +2,7 @@ import type { Calendar } from "../core/definitions.ts";
 import type { JudgeMemory, Labels, Tags, TimeWindow } from "../core/model.ts";
 import { hourMs } from "../core/time.ts";
 import { type Accepted, acceptedMsMax, scalesOf } from "./accepted.ts";
-import { likeDays, onCampaigns } from "./campaigns.ts";
+import { likeDays, onCampaigns, someCampaign } from "./campaigns.ts";
 import {
   type Before,
   type Cells,
@@ -19,7 +19,7 @@ import {
 } from "./cells.ts";
 import { dayPart, isFree } from "./dayparts.ts";
 import type { ZoneDays } from "./days.ts";
-import { type Part, Parts, partBefore } from "./parts.ts";
+import { type Part, Parts, partBefore, partMs } from "./parts.ts";
 import type { Left } from "./stored.ts";
 
 /**
@@ -217,12 +217,15 @@ export class Block {
   }
 
   /** Has the cells know how weekdays differ. @returns the part of the day that ends right before the slot, if one does */
-  weigh(held: Held, place: Place): Part | null {
+  weigh(held: Held, place: Place, subject: () => Labels): Part | null {
     const { calendar, zone } = this.shape;
-    const part = partBefore(held.cells, place, this.#clock);
+    const found = partBefore(held.cells, place, this.#clock);
+    // What a campaign brought says nothing of weekdays.
+    const special = found !== null && someCampaign(calendar, subject, place.timeMs - partMs, place.timeMs);
+    const part = special ? { ...found, sum: Number.NaN } : found;
     if (part !== null) held.parts.put(part);
-    held.cells.ratios = held.parts.at(place.timeMs, this.#clock, isFree(calendar, zone, place.timeMs), place.scales);
-    held.cells.drift = held.parts.drift(place.timeMs, this.#clock, place.scales);
+    held.cells.ratios = held.parts.at(place.timeMs, this.#clock, isFree(calendar, zone, place.timeMs), held.accepted);
+    held.cells.drift = held.parts.drift(place.timeMs, this.#clock, held.accepted);
     return part;
   }
 
@@ -247,26 +250,28 @@ export class Block {
   /** What went on is the new normal: its slots are references like any others, from the next slot on. */
   accept(held: Held, accepted: Accepted): void {
     held.accepted = [...held.accepted.filter(({ atMs }) => atMs !== accepted.atMs), accepted];
-    const { stepMs } = this.shape;
     for (const lane of this.lanes) {
       const from = Math.max(0, this.#slot(lane, accepted.sinceMs));
       const to = Math.min(lane.slots - 1, this.#slot(lane, accepted.atMs));
-      if (from <= to && accepted.atMs > lane.fromMs - stepMs) {
-        held.cells.inIncident.fill(0, lane.offset + from, lane.offset + to + 1);
-      }
+      if (from <= to) held.cells.inIncident.fill(0, lane.offset + from, lane.offset + to + 1);
     }
   }
 
   /** What goes on before `timeMs`. */
   ongoingAt(held: Held, timeMs: number): Ongoing | null {
-    return timeMs - held.markMs > latchMsMax ? null : held.ongoing;
+    return timeMs - held.markMs > latchMsMax || this.#isOver(held, timeMs) ? null : held.ongoing;
+  }
+
+  /** Late data made an incident of a slot, and newer ones had been judged already: none of them was part of it. */
+  #isOver(held: Held, timeMs: number): boolean {
+    return held.memoryMs > held.markMs && timeMs - held.memoryMs <= memorySlots * this.shape.stepMs;
   }
 
   /** All that the verdicts before `timeMs` leave it. */
   beforeAt(held: Held, timeMs: number): Before {
     return {
       ongoing: this.ongoingAt(held, timeMs),
-      endedMs: held.ongoing === null ? held.markMs : Number.NEGATIVE_INFINITY,
+      endedMs: held.ongoing === null || this.#isOver(held, timeMs) ? held.markMs : Number.NEGATIVE_INFINITY,
       memory: timeMs - held.memoryMs > memorySlots * this.shape.stepMs ? {} : held.memory,
     };
   }
@@ -322,8 +327,13 @@ export class Block {
   /** Forgets series of which nothing is held any more. */
   tidy(): void {
     for (const [key, held] of this.held) {
-      const empty = this.ongoingAt(held, this.shape.fromMs) === null && held.cells.values.every(Number.isNaN);
-      if (empty) this.held.delete(key);
+      const { fromMs, stepMs } = this.shape;
+      const left =
+        this.ongoingAt(held, fromMs) !== null ||
+        fromMs - held.memoryMs <= memorySlots * stepMs ||
+        held.accepted.length > 0 ||
+        held.parts.holds(fromMs, this.#clock);
+      if (!left && held.cells.values.every(Number.isNaN)) this.held.delete(key);
     }
   }
 }

@@ -81,13 +81,8 @@ function inside(slot: Slot, ongoing: Ongoing): Decision {
   const accepted = acceptedOf(slot, ongoing, badRatio(recovery));
   if (accepted !== null) {
     const decision = quiet(slot, null);
-    return {
-      ...decision,
-      level: "normal",
-      because: "accepted",
-      accepted,
-      memory: { level: { observed: 0, expected: 0 } },
-    };
+    const memory = { level: { observed: 0, expected: 0 } };
+    return { ...decision, level: "normal", because: "accepted", accepted, memory };
   }
   const lost = middleOf(slot.range, observed) - observed;
   const along = (ongoing.direction === "up" ? readings.up : readings.down) ?? readings.plain;
@@ -96,7 +91,7 @@ function inside(slot: Slot, ongoing: Ongoing): Decision {
     direction: ongoing.direction,
     ongoing: { ...ongoing, loss: finite(ongoing.loss + lost) },
     because: recovery.nats < betterNats ? "latched" : "recovering",
-    memory: { ...slot.before.memory, recovery },
+    memory: { level: slot.before.memory.level, recovery },
   });
 }
 
@@ -136,7 +131,7 @@ function begun(slot: Slot, best: CountReading): Decision {
     direction: directionOf(best.observed, best.expected),
     ongoing: beginning(slot, best),
     because: null,
-    memory: { ...slot.before.memory, recovery: noRecovery(rounded(best.observed), rounded(best.expected)) },
+    memory: { level: slot.before.memory.level, recovery: noRecovery(rounded(best.observed), rounded(best.expected)) },
   });
 }
 

@@ -20,8 +20,8 @@ const moveValues = { near: 200_000, far: 2_000_000 };
 const readValues = 500_000;
 /** A series is missed for at most so many days, however long its baseline is. */
 const missedDaysMax = 14;
-/** Cells held by all blocks together: 9 bytes each. */
-const cellsMax = 60_000_000;
+/** Cells held by all blocks together: 9 bytes each of a count in a large block, to 25 of a gauge in a small one. */
+const cellsMax = 40_000_000;
 
 /** What a slot is judged by, and under which name it is remembered. */
 export type Subject = { readonly sampler: Sampler; readonly field: string; readonly judging: FieldJudging };
@@ -169,7 +169,7 @@ export class History {
       await this.#readValues(filling, [...until(fromMs, [...lanes, tail]), own]);
       const first = { fromMs: Math.min(fromMs - latchMsMax, tail.fromMs), toMs: fromMs };
       await this.#readMarks(filling, [...until(fromMs, [...marks, first]), own]);
-      await this.#readMemory(filling, tail);
+      await this.#readMemory(filling, { fromMs: Number.NEGATIVE_INFINITY, toMs: fromMs });
       await this.#readParts(filling, { fromMs: fromMs - partsMs, toMs: fromMs });
       await this.#readAccepted(filling, { fromMs: fromMs - acceptedMsMax, toMs: fromMs });
       return;
@@ -413,7 +413,8 @@ function fits({ shape }: Block, { sampler, judging }: Subject, calendar: Calenda
     shape.days === daysOf(judging) &&
     shape.missedDays === Math.min(missedDaysMax, judging.baseline.days) &&
     shape.points === judging.forecast.points &&
-    shape.calendar === calendar;
+    shape.calendar === calendar &&
+    shape.zone === sampler.zone;
   return same && shape.stepMs === stepMs && (timeMs - shape.fromMs) % stepMs === 0;
 }
 

@@ -121,8 +121,10 @@ export class Judge implements Measured {
       windows: [{ fromMs: timeMs - stepMs + 1, toMs: timeMs + 1 }],
     });
     const own = rows.find((row) => tagsKey(row.tags) === tagsKey(series.tags));
-    const startMs = own?.timesMs.at(-1);
-    if (startMs !== undefined) return { startMs, value: cellValue(own?.values.at(-1)), stale };
+    // Slots of a cron may overlap: the one that begins at this time is meant, if there is one.
+    const exact = own?.timesMs.indexOf(timeMs) ?? -1;
+    const startMs = own?.timesMs.at(exact);
+    if (startMs !== undefined) return { startMs, value: cellValue(own?.values.at(exact)), stale };
     return { startMs: kind === "every" ? floorToStep(timeMs, stepMs) : timeMs, value: Number.NaN, stale };
   }
 
@@ -151,9 +153,10 @@ export class Judge implements Measured {
 
   #verdict({ sampler, field, judging }: Subject, block: Block, slot: Place, held: Held): Verdict {
     const series = { measurement: sampler.point.measurement, tags: held.tags, field };
-    const place = block.placeFor(slot, held, () => seriesLabels(sampler, series));
+    const subject = () => seriesLabels(sampler, series);
+    const place = block.placeFor(slot, held, subject);
     const before = block.beforeAt(held, place.timeMs);
-    const part = block.weigh(held, place);
+    const part = block.weigh(held, place, subject);
     return verdictOf(decide(held.cells, place, judging, before), held.cells, place, {
       sampler: sampler.name,
       series,

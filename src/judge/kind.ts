@@ -20,8 +20,16 @@ const errors = 4;
  * more is judged as a gauge, by its own noise. What was judged as one before stays one while it is noisier at all: a
  * series near the line must not change sides every hour.
  */
-export function kindOf(cells: Cells, place: Place, { kind }: FieldJudging, { tails, level }: JudgeMemory): Kind {
+export function kindOf(
+  cells: Cells,
+  place: Place,
+  { kind }: FieldJudging,
+  { tails, level, recovery, calm }: JudgeMemory,
+): Kind {
   if (kind === "gauge" || kind === "ratio") return kind;
+  // An incident is judged to its end as what it began as.
+  if (recovery !== undefined) return "count";
+  if (calm !== undefined) return "gauge";
   // What it was judged as is looked at again now and then, and where a value cannot be that of a count.
   const looks = Math.floor(place.timeMs / place.stepMs) % slotsBetween === 0;
   if (!looks && tails !== undefined) return "gauge";

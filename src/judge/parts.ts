@@ -4,7 +4,8 @@
  */
 import { median } from "simple-statistics";
 import { dayMs, hourMs } from "../core/time.ts";
-import { type Cells, type Place, referenceDays } from "./cells.ts";
+import type { Accepted } from "./accepted.ts";
+import { type Cells, type Place, referenceDays, windowSlots } from "./cells.ts";
 import type { ZoneDays } from "./days.ts";
 
 export const partMs = 2 * hourMs;
@@ -31,13 +32,15 @@ export function partBefore(
 ): Part | null {
   const index = endedPart(timeMs, stepMs, clock);
   if (index === null) return null;
-  const whole = Math.round(partMs / stepMs);
+  // No more than a block holds before its first slot.
+  const whole = Math.min(Math.round(partMs / stepMs), windowSlots(stepMs));
   let sum = 0;
   let slots = 0;
   for (let back = 1; back <= Math.min(now, whole) && partOf(timeMs - back * stepMs, clock) === index; back += 1) {
     const value = values[now - back] as number;
     if (Number.isNaN(value) || inIncident[now - back] !== 0) continue;
-    sum += value;
+    // A stray negative number among counts is none.
+    sum += Math.max(0, value);
     slots += 1;
   }
   return { index, sum: 2 * slots > whole ? (sum * whole) / slots : Number.NaN };
@@ -63,6 +66,27 @@ export class Parts {
   #drift = Number.NaN;
   #driftDay = Number.NaN;
 
+  /** Since which part a level that became the new normal is there, and by what what came before is to be multiplied. */
+  #levels: readonly { readonly until: number; readonly ratio: number }[] = [];
+  #levelsKnown = 0;
+
+  /** Whether anything is known that slots from `timeMs` on may ask for. */
+  holds(timeMs: number, clock: ZoneDays): boolean {
+    const oldest = partOf(timeMs - partsMs, clock);
+    return this.#indexes.some((index, at) => index >= oldest && !Number.isNaN(this.#sums[at]));
+  }
+
+  #know(accepted: readonly Accepted[], timeMs: number, clock: ZoneDays): void {
+    if (accepted.length === 0 && this.#levels.length === 0) return;
+    const known = accepted.filter(({ atMs }) => atMs < timeMs);
+    const newest = known.at(-1)?.atMs ?? 0;
+    if (newest === this.#levelsKnown && known.length === this.#levels.length) return;
+    this.#levelsKnown = newest;
+    this.#levels = known.map(({ sinceMs, ratio }) => ({ until: partOf(sinceMs, clock), ratio }));
+    this.#ratiosDay = Number.NaN;
+    this.#driftDay = Number.NaN;
+  }
+
   put({ index, sum }: Part): void {
     const at = index % this.#sums.length;
     // Parts may come in any order, after a pause too.
@@ -85,11 +109,12 @@ export class Parts {
    * @param free a day off, which differs more
    * @param scales by what the values of the day 1, 2, ... days before are to be multiplied
    */
-  at(timeMs: number, clock: ZoneDays, free: boolean, scales: readonly number[] = []): Float64Array | null {
+  at(timeMs: number, clock: ZoneDays, free: boolean, accepted: readonly Accepted[] = []): Float64Array | null {
     const today = Math.floor(clock.wallMs(timeMs) / dayMs);
+    this.#know(accepted, timeMs, clock);
     if (this.#ratiosDay === today) return this.#ratios;
     this.#ratiosDay = today;
-    const ratio = (_: unknown, day: number): number => this.#ratio(today, day + 1, free, scales);
+    const ratio = (_: unknown, day: number): number => this.#ratio(today, day + 1, free);
     const found = Float64Array.from({ length: referenceDays }, ratio);
     this.#ratios = found.some((ratio) => !Number.isNaN(ratio)) ? found.map((ratio) => ratio || 1) : null;
     return this.#ratios;
@@ -99,15 +124,15 @@ export class Parts {
    * By how many percent the seven days before the one that holds `timeMs` had more (less: negative) than the seven before
    * them, as far as that is sure; NaN: too little is known.
    */
-  drift(timeMs: number, clock: ZoneDays, scales: readonly number[] = []): number {
+  drift(timeMs: number, clock: ZoneDays, accepted: readonly Accepted[] = []): number {
     const today = Math.floor(clock.wallMs(timeMs) / dayMs);
+    this.#know(accepted, timeMs, clock);
     if (this.#driftDay === today) return this.#drift;
     this.#driftDay = today;
     const logs: number[] = [];
     for (let day = 1; day <= 7; day += 1) {
-      const [own, before] = [scales[day - 1] ?? 1, scales[day + 6] ?? 1];
       for (let part = 0; part < partsADay; part += 1) {
-        const [one, two] = [own * this.#sum(today - day, part), before * this.#sum(today - day - 7, part)];
+        const [one, two] = [this.#sum(today - day, part), this.#sum(today - day - 7, part)];
         if (one + two >= countsMin) logs.push(Math.log((one + 0.5) / (two + 0.5)));
       }
     }
@@ -120,9 +145,9 @@ export class Parts {
   }
 
   /** NaN: not known. */
-  #ratio(today: number, daysBefore: number, free: boolean, scales: readonly number[]): number {
+  #ratio(today: number, daysBefore: number, free: boolean): number {
     if (daysBefore % 7 === 0) return Number.NaN;
-    const weeks = [7, 14].flatMap((week) => this.#logRatio(today, week, daysBefore, scales) ?? []);
+    const weeks = [7, 14].flatMap((week) => this.#logRatio(today, week, daysBefore) ?? []);
     const [one, two] = weeks;
     if (one === undefined) return Number.NaN;
     const mean = two === undefined ? one.log : (one.log + two.log) / 2;
@@ -135,16 +160,10 @@ export class Parts {
   }
 
   /** How two days differ; null: too few of their parts are known. */
-  #logRatio(
-    today: number,
-    week: number,
-    daysBefore: number,
-    scales: readonly number[],
-  ): { log: number; error: number } | null {
-    const [ofWeek, ofDay] = [scales[week - 1] ?? 1, scales[daysBefore - 1] ?? 1];
+  #logRatio(today: number, week: number, daysBefore: number): { log: number; error: number } | null {
     const logs: number[] = [];
     for (let part = 0; part < partsADay; part += 1) {
-      const [one, two] = [ofWeek * this.#sum(today - week, part), ofDay * this.#sum(today - daysBefore, part)];
+      const [one, two] = [this.#sum(today - week, part), this.#sum(today - daysBefore, part)];
       if (one + two >= countsMin) logs.push(Math.log((one + 0.5) / (two + 0.5)));
     }
     return logs.length < partsMin ? null : middleOf(logs);
@@ -153,7 +172,11 @@ export class Parts {
   #sum(day: number, part: number): number {
     const index = day * partsADay + part;
     const at = index % this.#sums.length;
-    return this.#indexes[at] === index ? (this.#sums[at] as number) : Number.NaN;
+    if (this.#indexes[at] !== index) return Number.NaN;
+    return this.#levels.reduce(
+      (sum, { until, ratio }) => (index <= until ? sum * ratio : sum),
+      this.#sums[at] as number,
+    );
   }
 }
 

@@ -47,7 +47,7 @@ export function verdictPoint(verdict: Verdict, revises = false): Point {
   for (const [name, value] of Object.entries(numbers)) {
     if (value !== null && Number.isFinite(value)) fields[name] = value;
   }
-  if (verdict.closes === true) fields.accepted = acceptedText(verdict);
+  if (revises || verdict.closes === true) fields.accepted = acceptedText(verdict);
   if (verdict.observed !== null && verdict.memory !== undefined) fields.memory = memoryText(verdict);
   if (goesOn && verdict.direction !== null) fields.direction = verdict.direction;
   if (revises || verdict.state === "late" || verdict.state === "source-down") fields.state = verdict.state;

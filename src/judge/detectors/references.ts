@@ -61,7 +61,9 @@ export function expectationAt(cells: Cells, place: Place): Expectation | null {
 /** As on one day before, so many times. */
 function likeAt(cells: Cells, place: Place, cell: number, scale: number): Expectation | null {
   const smoothing = smoothingAt(cells, place);
-  const value = smoothed(cells, cell, smoothing, 0) * scale;
+  const own = smoothed(cells, cell, smoothing, 0);
+  // A day that one campaign is to be like may well have been an incident when nobody had told of it.
+  const value = (Number.isNaN(own) ? smoothed(cells, cell, smoothing, 1) : own) * scale;
   if (Number.isNaN(value)) return null;
   const smoothedSlots = 2 * smoothing.reach + 1;
   return { lower: value, upper: value, centre: value, references: 1, spread: 0, smoothedSlots };
