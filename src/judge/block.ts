@@ -153,8 +153,8 @@ export class Block {
   /** The place as one series sees it, whose labels are asked for where campaigns are near. */
   placeFor(slot: Place, held: Held, subject: () => Labels): Place {
     const startMs = (day: number): number => this.#clock.beforeMs(slot.timeMs, day);
-    const starts = slot.days.map((_, index) => startMs(index + 1));
-    const scales = held.accepted.length === 0 ? undefined : scalesOf(held.accepted, slot.timeMs, starts);
+    const starts = (): number[] => slot.days.map((_, index) => startMs(index + 1));
+    const scales = held.accepted.length === 0 ? undefined : scalesOf(held.accepted, slot.timeMs, starts());
     const place = scales === undefined ? slot : { ...slot, scales };
     return onCampaigns(place, this.shape.calendar, subject, startMs, (day) => {
       const lane = this.lanes.find((each) => each.day === day);

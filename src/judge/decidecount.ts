@@ -4,7 +4,14 @@ import { hourMs } from "../core/time.ts";
 import type { Accepted } from "./accepted.ts";
 import { type Before, type Ongoing, windowSlots } from "./cells.ts";
 import { type Decision, stateOf } from "./decision.ts";
-import { type CountReading, type CountReadings, countReadings, type Range, slotNoise } from "./detectors/counts.ts";
+import {
+  type CountReading,
+  type CountReadings,
+  clamp,
+  countReadings,
+  type Range,
+  slotNoise,
+} from "./detectors/counts.ts";
 import { forecastAt } from "./detectors/forecast.ts";
 import { learnt, levelOf as levelNow } from "./detectors/level.ts";
 import { type Expectation, expectationAt } from "./detectors/references.ts";
@@ -84,7 +91,7 @@ function inside(slot: Slot, ongoing: Ongoing): Decision {
     const memory = { level: { observed: 0, expected: 0 } };
     return { ...decision, level: "normal", because: "accepted", accepted, memory };
   }
-  const lost = middleOf(slot.range, observed) - observed;
+  const lost = clamp(observed, slot.range.least, slot.range.most) - observed;
   const along = (ongoing.direction === "up" ? readings.up : readings.down) ?? readings.plain;
   return concluded(slot, along, {
     level: levelOf(signedPercent(along.observed, along.expected), context),
@@ -144,7 +151,7 @@ function beginning({ context, range }: Slot, best: CountReading): Ongoing {
     const value = cells.values[place.now - back] as number;
     const own = back === 0 ? range : rangeAt(context, back);
     observed.push(Number.isNaN(own.least) ? Number.NaN : value);
-    expected.push(middleOf(own, value));
+    expected.push(clamp(value, own.least, own.most));
   }
   const slots = onset(observed, expected, best.reach);
   let loss = 0;
@@ -157,11 +164,6 @@ function beginning({ context, range }: Slot, best: CountReading): Ongoing {
 
 function rangeAt({ cells, place }: Context, back: number): Range {
   return { least: cells.least[place.now - back] as number, most: cells.most[place.now - back] as number };
-}
-
-/** What lies nearest to the value among what was expected. */
-function middleOf({ least, most }: Range, value: number): number {
-  return Math.max(least, Math.min(most, value));
 }
 
 function acceptedOf({ context: { place } }: Slot, { sinceMs }: Ongoing, ratio: number): Accepted | null {

@@ -252,47 +252,45 @@ export class History {
 
   /** What came in the parts of the days before. */
   async #readParts(filling: Filling, window: TimeWindow): Promise<void> {
-    const { block, look } = filling;
-    const { sampler, field } = filling.subject;
-    const { stepMs } = block.shape;
+    const { stepMs } = filling.block.shape;
     if (stepMs > partMs) return;
-    const query = {
-      measurement: verdictMeasurement(sampler.point.measurement),
-      fields: ["part"],
-      tags: matchersOf({ ...look?.tags, field }),
-    };
-    const clock = this.clock(sampler.zone);
-    const series = Math.max(filling.series, block.held.size) * (stepMs / partMs);
-    await this.#read({ ...filling, series }, query, [window], (found) => {
-      const { field: _, ...own } = found.tags;
-      const held = heldOf(block, own, look?.tags);
-      if (held === null) return;
-      for (const [at, timeMs] of found.timesMs.entries()) {
-        const index = endedPart(timeMs, stepMs, clock);
-        if (index !== null) held.parts.put({ index, sum: partIn(found.values[at]) });
-      }
+    const clock = this.clock(filling.subject.sampler.zone);
+    await this.#readRare(filling, window, "part", stepMs / partMs, (held, timeMs, value) => {
+      const index = endedPart(timeMs, stepMs, clock);
+      if (index !== null) held.parts.put({ index, sum: partIn(value) });
     });
   }
 
   /** What became the new normal; after marks, whose slots it takes out of what is left out. */
   async #readAccepted(filling: Filling, window: TimeWindow): Promise<void> {
+    // It is so rare that a thousandth of all slots is many.
+    await this.#readRare(filling, window, "accepted", 1 / 1_000, (held, timeMs, value) => {
+      const accepted = acceptedIn(value, timeMs);
+      if (accepted !== null) filling.block.accept(held, accepted);
+    });
+  }
+
+  /** A field of verdicts that only a `share` of all slots has. */
+  async #readRare(
+    filling: Filling,
+    window: TimeWindow,
+    name: string,
+    share: number,
+    use: (held: Held, timeMs: number, value: unknown) => void,
+  ): Promise<void> {
     const { block, look } = filling;
     const { sampler, field } = filling.subject;
     const query = {
       measurement: verdictMeasurement(sampler.point.measurement),
-      fields: ["accepted"],
+      fields: [name],
       tags: matchersOf({ ...look?.tags, field }),
     };
-    // It is so rare that a thousandth of all slots is many.
-    const series = Math.max(filling.series, block.held.size) / 1_000;
+    const series = Math.max(filling.series, block.held.size) * share;
     await this.#read({ ...filling, series }, query, [window], (found) => {
       const { field: _, ...own } = found.tags;
       const held = heldOf(block, own, look?.tags);
       if (held === null) return;
-      for (const [at, timeMs] of found.timesMs.entries()) {
-        const accepted = acceptedIn(found.values[at], timeMs);
-        if (accepted !== null) block.accept(held, accepted);
-      }
+      for (const [at, timeMs] of found.timesMs.entries()) use(held, timeMs, found.values[at]);
     });
   }
 

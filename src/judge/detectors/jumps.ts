@@ -5,6 +5,7 @@
  * Detection", WSDM, for jumps compared with those of past days; Siffer, A. et al. (2017), "Anomaly Detection in Streams
  * with Extreme Value Theory", KDD, for the threshold, here with an exponential tail from zero on.
  */
+import { medianSorted } from "simple-statistics";
 import type { Tail, Tails } from "../../core/model.ts";
 import { dayMs } from "../../core/time.ts";
 import { type Cells, dayReach, type Place } from "../cells.ts";
@@ -89,10 +90,7 @@ function jumpOf(values: Float64Array, cell: number, stepMs: number): number {
     if (!Number.isNaN(one)) found.push(one);
   }
   if (found.length < windowMin) return Number.NaN;
-  const sorted = ascending(found);
-  const half = sorted.length >> 1;
-  const upper = sorted[half] as number;
-  return value - (sorted.length % 2 === 1 ? upper : ((sorted[half - 1] as number) + upper) / 2);
+  return value - medianSorted(ascending(found));
 }
 
 /** Jumps of past days are asked for again and again. Infinity = not yet. */

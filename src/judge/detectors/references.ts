@@ -1,4 +1,5 @@
 /** What the days before lead one to expect of a count, kind of day by kind of day. */
+import { medianSorted } from "simple-statistics";
 import { minuteMs } from "../../core/time.ts";
 import { type Cells, type Place, referenceDays, smoothSlots } from "../cells.ts";
 import { ascending } from "../math/ascending.ts";
@@ -132,14 +133,7 @@ function smoothed({ values, inIncident }: Cells, cell: number, { reach, busy }: 
     sum += count;
   }
   if (2 * found.length <= 2 * reach + 1) return Number.NaN;
-  return busy ? middle(ascending(found)) : sum / found.length;
-}
-
-/** @param sorted ascending, at least one */
-function middle(sorted: readonly number[]): number {
-  const half = sorted.length >> 1;
-  const upper = sorted[half] as number;
-  return sorted.length % 2 === 1 ? upper : ((sorted[half - 1] as number) + upper) / 2;
+  return busy ? medianSorted(ascending(found)) : sum / found.length;
 }
 
 /** @param sorted ascending, at least two */
