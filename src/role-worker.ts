@@ -179,6 +179,8 @@ export class WorkerRole implements AsyncDisposable {
       workers,
       leases: state.leases,
       busy: () => this.#worker.busy(),
+      // Without copies there is one process, or one file that all of them read.
+      arrived: async (timeoutMs) => (await mirror?.arrived(timeoutMs)) ?? true,
       onChange: (gained, lost) => {
         // Of what was gained, too: a slot that ran on after its share was lost has remembered again what is old by now.
         const moved = new Set([...gained, ...lost]);

@@ -18,6 +18,9 @@ const lookMs = 2 * secondMs;
 const marginMs = 2 * secondMs;
 /** A look that takes longer is given up for another, which has its time before the leases run out. */
 const lookMsMax = 4 * secondMs;
+/** How long one look waits for what was stored to arrive, and after how long others know of a copy that is behind. */
+const arrivalMs = secondMs;
+const toldBehindMs = 15 * secondMs;
 
 export type ShareKeeperDeps = {
   readonly clock: Clock;
@@ -31,14 +34,19 @@ export type ShareKeeperDeps = {
   readonly onChange: (gained: readonly number[], lost: readonly number[]) => void;
   /** Shares of which a slot is being run; they are given away when it has ended. */
   readonly busy: () => ReadonlySet<number>;
+  /**
+   * Waits until others can read all that was stored here before the call, at most so long; false: they cannot yet. Who
+   * takes a share reads what its last slot left, and would judge on without it.
+   */
+  readonly arrived: (timeoutMs: number) => Promise<boolean>;
 };
 
 export class ShareKeeper implements Measured {
   readonly #deps: ShareKeeperDeps;
   /** Shares that are worked on, to the end of their leases. */
   readonly #held = new Map<number, number>();
-  /** No longer worked on, and given away once nothing runs there. */
-  readonly #leaving = new Set<number>();
+  /** No longer worked on since a time, and given away once nothing runs there and others can read what did. */
+  readonly #leaving = new Map<number, number>();
   /** Counts looks: one that was given up changes nothing when it answers after all. */
   #looks = 0;
   #moves = 0;
@@ -76,12 +84,13 @@ export class ShareKeeper implements Measured {
     }
   }
 
-  /** Lets others go on at once. After the last slot has ended. */
+  /** Lets others go on, as soon as they can read what the last slots left. After these have ended. */
   async release(): Promise<void> {
-    const names = [...this.#held.keys(), ...this.#leaving].map(leaseName);
+    const names = this.#leases();
     this.#looks += 1;
     this.#held.clear();
     this.#leaving.clear();
+    if (names.length > 0) await this.#deps.arrived(arrivalMs);
     if (names.length > 0) await this.#deps.leases.release(names, this.#deps.owner);
   }
 
@@ -114,29 +123,37 @@ export class ShareKeeper implements Measured {
     if (!this.#isGivenUp(look)) this.#gain(won.map(shareOfLease), untilMs);
   }
 
+  #leases(): string[] {
+    return [...this.#held.keys(), ...this.#leaving.keys()].map(leaseName);
+  }
+
   #isGivenUp(look: number): boolean {
     return look !== this.#looks;
   }
 
   async #renew(look: number): Promise<void> {
     const { leases, owner, clock } = this.#deps;
-    const names = [...this.#held.keys(), ...this.#leaving].map(leaseName);
+    const names = this.#leases();
     if (names.length === 0) return;
     const untilMs = clock.nowMs() + leaseMs;
     const kept = new Set((await leases.renew(names, owner, untilMs)).map(shareOfLease));
     if (this.#isGivenUp(look)) return;
-    for (const share of this.#leaving) if (!kept.has(share)) this.#leaving.delete(share);
+    for (const share of this.#leaving.keys()) if (!kept.has(share)) this.#leaving.delete(share);
     const lost = [...this.#held.keys()].filter((share) => !kept.has(share));
     for (const share of kept) if (this.#held.has(share)) this.#held.set(share, untilMs);
     if (lost.length > 0) this.#lose(lost, false);
   }
 
   async #giveAway(look: number): Promise<void> {
-    const busy = this.#deps.busy();
-    const idle = [...this.#leaving].filter((share) => !busy.has(share));
+    const { busy, arrived, clock, leases, owner } = this.#deps;
+    const running = busy();
+    const idle = [...this.#leaving].filter(([share]) => !running.has(share));
     if (idle.length === 0 || this.#isGivenUp(look)) return;
-    await this.#deps.leases.release(idle.map(leaseName), this.#deps.owner);
-    if (!this.#isGivenUp(look)) for (const share of idle) this.#leaving.delete(share);
+    const knownMs = (await arrived(arrivalMs)) ? Number.POSITIVE_INFINITY : clock.nowMs() - toldBehindMs;
+    const free = idle.filter(([, sinceMs]) => sinceMs <= knownMs).map(([share]) => share);
+    if (free.length === 0 || this.#isGivenUp(look)) return;
+    await leases.release(free.map(leaseName), owner);
+    if (!this.#isGivenUp(look)) for (const share of free) this.#leaving.delete(share);
   }
 
   /** The database does not answer: before others may take a share, it is no longer worked on here. */
@@ -156,7 +173,7 @@ export class ShareKeeper implements Measured {
   #lose(shares: readonly number[], willingly: boolean): void {
     for (const share of shares) {
       this.#held.delete(share);
-      if (willingly) this.#leaving.add(share);
+      if (willingly) this.#leaving.set(share, this.#deps.clock.nowMs());
     }
     this.#moves += shares.length;
     const how = willingly ? "makes room for others: it leaves" : "has lost";

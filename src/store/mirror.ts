@@ -320,6 +320,16 @@ export class Mirror implements TimeSeriesStore, Measured {
     }
   }
 
+  /** Waits until every copy has all that was written before the call. @returns false: that takes longer */
+  async arrived(timeoutMs: number): Promise<boolean> {
+    const written = this.#spool.lastSeq;
+    for (let waitedMs = 0; this.#spool.handedOver() < written; waitedMs += drainLookMs) {
+      if (waitedMs >= timeoutMs || this.#stopping.signal.aborted) return false;
+      await this.#deps.timer.sleep(drainLookMs, this.#stopping.signal).catch(() => {});
+    }
+    return true;
+  }
+
   async #keepUp(signal: AbortSignal): Promise<void> {
     const { timer, log } = this.#deps;
     for (let round = 1; !signal.aborted; round += 1) {

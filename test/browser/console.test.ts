@@ -465,7 +465,11 @@ async function withPage(options: BrowserContextOptions, visit: (page: Page, comp
       if (message.type() === "error" || message.type() === "warning") complaints.push(message.text());
     });
     page.on("pageerror", (error) => complaints.push(String(error)));
-    page.on("requestfailed", (request) => complaints.push(`${request.url()} ${request.failure()?.errorText}`));
+    page.on("requestfailed", (request) => {
+      // What the page itself takes back, as something else was chosen meanwhile, is no complaint.
+      const reason = request.failure()?.errorText;
+      if (reason !== "net::ERR_ABORTED") complaints.push(`${request.url()} ${reason}`);
+    });
     page.on("response", (response) => {
       if (response.status() >= 400) complaints.push(`${response.url()} ${response.status()}`);
     });

@@ -47,7 +47,11 @@ describe("leases", () => {
   });
   afterEach(() => state[Symbol.asyncDispose]());
 
-  function worker(owner: string, busy: () => ReadonlySet<number> = () => new Set()) {
+  function worker(
+    owner: string,
+    busy: () => ReadonlySet<number> = () => new Set(),
+    arrived: () => Promise<boolean> = async () => true,
+  ) {
     const changes: { gained: readonly number[]; lost: readonly number[] }[] = [];
     const keeper = new ShareKeeper({
       clock,
@@ -57,6 +61,7 @@ describe("leases", () => {
       log: new NotedLog(),
       onChange: (gained, lost) => void changes.push({ gained, lost }),
       busy,
+      arrived,
     });
     const stop = new AbortController();
     alive.push(owner);
@@ -110,6 +115,42 @@ describe("leases", () => {
     await pass("6s");
     expect(two.size()).toBe(shareCount / 2);
     await Promise.all([one.die(), two.die()]);
+  });
+
+  test("a share is not given away before others can read what its slots left, or know that a copy is behind", async () => {
+    let arrived = false;
+    const one = worker("one", undefined, async () => arrived);
+    await pass("1s");
+    const two = worker("two");
+    await pass("10s");
+    expect([one.size(), two.size()]).toEqual([shareCount / 2, 0]);
+    arrived = true;
+    await pass("6s");
+    expect(two.size()).toBe(shareCount / 2);
+    arrived = false;
+    const three = worker("three");
+    await pass("10s");
+    expect(one.size() + two.size() + three.size()).toBeLessThan(shareCount);
+    await pass("12s");
+    expect(one.size() + two.size() + three.size()).toBe(shareCount);
+    await Promise.all([one.die(), two.die(), three.die()]);
+  });
+
+  test("at its end a worker waits until others can read what it left, and then lets go", async () => {
+    const held = async () => {
+      const rows = await state.leases.list("share-");
+      return rows.filter(({ owner, untilMs }) => owner === "one" && untilMs > clock.nowMs()).length;
+    };
+    const whileItWaits: number[] = [];
+    const one = worker("one", undefined, async () => {
+      whileItWaits.push(await held());
+      return false;
+    });
+    await pass("1s");
+    await one.die();
+    await one.keeper.release();
+    expect(whileItWaits).toEqual([shareCount]);
+    expect(await held()).toBe(0);
   });
 
   test("while the database does not answer, shares are no longer worked on before others may have them", async () => {
