@@ -134,15 +134,17 @@ function baselineLines({ baseline }: Verdict, sampler: Sampler): string[] {
 
 /** As what it was judged, and what of the series itself had a part in it. */
 function judgedLines(
-  { series, kind, range, memory = {}, slotsSummed, level, drift }: Verdict,
+  { series, kind, range, memory = {}, slotsSummed, level, drift, trials }: Verdict,
   sampler: Sampler,
 ): string[] {
   if (kind === undefined || level === "unknown") return [];
-  const told = sampler.judge[series.field]?.kind === "auto" ? ", as its values tell" : "";
+  const { kind: written, denominator } = sampler.judge[series.field] ?? {};
+  const told = written === "auto" ? ", as its values tell" : "";
   const over = slotsSummed === 1 ? "" : `; evidence summed over ${slotsSummed} slots`;
+  const of = trials === undefined ? "" : `, measured on ${round(trials.summed)} ${denominator}`;
   const { level: today, tails } = memory;
   return [
-    `Judged as a ${kind}${told}${over}.`,
+    `Judged as a ${kind}${told}${over}${of}.`,
     ...(range === undefined || range.least === range.most
       ? []
       : [`Anything from ${round(range.least)} to ${round(range.most)} would be no news.`]),

@@ -109,8 +109,8 @@ export const parts: readonly Part[] = [
     "count: { percent: 20, absolute: 0, volume: 0 }",
   ]),
   // Counts: the end.
-  constant("over at 3 nats", counts, "decidecount.ts", "closeNats = 6", "3"),
-  constant("no new normal", counts, "decidecount.ts", "newNormalMs = 48 * hourMs", never),
+  constant("over at 3 nats", counts, "ended.ts", "closeNats = 6", "3"),
+  constant("no new normal", counts, "accepted.ts", "newNormalMs = 48 * hourMs", never),
   // Both.
   part("9 nats (sensitivity high)", [], "reading.ts", ['sensitivity = "normal"', 'sensitivity = "high"']),
   part("16 nats (sensitivity low)", [], "reading.ts", ['sensitivity = "normal"', 'sensitivity = "low"']),

@@ -98,6 +98,8 @@ export type ActiveHours = {
 export type FieldJudging = {
   /** `auto` is told from the data. Default auto. */
   readonly kind: "auto" | "count" | "gauge" | "ratio";
+  /** Of a ratio: the field that says on how many it was measured. Absent: nobody says; it is judged as a gauge. */
+  readonly denominator?: string | undefined;
   /** Which differences matter. Default both. */
   readonly direction: "both" | "up" | "down";
   readonly baseline: {

@@ -128,7 +128,7 @@ export type Gate = {
 export type JudgeMemory = {
   /** Of a count: how today runs against plan, as sums that forget with a half-life. */
   readonly level?: { readonly observed: number; readonly expected: number } | undefined;
-  /** Of a count in an incident. */
+  /** Of a count, or a ratio with its denominators, in an incident. */
   readonly recovery?: Recovery | undefined;
   /** Of a gauge: its own surprises so far, which tell how large one must be to matter. */
   readonly tails?: Tails | undefined;
@@ -138,10 +138,13 @@ export type JudgeMemory = {
 
 /** How bad it was, and how strongly what came since, as far as it looks better, speaks for the end, in nats. */
 export type Recovery = {
-  readonly bad: { readonly observed: number; readonly expected: number };
+  readonly bad: Counted;
   readonly nats: number;
-  readonly better: { readonly observed: number; readonly expected: number };
+  readonly better: Counted;
 };
+
+/** `trials`: of a ratio, what it was measured on. */
+type Counted = { readonly observed: number; readonly expected: number; readonly trials?: number | undefined };
 
 /** Slots seen, and of rises and drops beyond what is usual how many there were and their sum; all slowly forgotten. */
 export type Tails = { readonly points: number; readonly rises: Tail; readonly drops: Tail };
@@ -187,6 +190,8 @@ export type Verdict = {
   readonly memory?: JudgeMemory | undefined;
   /** Where what goes on since then became the new normal: by what the days before it are to be multiplied. */
   readonly accepted?: { readonly sinceMs: number; readonly ratio: number } | undefined;
+  /** Of a ratio: what it was measured on, in the slot and in the slots summed. Absent: nobody says. */
+  readonly trials?: { readonly slot: number; readonly summed: number } | undefined;
   /** What came in the two hours that end right before the slot; null: too little is known. Absent: none end there. */
   readonly part?: number | null | undefined;
   /** One plain sentence. */

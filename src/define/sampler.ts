@@ -103,6 +103,9 @@ const judging = across(
       .enum(["auto", "count", "gauge", "ratio"])
       .prefault("auto")
       .describe("what the numbers are; auto is told from them"),
+    denominator: scalar.field
+      .optional()
+      .describe("of a ratio: the field that says on how many it was measured; default: nobody says"),
     direction: scalar.direction,
     baseline: baseline.prefault({}).describe("the trimmed baseline"),
     forecast: z
@@ -277,7 +280,7 @@ function checkStep(stepMs: number, report: Report): void {
 
 function checkJudge(sampler: Loose, report: Report): void {
   const { judge, point } = sampler as {
-    judge?: Record<string, { baseline?: { days?: unknown } }>;
+    judge?: Record<string, { kind?: unknown; denominator?: unknown; baseline?: { days?: unknown } }>;
     point?: { fields?: unknown };
   };
   if (typeof judge !== "object" || judge === null) return;
@@ -286,6 +289,19 @@ function checkJudge(sampler: Loose, report: Report): void {
   for (const [field, options] of Object.entries(judge)) {
     if (fields !== null && !fields.includes(field)) {
       report(["judge", field], fault("RUL-003", "not among point.fields", oneOf(field, fields)));
+    }
+    const { kind, denominator } = options ?? {};
+    if (denominator !== undefined && kind !== "ratio") {
+      report(
+        ["judge", field, "denominator"],
+        fault("CFG-019", `denominator with kind: ${String(kind)}`, "write kind: ratio, or remove it"),
+      );
+    } else if (fields !== null && typeof denominator === "string") {
+      const others = fields.filter((each) => each !== field);
+      const fix = others.length === 0 ? "add the field to point.fields" : oneOf(denominator, others);
+      if (!others.includes(denominator)) {
+        report(["judge", field, "denominator"], fault("RUL-003", "not another of point.fields", fix));
+      }
     }
     const days = options?.baseline?.days;
     if (isNumber(days) && days < 2 * period) {

@@ -1,11 +1,23 @@
 /** Levels that went on for so long that they became the new normal. */
-import { dayMs } from "../core/time.ts";
+import { dayMs, hourMs } from "../core/time.ts";
+import type { Ongoing, Place } from "./cells.ts";
+import { rounded } from "./math/rounded.ts";
 
 /** The days before `sinceMs`, times `ratio`, are what is normal from `atMs` on. */
 export type Accepted = { readonly atMs: number; readonly sinceMs: number; readonly ratio: number };
 
+/** What goes on for so long is the new normal, unless next to nothing comes: that never is. */
+const newNormalMs = 48 * hourMs;
+const nextToNothing = 0.05;
+
 /** Beyond the days that anything looks back to. */
 export const acceptedMsMax = 30 * dayMs;
+
+/** Null: it is not, yet. @param ratio what came as a share of what was expected, while it went on */
+export function acceptedOf({ timeMs }: Place, { sinceMs }: Ongoing, ratio: number): Accepted | null {
+  if (timeMs - sinceMs <= newNormalMs || !(ratio >= nextToNothing)) return null;
+  return { atMs: timeMs, sinceMs, ratio: rounded(Math.min(ratio, 1 / nextToNothing)) };
+}
 
 /**
  * By what the values of each day before are to be multiplied.

@@ -7,6 +7,7 @@ import {
   type Cells,
   cellValue,
   dayReach,
+  denominatorsOf,
   makeCells,
   nothingBefore,
   type Place,
@@ -29,6 +30,8 @@ export type SeriesToJudge = {
   readonly timesMs: ArrayLike<number>;
   /** Same length; what is no finite number is a missing value. */
   readonly values: ArrayLike<number>;
+  /** Of a ratio: what each value was measured on; same length. Default: nobody says. */
+  readonly denominators?: ArrayLike<number>;
   readonly stepMs: number;
   readonly kind: FieldJudging["kind"];
   /** Zone of the calendar days. Default UTC. */
@@ -83,6 +86,9 @@ export function* decisions(series: SeriesToJudge): Generator<Decision> {
     const place = placeOf(timeMs, grid, accepted);
     const value = cellValue(values[row]);
     grid.cells.values[place.now] = value;
+    if (series.denominators !== undefined) {
+      denominatorsOf(grid.cells)[place.now] = cellValue(series.denominators[row]);
+    }
     if (undecided && !Number.isNaN(value) && (value < 0 || !Number.isInteger(value))) {
       judging = { ...judging, kind: "gauge" };
       undecided = false;

@@ -8,6 +8,7 @@ import {
   type Cells,
   cellValue,
   dayReach,
+  denominatorsOf,
   latchMsMax,
   makeCells,
   memorySlots,
@@ -204,6 +205,14 @@ export class Block {
     if (held.cells.jumps !== null && timeMs < this.shape.fromMs) held.cells.jumps = null;
   }
 
+  /** What a ratio was measured on. */
+  putDenominator(held: Held, timeMs: number, value: unknown): void {
+    for (const lane of this.lanes) {
+      const cell = this.#cell(lane, timeMs);
+      if (cell >= 0) denominatorsOf(held.cells)[cell] = cellValue(value);
+    }
+  }
+
   /** Notes what a verdict on a slot with a value leaves for the slots after it. */
   remember(held: Held, timeMs: number, { range, memory }: Left): void {
     const cell = this.#cell(this.#today, timeMs);
@@ -317,6 +326,8 @@ export class Block {
         const to = other.offset + Math.min(other.slots, skip + lane.slots);
         held.cells.values.set(old.cells.values.subarray(other.offset + skip, to), lane.offset);
         held.cells.inIncident.set(old.cells.inIncident.subarray(other.offset + skip, to), lane.offset);
+        const denominators = old.cells.denominators?.subarray(other.offset + skip, to);
+        if (denominators !== undefined) denominatorsOf(held.cells).set(denominators, lane.offset);
         if (lane.day > 0) continue;
         held.cells.least.set(old.cells.least.subarray(skip, to));
         held.cells.most.set(old.cells.most.subarray(skip, to));

@@ -17,6 +17,8 @@ export type Cells = {
   /** What was expected of a slot when it was judged, at least and at most; NaN = nothing. */
   readonly least: Float64Array;
   readonly most: Float64Array;
+  /** Of a ratio: what each value was measured on, NaN = not known; null: nobody says. */
+  denominators: Float64Array | null;
   /** Of a gauge: each value less what the values before it predict, as far as somebody asked; see `detectors/jumps.ts`. */
   jumps: Float64Array | null;
   /**
@@ -84,6 +86,13 @@ export const latchMsMax = 4 * dayMs;
 /** What a verdict remembers is forgotten after so many slots without one that has a value. */
 export const memorySlots = 60;
 
+/** Slots that may be summed: never behind the last end, nor, inside an incident, behind its beginning. */
+export function reachOf({ timeMs, stepMs }: Place, { ongoing, endedMs }: Before): number {
+  const fromMs = ongoing === null ? endedMs + stepMs : ongoing.sinceMs;
+  const slots = Math.floor((timeMs - fromMs) / stepMs) + 1;
+  return Math.max(1, Math.min(slots, windowSlots(stepMs)));
+}
+
 /** Slots that the forecast looks back over for its points. */
 export function forecastReach(points: number): number {
   return 2 * points;
@@ -108,6 +117,12 @@ export const dayReach = { before: 44, after: smoothSlotsMax };
 /** Values beyond this cannot be squared and summed safely; they are not judged and are no reference. */
 const magnitudeMax = 1e60;
 
+/** Where the denominators of a ratio are put. */
+export function denominatorsOf(cells: Cells): Float64Array {
+  cells.denominators ??= new Float64Array(cells.values.length).fill(Number.NaN);
+  return cells.denominators;
+}
+
 /** A value as a cell holds it: NaN for what is no number, not finite or beyond {@link magnitudeMax}. */
 export function cellValue(value: unknown): number {
   return typeof value === "number" && Math.abs(value) <= magnitudeMax ? value : Number.NaN;
@@ -119,6 +134,7 @@ export function makeCells(length: number, expectedLength = length): Cells {
     inIncident: new Uint8Array(length),
     least: new Float64Array(expectedLength).fill(Number.NaN),
     most: new Float64Array(expectedLength).fill(Number.NaN),
+    denominators: null,
     jumps: null,
     ratios: null,
     drift: Number.NaN,

@@ -2,13 +2,14 @@
  * The decision on one slot of one series: pure, and the same for live judging and for backtests.
  *
  * Every number is first compared with the pair that people know, the trimmed baseline and the forecast. What decides is
- * evidence: of counts that of many slots summed (`decidecount.ts`), of gauges the surprise of the slot
- * (`decidegauge.ts`). Once an incident has begun it is latched until the values speak for what was expected again.
+ * evidence: of counts, and of ratios whose denominators are known, that of many slots summed (`decidecount.ts`,
+ * `decideratio.ts`), of gauges the surprise of the slot (`decidegauge.ts`). Once an incident has begun it is latched until the values speak for what was expected again.
  */
 import type { FieldJudging } from "../core/definitions.ts";
 import type { Before, Cells, Place } from "./cells.ts";
 import { decideCount } from "./decidecount.ts";
 import { decideGauge } from "./decidegauge.ts";
+import { decideRatio } from "./decideratio.ts";
 import { type Decision, stateOf } from "./decision.ts";
 import { centreAt } from "./detectors/baseline.ts";
 import { forecastAt } from "./detectors/forecast.ts";
@@ -16,8 +17,12 @@ import { type Context, contextOf } from "./reading.ts";
 
 export function decide(cells: Cells, place: Place, judging: FieldJudging, before: Before): Decision {
   const context = contextOf(cells, place, judging, before.memory);
-  const decided = context.kind === "count" ? decideCount(context, before) : decideGauge(context, before);
-  return decided ?? unknown(context, before);
+  return wayOf(context)(context, before) ?? unknown(context, before);
+}
+
+function wayOf({ kind, judging }: Context): (context: Context, before: Before) => Decision | null {
+  if (kind === "count") return decideCount;
+  return judging.denominator === undefined ? decideGauge : decideRatio;
 }
 
 /** No value, or nothing to compare it with. What goes on without a value goes on. */
@@ -38,6 +43,7 @@ function unknown({ cells, place, judging, kind }: Context, { ongoing, memory }: 
     evidence: 0,
     percent: 0,
     slotsSummed: 1,
+    trials: null,
     gates: [],
     direction: missing ? (ongoing?.direction ?? null) : null,
     // Without a baseline nobody could ever tell the end.

@@ -1,8 +1,7 @@
 /** Counts: evidence summed over many slots, against days of the same kind. */
 import type { Direction } from "../core/model.ts";
-import { hourMs } from "../core/time.ts";
-import type { Accepted } from "./accepted.ts";
-import { type Before, type Ongoing, windowSlots } from "./cells.ts";
+import { acceptedOf } from "./accepted.ts";
+import { type Before, type Ongoing, reachOf } from "./cells.ts";
 import { type Decision, stateOf } from "./decision.ts";
 import {
   type CountReading,
@@ -15,7 +14,7 @@ import {
 import { forecastAt } from "./detectors/forecast.ts";
 import { learnt, levelOf as levelNow } from "./detectors/level.ts";
 import { type Expectation, expectationAt } from "./detectors/references.ts";
-import { badRatio, noRecovery, recovered } from "./ended.ts";
+import { badRatio, betterNats, closeNats, noRecovery, recovered } from "./ended.ts";
 import { onset } from "./math/onset.ts";
 import { rounded } from "./math/rounded.ts";
 import {
@@ -28,14 +27,6 @@ import {
   sensitivityOf,
   signedPercent,
 } from "./reading.ts";
-
-/** Evidence for "as expected" against "as bad as it was" that ends an incident, in nats. */
-const closeNats = 6;
-/** Evidence of recovery above which a slot looks better, though the incident has not ended. */
-const betterNats = 0.2;
-/** What goes on for so long is the new normal, unless next to nothing comes: that never is. */
-const newNormalMs = 48 * hourMs;
-const nextToNothing = 0.05;
 
 /** One slot, and what is known of it before the incident of before is looked at. */
 type Slot = {
@@ -54,18 +45,11 @@ export function decideCount(context: Context, before: Before): Decision | null {
   if (plan === null) return null;
   const level = levelNow(before.memory.level);
   const range = { least: plan.lower * level, most: plan.upper * level };
-  const reach = reachOf(context, before);
+  const reach = reachOf(place, before);
   const enough = (observed: number, expected: number) => passesFloors(context, observed, expected);
   const readings = countReadings(cells, place, { plan, range, reach }, enough);
   const slot = { context, before, plan, range, readings };
   return before.ongoing === null ? outside(slot) : inside(slot, before.ongoing);
-}
-
-/** Sums never reach behind the last end, nor, inside an incident, behind its beginning. */
-function reachOf({ place: { timeMs, stepMs } }: Context, { ongoing, endedMs }: Before): number {
-  const fromMs = ongoing === null ? endedMs + stepMs : ongoing.sinceMs;
-  const slots = Math.floor((timeMs - fromMs) / stepMs) + 1;
-  return Math.max(1, Math.min(slots, windowSlots(stepMs)));
 }
 
 /** Outside an incident: does one begin? */
@@ -85,7 +69,7 @@ function inside(slot: Slot, ongoing: Ongoing): Decision {
   const before = slot.before.memory.recovery ?? noRecovery(0, 0);
   const recovery = recovered(before, observed, slot.range, ongoing.direction);
   if (recovery.nats >= closeNats) return quiet(slot, null);
-  const accepted = acceptedOf(slot, ongoing, badRatio(recovery));
+  const accepted = acceptedOf(context.place, ongoing, badRatio(recovery));
   if (accepted !== null) {
     const decision = quiet(slot, null);
     const memory = { level: { observed: 0, expected: 0 } };
@@ -166,11 +150,6 @@ function rangeAt({ cells, place }: Context, back: number): Range {
   return { least: cells.least[place.now - back] as number, most: cells.most[place.now - back] as number };
 }
 
-function acceptedOf({ context: { place } }: Slot, { sinceMs }: Ongoing, ratio: number): Accepted | null {
-  if (place.timeMs - sinceMs <= newNormalMs || !(ratio >= nextToNothing)) return null;
-  return { atMs: place.timeMs, sinceMs, ratio: rounded(Math.min(ratio, 1 / nextToNothing)) };
-}
-
 type Finding = Pick<Decision, "level" | "direction" | "ongoing" | "because" | "memory">;
 
 function concluded(slot: Slot, reading: CountReading, finding: Finding): Decision {
@@ -191,6 +170,7 @@ function concluded(slot: Slot, reading: CountReading, finding: Finding): Decisio
     evidence,
     percent: signedPercent(reading.observed, reading.expected),
     slotsSummed: reading.reach,
+    trials: null,
     gates: gatesOf(context, reading.observed, reading.expected, evidence),
     range,
     drift: Number.isNaN(cells.drift) ? null : cells.drift,

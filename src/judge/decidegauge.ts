@@ -33,6 +33,7 @@ export function decideGauge(context: Context, before: Before): Decision | null {
     evidence,
     percent,
     slotsSummed: 1,
+    trials: null,
     gates: gatesOf(context, observed, jump.expected, evidence),
     direction: ongoing?.direction ?? (percent === 0 ? null : jump.direction),
     ongoing,

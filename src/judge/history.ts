@@ -114,7 +114,7 @@ export class History {
   /** What is held, if anything is, knows the values of a slot that could not be judged. */
   note(subject: Subject, points: readonly Point[]): void {
     const block = this.#blocks.get(keyOf(subject));
-    if (block !== undefined) putPoints(block, subject.field, points);
+    if (block !== undefined) putPoints(block, subject, points);
   }
 
   /** Forgets what is held for a sampler: after its definition changed, or where verdicts could not be stored. */
@@ -198,13 +198,17 @@ export class History {
 
   async #readValues(filling: Filling, windows: readonly TimeWindow[]): Promise<void> {
     const { block, look } = filling;
-    const { sampler, field } = filling.subject;
-    const query = { measurement: sampler.point.measurement, fields: [field], tags: matchersOf(look?.tags ?? {}) };
+    const { sampler, field, judging } = filling.subject;
+    const fields = judging.denominator === undefined ? [field] : [field, judging.denominator];
+    const query = { measurement: sampler.point.measurement, fields, tags: matchersOf(look?.tags ?? {}) };
     const count = Math.max(filling.series, block.held.size);
     await this.#read({ ...filling, series: count }, query, windows, (series) => {
       const held = heldOf(block, series.tags, look?.tags);
       if (held === null) return;
-      for (const [index, timeMs] of series.timesMs.entries()) block.put(held, timeMs, series.values[index]);
+      for (const [index, timeMs] of series.timesMs.entries()) {
+        if (series.field === field) block.put(held, timeMs, series.values[index]);
+        else block.putDenominator(held, timeMs, series.values[index]);
+      }
     });
   }
 
@@ -417,12 +421,17 @@ function fits({ shape }: Block, { sampler, judging }: Subject, calendar: Calenda
 }
 
 /** Puts in the values of one slot, as they are at hand. @returns the series that have one */
-export function putPoints(block: Block, field: string, points: readonly Point[]): ReadonlySet<Held> {
+export function putPoints(
+  block: Block,
+  { field, judging: { denominator } }: Pick<Subject, "field" | "judging">,
+  points: readonly Point[],
+): ReadonlySet<Held> {
   const present = new Set<Held>();
   for (const { tags, fields, timeMs } of points) {
     if (fields[field] === undefined) continue;
     const held = block.series(tagsKey(tags), tags);
     block.put(held, timeMs, fields[field]);
+    if (denominator !== undefined) block.putDenominator(held, timeMs, fields[denominator]);
     present.add(held);
   }
   return present;

@@ -55,7 +55,7 @@ export class Judge implements Measured {
         continue;
       }
       const { block, kept } = basis;
-      const present = putPoints(block, field, points);
+      const present = putPoints(block, subject, points);
       verdicts.push(...this.#judge(subject, block, slotStartMs, present));
       block.lastMs = slotStartMs;
       // An old slot, judged again, may have changed what later ones rest on.

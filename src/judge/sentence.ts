@@ -28,7 +28,8 @@ export function sentence(facts: Facts): string {
   const { decision, field, timeMs, clock } = facts;
   const at = timeOfDay(clock.wallMs(timeMs));
   if (decision.because === "missing") return missing(facts, at);
-  const head = `${figure(decision.observed as number)} ${field} at ${at}`;
+  const of = decision.trials === null ? "" : ` of ${figure(decision.trials.slot)} ${facts.judging.denominator}`;
+  const head = `${figure(decision.observed as number)} ${field}${of} at ${at}`;
   if (decision.because === "cold") return `${head}; not judged: ${daysAtHand(facts)}`;
   const { centre } = facts.baseline;
   const days = `${facts.judging.baseline.days}-day trimmed ${centre === null ? "unknown" : figure(centre)}`;
@@ -110,15 +111,16 @@ function difference(decision: Decision): string {
   return `${percent} % ${side}${over(decision)}`;
 }
 
-function over({ slotsSummed }: Decision): string {
-  return slotsSummed === 1 ? "" : ` over ${slotsSummed} slots`;
+function over({ slotsSummed, trials }: Decision): string {
+  const of = trials === null ? "" : `, ${figure(trials.summed)} in all`;
+  return slotsSummed === 1 ? "" : ` over ${slotsSummed} slots${of}`;
 }
 
 function sinceAndLoss(facts: Facts): string {
   const { ongoing, kind } = facts.decision;
   if (ongoing === null) return "";
   const since = `, since ${moment(facts, ongoing.sinceMs)}`;
-  // A sum of ratios or temperatures is no loss.
+  // A sum of ratios is no loss.
   if (kind === "ratio" || figure(Math.abs(ongoing.loss)) === "0") return since;
   const word = ongoing.loss > 0 ? "lost" : "more than usual";
   return `${since}, about ${figure(roundedLoss(ongoing.loss))} ${facts.field} ${word}`;

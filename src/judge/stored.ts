@@ -61,8 +61,8 @@ export function verdictPoint(verdict: Verdict, revises = false): Point {
 
 /**
  * One field, so that a slot judged again leaves nothing of what was remembered before: `range LEAST MOST`,
- * `level OBSERVED EXPECTED`, `bad OBSERVED EXPECTED NATS OBSERVED EXPECTED`, `tails POINTS RISES SUM DROPS SUM`,
- * `calm SLOTS`, each where there is one. A range that is
+ * `level OBSERVED EXPECTED`, `bad OBSERVED EXPECTED NATS OBSERVED EXPECTED` and of a ratio
+ * `of TRIALS TRIALS`, `tails POINTS RISES SUM DROPS SUM`, `calm SLOTS`, each where there is one. A range that is
  * one number is `expected` itself.
  */
 function memoryText({ expected, range, memory = {} }: Verdict): string {
@@ -74,6 +74,7 @@ function memoryText({ expected, range, memory = {} }: Verdict): string {
   if (recovery !== undefined) {
     const { bad, nats, better } = recovery;
     parts.push("bad", bad.observed, bad.expected, nats, better.observed, better.expected);
+    if (bad.trials !== undefined) parts.push("of", bad.trials, better.trials ?? 0);
   }
   if (tails !== undefined) {
     const { points, rises, drops } = tails;
@@ -121,24 +122,26 @@ export function leftIn({ expected, memory }: Readonly<Record<string, unknown>>):
 }
 
 function memoryIn(words: readonly string[]): JudgeMemory | null {
-  const [level, bad, tails, calm] = [
+  const [level, bad, trials, tails, calm] = [
     numbersAfter(words, "level", 2),
     numbersAfter(words, "bad", 5),
+    numbersAfter(words, "of", 2),
     numbersAfter(words, "tails", 5),
     numbersAfter(words, "calm", 1),
   ];
   const memory = {
     ...(level === null ? {} : { level: { observed: at(level, 0), expected: at(level, 1) } }),
-    ...(bad === null ? {} : { recovery: recoveryOf(bad) }),
+    ...(bad === null ? {} : { recovery: recoveryOf(bad, trials) }),
     ...(tails === null ? {} : { tails: tailsOf(tails) }),
     ...(calm === null ? {} : { calm: at(calm, 0) }),
   };
   return Object.keys(memory).length === 0 ? null : memory;
 }
 
-function recoveryOf(numbers: readonly number[]): Recovery {
-  const bad = { observed: at(numbers, 0), expected: at(numbers, 1) };
-  return { bad, nats: at(numbers, 2), better: { observed: at(numbers, 3), expected: at(numbers, 4) } };
+function recoveryOf(numbers: readonly number[], trials: readonly number[] | null): Recovery {
+  const of = (index: number) => (trials === null ? {} : { trials: at(trials, index) });
+  const bad = { observed: at(numbers, 0), expected: at(numbers, 1), ...of(0) };
+  return { bad, nats: at(numbers, 2), better: { observed: at(numbers, 3), expected: at(numbers, 4), ...of(1) } };
 }
 
 function tailsOf(numbers: readonly number[]): Tails {

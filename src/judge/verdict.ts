@@ -61,8 +61,10 @@ export function verdictOf(decision: Decision, cells: Cells, place: Place, about:
     gates: decision.gates,
     direction: decision.direction,
     sinceMs: decision.ongoing?.sinceMs ?? null,
-    lossSoFar: decision.ongoing?.loss ?? null,
+    // A sum of ratios is no loss.
+    lossSoFar: decision.kind === "ratio" ? null : (decision.ongoing?.loss ?? null),
     slotsSummed: decision.slotsSummed,
+    ...(decision.trials === null ? {} : { trials: decision.trials }),
     ...(closes ? { closes } : {}),
     range: decision.range ?? undefined,
     memory: decision.memory,

@@ -5,10 +5,9 @@
  */
 import { type Cells, type Place, windowSlots } from "../cells.ts";
 import { countEvidence } from "../math/countevidence.ts";
+import { nextLength } from "./lengths.ts";
 import type { Expectation } from "./references.ts";
 
-/** How much longer each sum is than the one before. */
-const windowGrowth = 1.27;
 /** Counting nothing in all days still leaves a rate of about a tenth of a count in a sum. */
 const leastExpected = 0.1;
 /** Variance of a slot beyond Poisson's, relative. */
@@ -71,12 +70,6 @@ export function countReadings(
     else down = stronger(down, reading);
   }
   return { plain: plain as CountReading, up, down, doubt };
-}
-
-/** The longest is always among them. */
-function nextLength(length: number, longest: number): number {
-  const next = Math.max(length + 1, Math.round(length * windowGrowth));
-  return length < longest ? Math.min(next, longest) : next;
 }
 
 function stronger(one: CountReading | null, other: CountReading): CountReading {

@@ -74,11 +74,29 @@ const inFiles: Row[] = [
   },
   {
     id: "B5",
+    about: "a denominator of what is no ratio",
+    files: { ...base, [file]: sampler({ judge: "{ orders: { kind: count, denominator: orders } }" }) },
+    says: [
+      `CFG-019 ${file}:8:46 judge.orders.denominator - denominator with kind: count (got "orders"). ` +
+        "Fix: write kind: ratio, or remove it.",
+    ],
+  },
+  {
+    id: "B5",
+    about: "a denominator that is the ratio itself",
+    files: { ...base, [file]: sampler({ judge: "{ orders: { kind: ratio, denominator: orders } }" }) },
+    says: [
+      `RUL-003 ${file}:8:46 judge.orders.denominator - not another of point.fields (got "orders"). ` +
+        "Fix: add the field to point.fields.",
+    ],
+  },
+  {
+    id: "B5",
     about: "misspelt key",
     files: { ...base, [file]: sampler({ judge: "{ orders: { flor: { percent: 30 } } }" }) },
     says: [
       `CFG-005 ${file}:8:20 judge.orders.flor - unknown key. ` +
-        'Fix: one of kind, direction, baseline, forecast, sensitivity, drift, floor (did you mean "floor"?).',
+        'Fix: one of kind, denominator, direction, baseline, forecast, sensitivity, drift, floor (did you mean "floor"?).',
     ],
   },
   {

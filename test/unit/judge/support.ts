@@ -24,6 +24,7 @@ export type JudgingParts = {
 export function judgingOf(parts: JudgingParts = {}): FieldJudging {
   return {
     kind: parts.kind ?? "auto",
+    ...(parts.denominator === undefined ? {} : { denominator: parts.denominator }),
     direction: parts.direction ?? "both",
     baseline: { days: 7, trim: 1, ...parts.baseline },
     forecast: { points: 8, ...parts.forecast },

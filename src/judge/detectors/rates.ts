@@ -1,0 +1,195 @@
+/**
+ * A ratio whose denominators are known: what the days before lead one to expect of it, and how strongly sums of numerators
+ * over 1 to 300 minutes speak against that. 3 of 4 is not 3,000 of 4,000.
+ */
+import { type Cells, type Place, referenceDays, smoothSlots, windowSlots } from "../cells.ts";
+import { ratioEvidence } from "../math/ratioevidence.ts";
+import { nextLength } from "./lengths.ts";
+
+/** Days of any kind that must be known where there are not two of the same kind. */
+const daysMin = 4;
+/** A day this many deviations off the others is no reference, of so many at most: trouble that nobody marked. */
+const oddDeviations = 3;
+const oddDays = 2;
+/** Error of an expected rate that no number of days removes, relative to its binomial variance: in its log odds. */
+const modelError = 0.15;
+
+/** What is expected of one slot's ratio. */
+export type Rate = {
+  /** Above 0 and below 1. */
+  readonly rate: number;
+  /** Standard error of it: of the days it rests on, of their differences, and of the model. */
+  readonly error: number;
+  /** Variance of a slot over that of a binomial, at least 1: failures come in bursts. */
+  readonly dispersion: number;
+  /** Days that it rests on. */
+  readonly references: number;
+};
+
+/** Slots summed. */
+export type RateReading = {
+  /** How many slots back the oldest lies, plus one. */
+  readonly reach: number;
+  /** What the ratios of the slots summed were measured on. */
+  readonly trials: number;
+  /** Ratios of the sums. */
+  readonly observed: number;
+  readonly expected: number;
+  /** In nats, >= 0. */
+  readonly evidence: number;
+};
+
+export type RateReadings = {
+  /** The slot alone. */
+  readonly plain: RateReading;
+  /** What speaks most for a higher and for a lower ratio, of what is off by enough; null: nothing is. */
+  readonly up: RateReading | null;
+  readonly down: RateReading | null;
+};
+
+type Day = { readonly hits: number; readonly trials: number; readonly slots: readonly Slot[] };
+type Slot = { readonly hits: number; readonly trials: number };
+
+/** One slot's numerator and denominator; null where either is not known, or nothing was measured. */
+export function slotAt({ values, denominators }: Cells, cell: number): Slot | null {
+  const trials = denominators?.[cell] ?? Number.NaN;
+  const value = values[cell] ?? Number.NaN;
+  if (Number.isNaN(value) || !(trials > 0)) return null;
+  return { hits: Math.max(0, Math.min(1, value)) * trials, trials };
+}
+
+/** Null where too few days can be used: nothing is expected then. */
+export function rateAt(cells: Cells, place: Place): Rate | null {
+  const all: Day[] = [];
+  const alike: Day[] = [];
+  for (let day = 0; day < Math.min(referenceDays, place.days.length); day += 1) {
+    const found = dayAt(cells, place, day);
+    if (found === null) continue;
+    all.push(found);
+    if (place.alike[day] === true) alike.push(found);
+  }
+  if (alike.length >= 2) return pooled(withoutOdd(alike));
+  return all.length >= daysMin ? pooled(withoutOdd(all)) : null;
+}
+
+/** The same time of one day before, and half an hour either side. */
+function dayAt(cells: Cells, { days, stepMs, scales }: Place, day: number): Day | null {
+  const cell = days[day] as number;
+  if (cell < 0) return null;
+  const reach = smoothSlots(stepMs);
+  const scale = scales?.[day] ?? 1;
+  const slots: Slot[] = [];
+  let [hits, trials] = [0, 0];
+  for (let at = Math.max(0, cell - reach); at <= cell + reach; at += 1) {
+    const found = cells.inIncident[at] === 0 ? slotAt(cells, at) : null;
+    if (found === null) continue;
+    const slot = { hits: Math.min(found.trials, found.hits * scale), trials: found.trials };
+    slots.push(slot);
+    hits += slot.hits;
+    trials += slot.trials;
+  }
+  return trials > 0 ? { hits, trials, slots } : null;
+}
+
+/** Left out are days that chance does not make, not the highest and lowest: of few trials those are chance. */
+function withoutOdd(days: readonly Day[]): readonly Day[] {
+  let kept = days;
+  for (let dropped = 0; dropped < oddDays && kept.length > daysMin; dropped += 1) {
+    let [odd, most] = [-1, oddDeviations];
+    for (const [index, day] of kept.entries()) {
+      const { rate, error, dispersion } = pooled(kept.filter((_, other) => other !== index));
+      const variance = (dispersion * rate * (1 - rate)) / day.trials + error ** 2;
+      const deviations = Math.abs(day.hits / day.trials - rate) / Math.sqrt(variance);
+      if (deviations > most) [odd, most] = [index, deviations];
+    }
+    if (odd < 0) return kept;
+    kept = kept.filter((_, index) => index !== odd);
+  }
+  return kept;
+}
+
+/**
+ * Hits of all days over their trials, with half of either added: Jeffreys' prior. How much days differ beyond chance is
+ * the moment estimator of DerSimonian, R. and Laird, N. (1986), "Meta-analysis in clinical trials", Controlled Clinical
+ * Trials 7(3); how much slots do, Pearson's chi square over their number.
+ */
+function pooled(days: readonly Day[]): Rate {
+  let [hits, trials, squares] = [0, 0, 0];
+  for (const day of days) {
+    hits += day.hits;
+    trials += day.trials;
+    squares += day.trials ** 2;
+  }
+  const rate = (hits + 0.5) / (trials + 1);
+  const variance = rate * (1 - rate);
+  const dispersion = dispersionOf(days, variance);
+  const scatter = days.reduce((sum, day) => sum + day.trials * (day.hits / day.trials - rate) ** 2, 0);
+  const weight = trials - squares / trials;
+  const between = weight > 0 ? Math.max(0, (scatter - (days.length - 1) * dispersion * variance) / weight) : 0;
+  const ofDays = (dispersion * variance) / (trials + 1) + between * (1 + 1 / days.length);
+  const error = Math.sqrt(ofDays + (modelError * variance) ** 2);
+  return { rate, error, dispersion, references: days.length };
+}
+
+/** Each slot against its own day, so that days that differ do not count twice. */
+function dispersionOf(days: readonly Day[], variance: number): number {
+  let [squares, freedom] = [0, 0];
+  for (const day of days) {
+    const own = day.hits / day.trials;
+    for (const { hits, trials } of day.slots) squares += (hits - own * trials) ** 2 / (trials * variance);
+    freedom += day.slots.length - 1;
+  }
+  return freedom > 0 ? Math.max(1, squares / freedom) : 1;
+}
+
+/**
+ * @param place.now must have a value and a denominator, or the slot adds nothing
+ * @param reach slots that may be summed, at least 1
+ * @param enough whether a difference is large enough to matter
+ */
+export function rateReadings(
+  cells: Cells,
+  place: Place,
+  { plan, reach }: { readonly plan: Rate; readonly reach: number },
+  enough: (observed: number, expected: number) => boolean,
+): RateReadings {
+  const total = { hits: 0, wanted: 0, trials: 0 };
+  const longest = Math.min(reach, windowSlots(place.stepMs));
+  let plain: RateReading | null = null;
+  let up: RateReading | null = null;
+  let down: RateReading | null = null;
+  let back = 0;
+  for (let length = 1; length <= longest; length = nextLength(length, longest)) {
+    for (; back < length; back += 1) {
+      const slot = slotAt(cells, place.now - back);
+      const rate = back === 0 ? plan.rate : (cells.least[place.now - back] as number);
+      if (slot === null || Number.isNaN(rate)) continue;
+      total.hits += slot.hits;
+      total.trials += slot.trials;
+      total.wanted += rate * slot.trials;
+    }
+    const reading = readingOf(total, length, plan);
+    plain ??= reading;
+    if (reading.trials === 0 || !enough(reading.observed, reading.expected)) continue;
+    if (reading.observed > reading.expected) up = stronger(up, reading);
+    else down = stronger(down, reading);
+  }
+  return { plain: plain as RateReading, up, down };
+}
+
+function readingOf(total: { hits: number; wanted: number; trials: number }, reach: number, plan: Rate): RateReading {
+  const { hits, wanted, trials } = total;
+  if (trials === 0) return { reach, trials, observed: plan.rate, expected: plan.rate, evidence: 0 };
+  const expected = Math.min(1 - 1e-9, Math.max(1e-9, wanted / trials));
+  const evidence = ratioEvidence(Math.min(hits, trials), trials, expected, dispersionIn(plan, expected, trials));
+  return { reach, trials, observed: hits / trials, expected, evidence };
+}
+
+/** Variance of what so many trials give over that of a binomial, the error of the expectation included. */
+export function dispersionIn({ error, dispersion }: Rate, rate: number, trials: number): number {
+  return dispersion + (trials * error ** 2) / (rate * (1 - rate));
+}
+
+function stronger(one: RateReading | null, other: RateReading): RateReading {
+  return one === null || other.evidence > one.evidence ? other : one;
+}

@@ -1,0 +1,157 @@
+/** Ratios whose denominators are known: 3 of 4 is not 3,000 of 4,000. */
+import { expect, test } from "vitest";
+import type { Sampler } from "../../../src/core/definitions.ts";
+import type { Point, Verdict } from "../../../src/core/model.ts";
+import { backtestJudging, decisions } from "../../../src/judge/backtest.ts";
+import { ratioEvidence } from "../../../src/judge/math/ratioevidence.ts";
+import { judgeOn, judgingOf, memoryStore, runSlot, samplerOf } from "./support.ts";
+
+const minuteMs = 60_000;
+const hourMs = 60 * minuteMs;
+const dayMs = 24 * hourMs;
+/** A Monday. */
+const startMs = Date.parse("2026-03-02T00:00:00Z");
+const stepMs = 10 * minuteMs;
+const slotsADay = dayMs / stepMs;
+const judging = judgingOf({ kind: "ratio", denominator: "tried" });
+const sampler: Sampler = { ...samplerOf({ stepMs, judge: { paid: judging } }) };
+
+/** `paid` null: none; `tried` undefined: the point does not say. */
+type Slot = { readonly paid: number | null; readonly tried?: number };
+
+/** 95 % of so many, give or take what repeats every seven slots. */
+function usual(tried: number, slot: number): Slot {
+  return { paid: Math.min(1, Math.round(tried * (0.95 + 0.004 * ((slot % 7) - 3))) / tried), tried };
+}
+
+function pointOf(timeMs: number, { paid, tried }: Slot): Point[] {
+  if (paid === null) return [];
+  const fields = tried === undefined ? { paid } : { paid, tried };
+  return [{ measurement: "orders", tags: {}, fields, timeMs }];
+}
+
+/** Ten days as usual, then what a test says; in slots of `looks` a new Judge and `explain` must come to the same. */
+async function judged(tried: number, after: readonly Slot[], looks: readonly number[] = []): Promise<Verdict[]> {
+  const store = memoryStore();
+  const judge = judgeOn(store);
+  const verdicts: Verdict[] = [];
+  const past = Array.from({ length: 10 * slotsADay }, (_, slot) => usual(tried, slot));
+  await store.write(past.flatMap((slot, index) => pointOf(startMs + index * stepMs, slot)));
+  for (const [index, slot] of after.entries()) {
+    const timeMs = startMs + (past.length + index) * stepMs;
+    const points = pointOf(timeMs, slot);
+    await store.write(points);
+    const byNew = looks.includes(index) ? await judgeOn(store).judgeSlot(sampler, timeMs, points) : null;
+    const found = await runSlot(store, judge, sampler, timeMs, points);
+    if (byNew !== null) {
+      expect(found).toEqual(byNew);
+      const { verdict } = await judgeOn(store).explain(sampler, found[0]?.series as Verdict["series"], timeMs);
+      expect(verdict).toEqual(found[0]);
+    }
+    verdicts.push(...found);
+  }
+  return verdicts;
+}
+
+const times = <T>(count: number, value: (index: number) => T): T[] => Array.from({ length: count }, (_, i) => value(i));
+
+// Expected: differences of log probabilities by lgamma, binomial and negative binomial, outside of this project.
+test.each([
+  [0, 10, 0.5, 1, 6.931],
+  [75, 100, 0.95, 1, 21.301],
+  [75, 100, 0.95, 3, 4.743],
+  [3_000, 4_000, 0.95, 4, 137.604],
+  [3, 4, 0.95, 1, 0.852],
+  [40, 1_000, 0.02, 2, 3.467],
+  [0, 500, 0.02, 1, 10.101],
+  [95, 100, 0.95, 1, 0],
+])("%d of %d where %d is usual, dispersion %d: %d nats", (hits, trials, rate, dispersion, nats) => {
+  expect(ratioEvidence(hits, trials, rate, dispersion)).toBeCloseTo(nats, 3);
+});
+
+test.each([
+  [-1, 4, 0.5, 1],
+  [5, 4, 0.5, 1],
+  [0, 0, 0.5, 1],
+  [1, 4, 0, 1],
+  [1, 4, 1, 1],
+  [1, 4, 0.5, 0.9],
+])("%d of %d, rate %d, dispersion %d is refused", (hits, trials, rate, dispersion) => {
+  expect(() => ratioEvidence(hits, trials, rate, dispersion)).toThrow("ratioEvidence requires");
+});
+
+test("3 of 4 is chance, 3,000 of 4,000 is not; the sentence says of how many", async () => {
+  const [few] = await judged(400, [{ paid: 0.75, tried: 4 }]);
+  expect(few?.level).toBe("normal");
+  expect(few?.reason).toMatch(/^0\.75 paid of 4 tried at 00:00; 0\.9\d expected/);
+  const [many] = await judged(4_000, [{ paid: 0.75, tried: 4_000 }]);
+  expect(many?.level).toBe("warning");
+  expect(many?.direction).toBe("down");
+  expect(many?.trials).toEqual({ slot: 4_000, summed: 4_000 });
+  expect(many?.lossSoFar).toBeNull();
+});
+
+test("a thin ratio is summed until it is sure, and its beginning is found", async () => {
+  const bad = times(20, () => ({ paid: 0.4, tried: 5 }));
+  const after = [...times(6, (slot) => usual(5, slot)), ...bad];
+  const verdicts = await judged(5, after, [5, 8, 9, 10, 15]);
+  const first = verdicts.findIndex(({ level }) => level !== "normal");
+  expect(first).toBeGreaterThan(6);
+  expect(first).toBeLessThan(11);
+  expect(verdicts[first]?.sinceMs).toBe(startMs + (10 * slotsADay + 6) * stepMs);
+  expect(verdicts[first]?.slotsSummed).toBeGreaterThan(1);
+  expect(verdicts[first]?.reason).toMatch(/ below over \d+ slots, \d+ in all, since 01:00$/);
+});
+
+test("it ends once enough went well again, and not before; nothing measured says nothing", async () => {
+  const after = [
+    ...times(6, () => ({ paid: 0.5, tried: 40 })),
+    { paid: 0.95 },
+    { paid: null },
+    { paid: 0, tried: 0 },
+    ...times(8, (slot) => usual(40, slot)),
+  ];
+  const verdicts = await judged(40, after, [3, 6, 8, 9, 12]);
+  expect(verdicts.slice(0, 7).map(({ sinceMs }) => sinceMs !== null)).toEqual(times(7, () => true));
+  expect(verdicts[8]?.sinceMs).toBe(verdicts[0]?.sinceMs);
+  const end = verdicts.findIndex(({ closes }) => closes === true);
+  expect(end).toBeGreaterThanOrEqual(9);
+  expect(end).toBeLessThan(12);
+  expect(verdicts.slice(end + 1).every(({ level }) => level === "normal")).toBe(true);
+});
+
+test("more than usual is found too, and its other direction is another incident", async () => {
+  const after = [...times(4, () => ({ paid: 1, tried: 2_000 })), ...times(2, () => ({ paid: 0.7, tried: 2_000 }))];
+  const verdicts = await judged(2_000, after, [1, 5]);
+  expect(verdicts.map(({ direction }) => direction)).toEqual(["up", "up", "up", "up", "down", "down"]);
+  expect(verdicts[4]?.sinceMs).toBe(startMs + (10 * slotsADay + 4) * stepMs);
+});
+
+test("what goes on for two days is the new normal", async () => {
+  const after = times(3 * slotsADay, (slot) => ({ ...usual(200, slot), paid: 0.7 }));
+  const verdicts = await judged(200, after, [288, 289, 290, 300]);
+  const accepted = verdicts.findIndex((verdict) => verdict.accepted !== undefined);
+  expect(accepted).toBe(289);
+  expect(verdicts[accepted]?.accepted?.ratio).toBeCloseTo(0.7 / 0.95, 2);
+  expect(verdicts.slice(accepted).every(({ level }) => level === "normal")).toBe(true);
+  expect(verdicts.at(-1)?.expected).toBeCloseTo(0.7, 1);
+});
+
+test("a backtest comes to what live judging came to", async () => {
+  const after = [...times(40, (slot) => (slot > 9 && slot < 16 ? { paid: 0.6, tried: 30 } : usual(30, slot)))];
+  const verdicts = await judged(30, after);
+  const all = [...times(10 * slotsADay, (slot) => usual(30, slot)), ...after];
+  const found = [
+    ...decisions({
+      timesMs: all.map((_, slot) => startMs + slot * stepMs),
+      values: all.map(({ paid }) => paid as number),
+      denominators: all.map(({ tried }) => tried as number),
+      stepMs,
+      kind: "ratio",
+      judging: { ...backtestJudging("ratio"), denominator: "tried" },
+    }),
+  ].slice(-after.length);
+  const ongoing = (verdict: { sinceMs: number | null }) => verdict.sinceMs;
+  expect(found.map((each) => each.ongoing?.sinceMs ?? null)).toEqual(verdicts.map(ongoing));
+  expect(found.some((each) => each.ongoing !== null)).toBe(true);
+});
