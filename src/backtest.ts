@@ -6,6 +6,7 @@ import type { Alert, Incident, NoticeKind, Point, Row, Tags, TimeWindow } from "
 import type { Clock, Log, Origin, Series, TimeSeriesStore } from "./core/ports.ts";
 import { Problem } from "./core/problem.ts";
 import { dayMs, minuteMs } from "./core/time.ts";
+import { referenceDays } from "./judge/cells.ts";
 import { Judge } from "./judge/judge.ts";
 import { Pipeline } from "./pipeline.ts";
 import type { SamplerRunner } from "./sample/sample.ts";
@@ -102,10 +103,10 @@ export async function replay(options: ReplayOptions): Promise<Replay> {
   return { slots: ran, failed, verdicts: tally.levels, incidents: told, messages };
 }
 
-/** How far a sampler's baselines look back, and a day more. */
+/** How far judging looks back, and a day more. */
 function lookBackMs(sampler: Sampler): number {
   const days = Object.values(sampler.judge).map(({ baseline }) => baseline.days);
-  return (Math.max(7, ...days) + 1) * dayMs;
+  return (Math.max(referenceDays, ...days) + 1) * dayMs;
 }
 
 /** The store, counting levels of the verdicts written while `counting`. */
