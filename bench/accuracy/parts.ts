@@ -109,7 +109,7 @@ export const parts: readonly Part[] = [
     "count: { percent: 20, absolute: 0, volume: 0 }",
   ]),
   // Counts: the end.
-  constant("over at 3 nats", counts, "ended.ts", "closeNats = 6", "3"),
+  constant("over at 3 nats", counts, "ended.ts", "closeNats = 4", "3"),
   constant("no new normal", counts, "accepted.ts", "newNormalMs = 48 * hourMs", never),
   // Both.
   part("9 nats (sensitivity high)", [], "reading.ts", ['sensitivity = "normal"', 'sensitivity = "high"']),

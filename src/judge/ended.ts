@@ -5,7 +5,7 @@ import { dispersionIn, type Rate } from "./detectors/rates.ts";
 import { rounded } from "./math/rounded.ts";
 
 /** Evidence for "as expected" against "as bad as it was" that ends an incident, in nats. */
-export const closeNats = 6;
+export const closeNats = 4;
 /** Evidence of recovery above which a slot looks better, though the incident has not ended. */
 export const betterNats = 0.2;
 
