@@ -37,6 +37,9 @@ type Lane = {
   readonly earlyMs: number;
 };
 
+/** What a lane takes over from that of the same day in the block before: `count` cells, the first of which is `from`. */
+type Stretch = { readonly lane: Lane; readonly other: Lane | undefined; readonly from: number; readonly count: number };
+
 /** One series in a block. */
 export type Held = {
   readonly tags: Tags;
@@ -51,7 +54,7 @@ export type Held = {
   /** What became the new normal lately. */
   accepted: readonly Accepted[];
   /** Slots yet to be judged whose verdicts of an earlier run were part of an incident, or closed one. */
-  readonly earlier: Set<number>;
+  earlier: readonly number[];
 };
 
 /** What the verdict of one slot left behind: an incident that goes on, or (null) the end of one. */
@@ -92,7 +95,11 @@ export class Block {
   readonly held = new Map<string, Held>();
   /** Start of the newest slot it knows all about. */
   lastMs: number;
+  /** Another block took over what this one held. */
+  isSpent = false;
   readonly #clock: ZoneDays;
+  /** Nothing at all; series share its arrays, but for values, until they need their own, which most never do. */
+  readonly #none: Cells;
 
   constructor(shape: BlockShape, clock: ZoneDays) {
     this.shape = shape;
@@ -112,6 +119,7 @@ export class Block {
     }
     this.lanes = lanes;
     this.cellsEach = offset;
+    this.#none = makeCells(offset, this.#today.slots);
   }
 
   /** First and last of the block's slots, `day` days before; a change of offset may move some of them. */
@@ -137,7 +145,7 @@ export class Block {
   covers(timeMs: number): boolean {
     const { fromMs, slots, stepMs } = this.shape;
     const slot = (timeMs - fromMs) / stepMs;
-    return Number.isInteger(slot) && slot >= 0 && slot < slots;
+    return !this.isSpent && Number.isInteger(slot) && slot >= 0 && slot < slots;
   }
 
   place(timeMs: number): Place {
@@ -178,14 +186,14 @@ export class Block {
     if (known !== undefined) return known;
     const made = {
       tags,
-      cells: makeCells(this.cellsEach, this.#today.slots),
+      cells: { ...this.#none, values: this.#none.values.slice() },
       ongoing: null,
       markMs: Number.NEGATIVE_INFINITY,
       memory: {},
       memoryMs: Number.NEGATIVE_INFINITY,
       parts: new Parts(),
       accepted: [],
-      earlier: new Set<number>(),
+      earlier: [],
     };
     this.held.set(key, made);
     return made;
@@ -217,8 +225,9 @@ export class Block {
   remember(held: Held, timeMs: number, { range, memory }: Left): void {
     const cell = this.#cell(this.#today, timeMs);
     if (range !== null && cell >= 0) {
-      held.cells.least[cell] = range.least;
-      held.cells.most[cell] = range.most;
+      const { least, most } = this.#expectedOf(held);
+      least[cell] = range.least;
+      most[cell] = range.most;
     }
     if (memory === null || timeMs < held.memoryMs) return;
     held.memory = memory;
@@ -252,7 +261,7 @@ export class Block {
       // A mark right after the lane's end still covers its last slots.
       const from = Math.max(0, cell - since);
       const to = Math.min(lane.slots - 1, cell);
-      if (from <= to) held.cells.inIncident.fill(1, lane.offset + from, lane.offset + to + 1);
+      if (from <= to) this.#incidentsOf(held).fill(1, lane.offset + from, lane.offset + to + 1);
     }
   }
 
@@ -262,8 +271,22 @@ export class Block {
     for (const lane of this.lanes) {
       const from = Math.max(0, this.#slot(lane, accepted.sinceMs));
       const to = Math.min(lane.slots - 1, this.#slot(lane, accepted.atMs));
-      if (from <= to) held.cells.inIncident.fill(0, lane.offset + from, lane.offset + to + 1);
+      if (from <= to) this.#incidentsOf(held).fill(0, lane.offset + from, lane.offset + to + 1);
     }
+  }
+
+  /** The series' own array, to be written to. */
+  #incidentsOf({ cells }: Held): Uint8Array {
+    if (cells.inIncident === this.#none.inIncident) cells.inIncident = cells.inIncident.slice();
+    return cells.inIncident;
+  }
+
+  #expectedOf({ cells }: Held): Cells {
+    if (cells.least === this.#none.least) {
+      cells.least = cells.least.slice();
+      cells.most = cells.most.slice();
+    }
+    return cells;
   }
 
   /** What goes on before `timeMs`. */
@@ -308,31 +331,53 @@ export class Block {
     });
   }
 
-  /** Takes over what `before` holds, where {@link lanesToRead} leaves it out; series that are gone are left behind. */
+  /**
+   * Takes over what `before` holds, where {@link lanesToRead} leaves it out; `before` is spent. Where both are laid out
+   * alike the same arrays go on: every few slots as much memory would be made anew.
+   */
   takeOver(before: Block): void {
+    before.isSpent = true;
+    const stretches = this.#stretchesOf(before);
+    const alike = stretches.every(({ lane, other }) => lane.offset === other?.offset && lane.slots === other.slots);
     for (const [key, old] of before.held) {
-      const held = this.series(key, old.tags);
-      held.ongoing = old.ongoing;
-      held.markMs = old.markMs;
-      held.memory = old.memory;
-      held.memoryMs = old.memoryMs;
-      held.parts.take(old.parts);
-      held.accepted = old.accepted.filter(({ atMs }) => atMs > this.shape.fromMs - acceptedMsMax);
-      for (const lane of this.lanes) {
-        const other = before.lanes.find(({ day }) => day === lane.day);
-        if (other === undefined) continue;
-        const skip = (lane.fromMs - other.fromMs) / this.shape.stepMs;
-        if (!Number.isInteger(skip) || skip < 0 || skip >= other.slots) continue;
-        const to = other.offset + Math.min(other.slots, skip + lane.slots);
-        held.cells.values.set(old.cells.values.subarray(other.offset + skip, to), lane.offset);
-        held.cells.inIncident.set(old.cells.inIncident.subarray(other.offset + skip, to), lane.offset);
-        const denominators = old.cells.denominators?.subarray(other.offset + skip, to);
-        if (denominators !== undefined) denominatorsOf(held.cells).set(denominators, lane.offset);
-        if (lane.day > 0) continue;
-        held.cells.least.set(old.cells.least.subarray(skip, to));
-        held.cells.most.set(old.cells.most.subarray(skip, to));
-      }
+      const accepted = old.accepted.filter(({ atMs }) => atMs > this.shape.fromMs - acceptedMsMax);
+      this.held.set(key, {
+        ...old,
+        cells: this.#carried(old.cells, before.#none, stretches, alike),
+        accepted,
+        earlier: [],
+      });
     }
+    before.held.clear();
+  }
+
+  /** Where in `before` what a lane holds begins, and how much of it there is. */
+  #stretchesOf(before: Block): Stretch[] {
+    return this.lanes.map((lane) => {
+      const other = before.lanes.find(({ day }) => day === lane.day);
+      const skip = other === undefined ? Number.NaN : (lane.fromMs - other.fromMs) / this.shape.stepMs;
+      const known = other !== undefined && Number.isInteger(skip) && skip >= 0 && skip < other.slots;
+      if (!known) return { lane, other, from: 0, count: 0 };
+      return { lane, other, from: other.offset + skip, count: Math.min(other.slots - skip, lane.slots) };
+    });
+  }
+
+  /** @param alike the arrays of `old` may be used */
+  #carried(old: Cells, oldNone: Cells, stretches: readonly Stretch[], alike: boolean): Cells {
+    const cells: Cells = { ...this.#none, values: carried(old.values, this.#none.values, stretches, alike) };
+    if (old.denominators !== null) {
+      cells.denominators = carried(old.denominators, this.#none.values, stretches, alike);
+    }
+    if (old.inIncident !== oldNone.inIncident) {
+      const inIncident = carried(old.inIncident, this.#none.inIncident, stretches, alike);
+      if (inIncident.includes(1)) cells.inIncident = inIncident;
+    }
+    if (old.least !== oldNone.least) {
+      const today = stretches.slice(0, 1);
+      cells.least = carried(old.least, this.#none.least, today, alike);
+      cells.most = carried(old.most, this.#none.most, today, alike);
+    }
+    return cells;
   }
 
   /** Forgets series of which nothing is held any more. */
@@ -347,4 +392,20 @@ export class Block {
       if (!left && held.cells.values.every(Number.isNaN)) this.held.delete(key);
     }
   }
+}
+
+/** @param none as long as the result, and empty @param alike `from` itself may become the result */
+function carried<T extends Float64Array | Uint8Array>(
+  from: T,
+  none: T,
+  stretches: readonly Stretch[],
+  alike: boolean,
+): T {
+  const to = alike ? from : (none.slice() as T);
+  for (const { lane, from: start, count } of stretches) {
+    if (alike) to.copyWithin(lane.offset, start, start + count);
+    else to.set(from.subarray(start, start + count), lane.offset);
+    to.fill(none[0] as number, lane.offset + count, lane.offset + lane.slots);
+  }
+  return to;
 }

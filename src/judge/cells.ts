@@ -13,10 +13,10 @@ export type Cells = {
   /** NaN = no value. */
   readonly values: Float64Array;
   /** 1 = the slot was part of an incident and is no reference for later ones. */
-  readonly inIncident: Uint8Array;
+  inIncident: Uint8Array;
   /** What was expected of a slot when it was judged, at least and at most; NaN = nothing. */
-  readonly least: Float64Array;
-  readonly most: Float64Array;
+  least: Float64Array;
+  most: Float64Array;
   /** Of a ratio: what each value was measured on, NaN = not known; null: nobody says. */
   denominators: Float64Array | null;
   /** Of a gauge: each value less what the values before it predict, as far as somebody asked; see `detectors/jumps.ts`. */
@@ -25,7 +25,7 @@ export type Cells = {
    * By what the weekday of the slot under test usually differs from that of the day 1, 2, ... days before, as a factor;
    * null = not known.
    */
-  ratios: Float64Array | null;
+  ratios: readonly number[] | null;
   /** By how many percent the last seven days had more than the seven before; NaN = not known. */
   drift: number;
 };

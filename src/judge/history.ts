@@ -20,8 +20,11 @@ const moveValues = { near: 200_000, far: 2_000_000 };
 const readValues = 500_000;
 /** A series is missed for at most so many days, however long its baseline is. */
 const missedDaysMax = 14;
-/** Cells held by all blocks together: 9 bytes each of a count in a large block, to 25 of a gauge in a small one. */
-const cellsMax = 40_000_000;
+/**
+ * Cells held by all blocks together: 13 bytes each of a count, 18 of a gauge, 21 of a ratio, one more where there was an
+ * incident. 50,000 series of counts at 1 minute are 68 million, 90 million where the store is far away: 0.9 and 1.1 GB.
+ */
+const cellsUsualMax = 100_000_000;
 
 /** What a slot is judged by, and under which name it is remembered. */
 export type Subject = { readonly sampler: Sampler; readonly field: string; readonly judging: FieldJudging };
@@ -38,7 +41,11 @@ type Filling = {
   readonly series: number;
   /** Given: one series is only looked at, so what a copy knows that is behind will do, and is noted. */
   readonly look?: { readonly tags: Tags; stale: boolean } | undefined;
+  /** Given: what is read is not put in yet, but to be once all reads are done. */
+  readonly later?: (() => void)[];
 };
+
+type Reads = { readonly measurement: string; readonly fields: readonly string[]; readonly tags: readonly Matcher[] };
 
 /** Only a copy that is behind could be asked. Never leaves this file. */
 class Behind extends Error {}
@@ -54,13 +61,22 @@ export class History {
   /** Least recently used first. */
   readonly #blocks = new Map<string, Block>();
   readonly #clocks = new Map<string, ZoneDays>();
+  readonly #cellsMax: number;
   #reads = 0;
   #evictions = 0;
 
-  /** @param calendarOf the calendar that a sampler names; null = none */
-  constructor(store: TimeSeriesStore, calendarOf: (sampler: Sampler) => Calendar | null) {
+  /**
+   * @param calendarOf the calendar that a sampler names; null = none
+   * @param cellsMax default 100 million
+   */
+  constructor(
+    store: TimeSeriesStore,
+    calendarOf: (sampler: Sampler) => Calendar | null,
+    cellsMax: number = cellsUsualMax,
+  ) {
     this.#store = store;
     this.#calendarOf = calendarOf;
+    this.#cellsMax = cellsMax;
   }
 
   clock(zone: string): ZoneDays {
@@ -98,8 +114,9 @@ export class History {
     }
     const usable = known !== null && fits(known, subject, this.#calendarOf(subject.sampler), timeMs) ? known : null;
     const block = usable?.covers(timeMs) === true ? usable : await this.#next(subject, timeMs, usable);
-    await this.#catchUp({ subject, block, series: block.held.size }, timeMs);
+    // Before anything else may fail: the block before is spent.
     this.#keep(key, block);
+    await this.#catchUp({ subject, block, series: block.held.size }, timeMs);
     return { block, kept: true };
   }
 
@@ -130,7 +147,7 @@ export class History {
     const slots = Math.max(1, Math.min(blockSlots, many, blockSlotsMax(subject.sampler.schedule.stepMs)));
     const block = this.#make(subject, timeMs, slots);
     // After a long pause there is nothing to take over, and much to catch up with.
-    const near = before !== null && timeMs - before.lastMs <= latchMsMax;
+    const near = before !== null && before.shape.fromMs < timeMs && timeMs - before.lastMs <= latchMsMax;
     await this.#fill({ subject, block, series }, near ? before : null);
     return block;
   }
@@ -174,10 +191,18 @@ export class History {
       await this.#readAccepted(filling, { fromMs: fromMs - acceptedMsMax, toMs: fromMs });
       return;
     }
+    // Nothing is taken over until all is read: where a read fails, what is held stays as it is.
+    const later: (() => void)[] = [];
+    await this.#readValues({ ...filling, later }, [...until(fromMs, lanes), own]);
+    await this.#readMarks({ ...filling, later }, [...until(fromMs, marks), own]);
+    if (before.isSpent) {
+      // Another look at the same slots was faster.
+      await this.#fill(filling, null);
+      return;
+    }
     block.takeOver(before);
     block.lastMs = before.lastMs;
-    await this.#readValues(filling, [...until(fromMs, lanes), own]);
-    await this.#readMarks(filling, [...until(fromMs, marks), own]);
+    for (const put of later) put();
     for (const held of block.held.values()) for (const accepted of held.accepted) block.accept(held, accepted);
     block.tidy();
   }
@@ -202,7 +227,7 @@ export class History {
     const fields = judging.denominator === undefined ? [field] : [field, judging.denominator];
     const query = { measurement: sampler.point.measurement, fields, tags: matchersOf(look?.tags ?? {}) };
     const count = Math.max(filling.series, block.held.size);
-    await this.#read({ ...filling, series: count }, query, windows, (series) => {
+    await this.#readEach({ ...filling, series: count }, query, windows, (series) => {
       const held = heldOf(block, series.tags, look?.tags);
       if (held === null) return;
       for (const [index, timeMs] of series.timesMs.entries()) {
@@ -224,15 +249,11 @@ export class History {
       fields: ["since", "loss", "direction"],
       tags: matchersOf({ ...look?.tags, field }),
     };
-    const found = new Map<Held, Map<number, Record<string, unknown>>>();
     const far = this.#store.farAway === true && look === undefined;
     const count = far ? await this.#markedCount(filling.subject, windows) : Math.max(filling.series, block.held.size);
-    await this.#read({ ...filling, series: count }, query, windows, (series) => {
-      collect(found, block, series, look?.tags);
+    await this.#readFields({ ...filling, series: count }, query, windows, (held, timeMs, fields) => {
+      this.#putMark(block, held, timeMs, fields, untilMs);
     });
-    for (const [held, times] of found) {
-      for (const [timeMs, fields] of times) this.#putMark(block, held, timeMs, fields, untilMs);
-    }
   }
 
   /** What verdicts expected of the newest slots, as far as sums reach, and what the newest of them remember. */
@@ -245,13 +266,25 @@ export class History {
       fields: leftFields,
       tags: matchersOf({ ...look?.tags, field }),
     };
-    const found = new Map<Held, Map<number, Record<string, unknown>>>();
     const slots = Math.max(windowSlots(stepMs), memorySlots + 1);
     const windows = [{ fromMs: Math.max(fromMs, toMs - slots * stepMs), toMs }];
-    await this.#read(filling, query, windows, (series) => collect(found, block, series, look?.tags));
-    for (const [held, times] of found) {
-      for (const [timeMs, fields] of times) block.remember(held, timeMs, leftIn(fields));
-    }
+    await this.#readFields(filling, query, windows, (held, timeMs, fields) => {
+      block.remember(held, timeMs, leftIn(fields));
+    });
+  }
+
+  /** What verdicts say, each with all its fields; those of all series at once would need more memory than all history. */
+  async #readFields(
+    filling: Filling,
+    query: Reads,
+    windows: readonly TimeWindow[],
+    use: (held: Held, timeMs: number, fields: Record<string, unknown>) => void,
+  ): Promise<void> {
+    await this.#read(filling, query, windows, (piece) => {
+      const found = new Map<Held, Map<number, Record<string, unknown>>>();
+      for (const series of piece) collect(found, filling.block, series, filling.look?.tags);
+      for (const [held, times] of found) for (const [timeMs, fields] of times) use(held, timeMs, fields);
+    });
   }
 
   /** What came in the parts of the days before. */
@@ -290,7 +323,7 @@ export class History {
       tags: matchersOf({ ...look?.tags, field }),
     };
     const series = Math.max(filling.series, block.held.size) * share;
-    await this.#read({ ...filling, series }, query, [window], (found) => {
+    await this.#readEach({ ...filling, series }, query, [window], (found) => {
       const { field: _, ...own } = found.tags;
       const held = heldOf(block, own, look?.tags);
       if (held === null) return;
@@ -312,7 +345,7 @@ export class History {
     // What an earlier run said of slots yet to be judged has no part in judging them. One that said that an incident
     // is over says so again.
     if (timeMs >= untilMs) {
-      held.earlier.add(timeMs);
+      held.earlier = [...held.earlier, timeMs];
       return;
     }
     const ongoing =
@@ -326,12 +359,22 @@ export class History {
     block.mark(held, { timeMs, ongoing });
   }
 
-  /** Reads windows in pieces of about {@link readValues} values at most, ascending. @throws Behind */
-  async #read(
-    { block, series: count, look }: Filling,
-    query: { measurement: string; fields: readonly string[]; tags: readonly Matcher[] },
+  /** As {@link History.#read}, a series at a time. */
+  async #readEach(
+    filling: Filling,
+    query: Reads,
     windows: readonly TimeWindow[],
     use: (series: Series) => void,
+  ): Promise<void> {
+    await this.#read(filling, query, windows, (piece) => piece.forEach(use));
+  }
+
+  /** Reads windows in pieces of about {@link readValues} values at most, ascending. @throws Behind */
+  async #read(
+    { block, series: count, look, later }: Filling,
+    query: Reads,
+    windows: readonly TimeWindow[],
+    use: (piece: readonly Series[]) => void,
   ): Promise<void> {
     const perSlot = Math.max(Number.MIN_VALUE, count) * query.fields.length;
     const pieceMs = Math.max(1, Math.floor(readValues / perSlot)) * block.shape.stepMs;
@@ -340,7 +383,8 @@ export class History {
       const { series, stale } = await this.#store.read({ ...query, windows: piece });
       if (stale && look === undefined) throw new Behind();
       if (stale && look !== undefined) look.stale = true;
-      series.forEach(use);
+      if (later === undefined) use(series);
+      else later.push(() => use(series));
     }
   }
 
@@ -348,15 +392,15 @@ export class History {
     this.#blocks.delete(key);
     this.#blocks.set(key, block);
     const size = block.held.size * block.cellsEach;
-    if (size > cellsMax) {
+    if (size > this.#cellsMax) {
       this.#blocks.delete(key);
-      throw new Problem(`judging needs ${size} values at hand, at most ${cellsMax} are allowed`, {
+      throw new Problem(`judging needs ${size} values at hand, at most ${this.#cellsMax} are allowed`, {
         where: key.split("\n").slice(0, 2).join("."),
         fix: "fewer series in one sampler, or fewer baseline days",
       });
     }
     for (const [oldest] of this.#blocks) {
-      if (this.cells() <= cellsMax) break;
+      if (this.cells() <= this.#cellsMax) break;
       this.#blocks.delete(oldest);
       this.#evictions += 1;
     }
@@ -371,7 +415,7 @@ export class History {
   measures(): Measure[] {
     return [
       gauge("judge_history_cells", "Slots of history held in memory.", this.cells()),
-      gauge("judge_history_cells_limit", "Slots of history that may be held.", cellsMax),
+      gauge("judge_history_cells_limit", "Slots of history that may be held.", this.#cellsMax),
       gauge("judge_history_blocks", "Measurements and fields whose history is held.", this.#blocks.size),
       counter("judge_history_reads", "Reads of history from the store.", this.#reads),
       counter("judge_history_evictions", "Histories given up for lack of room.", this.#evictions),

@@ -15,6 +15,8 @@ export type JudgeDeps = {
   readonly log: Log;
   /** The calendar that a sampler names; default: nobody has one. */
   readonly calendarOf?: (sampler: Sampler) => Calendar | null;
+  /** Slots of history that may be held in memory, of all series together. Default 100 million. */
+  readonly historyCellsMax?: number;
 };
 
 /**
@@ -32,7 +34,7 @@ export class Judge implements Measured {
   constructor(deps: JudgeDeps) {
     this.#store = deps.store;
     this.#log = deps.log;
-    this.#history = new History(deps.store, deps.calendarOf ?? (() => null));
+    this.#history = new History(deps.store, deps.calendarOf ?? (() => null), deps.historyCellsMax);
   }
 
   /**
@@ -164,7 +166,7 @@ export class Judge implements Measured {
       clock: this.#history.clock(sampler.zone),
       before: before.ongoing,
       part,
-      wasInIncident: held.earlier.has(place.timeMs),
+      wasInIncident: held.earlier.includes(place.timeMs),
     });
   }
 

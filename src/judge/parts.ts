@@ -60,8 +60,9 @@ function partOf(timeMs: number, clock: ZoneDays): number {
 /** The sums of one series. */
 export class Parts {
   readonly #sums = new Float64Array(days * partsADay).fill(Number.NaN);
-  readonly #indexes = new Float64Array(days * partsADay).fill(Number.NaN);
-  #ratios: Float64Array | null = null;
+  /** -1 = none. */
+  readonly #indexes = new Int32Array(days * partsADay).fill(-1);
+  #ratios: readonly number[] | null = null;
   #ratiosDay = Number.NaN;
   #drift = Number.NaN;
   #driftDay = Number.NaN;
@@ -97,25 +98,18 @@ export class Parts {
     this.#driftDay = Number.NaN;
   }
 
-  take(other: Parts): void {
-    this.#sums.set(other.#sums);
-    this.#indexes.set(other.#indexes);
-    this.#ratiosDay = Number.NaN;
-    this.#driftDay = Number.NaN;
-  }
-
   /**
    * By what the day that holds `timeMs` usually differs from the day 1, 2, ... days before; null: nothing is known.
    * @param free a day off, which differs more
    * @param scales by what the values of the day 1, 2, ... days before are to be multiplied
    */
-  at(timeMs: number, clock: ZoneDays, free: boolean, accepted: readonly Accepted[] = []): Float64Array | null {
+  at(timeMs: number, clock: ZoneDays, free: boolean, accepted: readonly Accepted[] = []): readonly number[] | null {
     const today = Math.floor(clock.wallMs(timeMs) / dayMs);
     this.#know(accepted, timeMs, clock);
     if (this.#ratiosDay === today) return this.#ratios;
     this.#ratiosDay = today;
     const ratio = (_: unknown, day: number): number => this.#ratio(today, day + 1, free);
-    const found = Float64Array.from({ length: referenceDays }, ratio);
+    const found = Array.from({ length: referenceDays }, ratio);
     this.#ratios = found.some((ratio) => !Number.isNaN(ratio)) ? found.map((ratio) => ratio || 1) : null;
     return this.#ratios;
   }

@@ -77,6 +77,31 @@ describe("a slot whose history cannot be read is unknown", () => {
   });
 });
 
+test("whichever read on the way to a new block fails, the slot can be judged afterwards as if none had", async () => {
+  const judged = async (failing: number) => {
+    const store = await shaky();
+    const judge = judgeOn(store);
+    await run(store, judge, 0, 100);
+    await run(store, judgeOn(store.inner), 59, 10);
+    const before = store.asked.length;
+    const reads = () => (store.asked.length === before + failing ? "away" : "sound");
+    Object.defineProperty(store, "reads", { get: reads });
+    const [first] = await run(store, judge, 61, 10);
+    const verdicts: (readonly Verdict[])[] = [];
+    for (const minute of [61, 62, 63]) verdicts.push(await run(store, judge, minute, 10));
+    return { failed: notJudged(first), verdicts };
+  };
+  const calm = await judged(0);
+  expect(calm.verdicts[0]).toMatchObject([{ level: "critical", sinceMs: at(59) }]);
+  let failing = 1;
+  for (let tried = await judged(failing); tried.failed; tried = await judged(failing)) {
+    expect(tried.verdicts).toEqual(calm.verdicts);
+    failing += 1;
+  }
+  // Values and marks of the block; values, marks, memory, parts and new normals of the slots between.
+  expect(failing - 1).toBe(7);
+});
+
 describe.each(["away", "behind"] as const)("while the store is %s", (reads) => {
   test("slots that need no more than is at hand are judged; those beyond it are again once it answers", async () => {
     const store = await shaky();
