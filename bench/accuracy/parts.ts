@@ -127,7 +127,6 @@ export const parts: readonly Part[] = [
   constant("memory 30 days", gauges, jumps, "memoryMs = 180 * dayMs", "30 * dayMs"),
   constant("false alarm in 28 days", gauges, jumps, "falseAlarmMs = 56 * dayMs", "28 * dayMs"),
   constant("false alarm in 112 days", gauges, jumps, "falseAlarmMs = 56 * dayMs", "112 * dayMs"),
-  part("days at hand do not teach", gauges, jumps, ["before ?? seeded(cells, place)", "before ?? noTails"]),
   part("no rule for steps", gauges, jumps, ["jump !== 0 && isStep(cells, place)", "false"]),
   constant("over after 1 calm slot", gauges, "decidegauge.ts", "calmSlots = 3", "1"),
   // The kind.

@@ -8,7 +8,7 @@
 import { medianSorted } from "simple-statistics";
 import type { Tail, Tails } from "../../core/model.ts";
 import { dayMs } from "../../core/time.ts";
-import { type Cells, dayReach, type Place } from "../cells.ts";
+import type { Cells, Place } from "../cells.ts";
 import { ascending } from "../math/ascending.ts";
 import { rounded } from "../math/rounded.ts";
 
@@ -59,11 +59,11 @@ export type Jump = {
 
 /** Null where too few values or days are known. @param sensitivity what is demanded is divided by it */
 export function jumpAt(cells: Cells, place: Place, before: Tails | undefined, sensitivity: number): Jump | null {
+  const tails = before ?? noTails;
   const jump = jumpOf(cells.values, place.now, place.stepMs);
-  const usual = usualAt(cells, place, 0, 0);
+  const usual = usualAt(cells, place);
   if (Number.isNaN(jump) || usual === null) return null;
-  const tails = before ?? seeded(cells, place);
-  const step = jump !== 0 && isStep(cells, place);
+    const step = jump !== 0 && isStep(cells, place);
   const about = { tails, stepMs: place.stepMs, range: usual.most - usual.least, step, sensitivity };
   const rise = surprise(about, tails.rises, jump - usual.most);
   const drop = surprise(about, tails.drops, usual.least - jump);
@@ -109,17 +109,15 @@ type Usual = { readonly mean: number; readonly most: number; readonly least: num
 /**
  * Jumps near this time on a week of past days: their trimmed mean, and the largest and smallest but one. The day that
  * jumped most excuses nothing: a past incident must not hide the next.
- * @param skip days left out, the newest first: as a past day saw it
- * @param ahead slots after the time of the slot under test
  */
-function usualAt(cells: Cells, { days: past, stepMs }: Place, skip: number, ahead: number): Usual | null {
+function usualAt(cells: Cells, { days: past, stepMs }: Place): Usual | null {
   let [count, sum, low, high] = [0, 0, Infinity, -Infinity];
   let [most, most2, least, least2] = [-Infinity, -Infinity, Infinity, Infinity];
-  for (let day = skip; day < skip + days; day += 1) {
+  for (let day = 0; day < days; day += 1) {
     const cell = past[day] ?? -1;
     if (cell < 0) continue;
     let [slots, total, dayMost, dayLeast] = [0, 0, -Infinity, Infinity];
-    for (let at = cell + ahead - around; at <= cell + ahead + aroundAfter(stepMs); at += 1) {
+    for (let at = cell - around; at <= cell + aroundAfter(stepMs); at += 1) {
       const jump = cells.inIncident[at] === 0 ? jumpOfPast(cells, at, stepMs) : Number.NaN;
       if (Number.isNaN(jump)) continue;
       slots += 1;
@@ -143,13 +141,9 @@ function usualAt(cells: Cells, { days: past, stepMs }: Place, skip: number, ahea
   return { mean, most: Math.max(mean, most2), least: Math.min(mean, least2) };
 }
 
-function slotsADay(stepMs: number): number {
-  return Math.max(1, Math.round(dayMs / stepMs));
-}
-
 /** Slots after the same time of the day before that lie before the slot under test. */
 function aroundAfter(stepMs: number): number {
-  return Math.min(around, slotsADay(stepMs) - 1);
+  return Math.min(around, Math.max(1, Math.round(dayMs / stepMs)) - 1);
 }
 
 type Surprise = { readonly score: number; readonly demanded: number; readonly tail: Tail };
@@ -182,26 +176,6 @@ function taught({ points }: Tails, rises: Tail, drops: Tail, stepMs: number): Ta
   const keep = 1 - stepMs / memoryMs;
   const faded = ({ peaks, sum }: Tail): Tail => ({ peaks: rounded(peaks * keep), sum: rounded(sum * keep) });
   return { points: rounded(points * keep + 1), rises: faded(rises), drops: faded(drops) };
-}
-
-/** Where no verdict remembers, the days at hand teach: each as its own week before it saw it. */
-function seeded(cells: Cells, place: Place): Tails {
-  let tails = noTails;
-  for (let skip = Math.min(days, place.days.length - daysMin); skip >= 1; skip -= 1) {
-    const cell = place.days[skip - 1] as number;
-    if (cell < 0) continue;
-    const after = Math.min(dayReach.after, slotsADay(place.stepMs) - 1) - around;
-    for (let ahead = 0; ahead <= after; ahead += 1) {
-      const usual = usualAt(cells, place, skip, ahead);
-      const jump = jumpOfPast(cells, cell + ahead, place.stepMs);
-      if (usual === null || Number.isNaN(jump)) continue;
-      const about = { tails, stepMs: place.stepMs, range: 0, step: false, sensitivity: 1 };
-      const rise = surprise(about, tails.rises, jump - usual.most);
-      const drop = surprise(about, tails.drops, usual.least - jump);
-      tails = taught(tails, rise.tail, drop.tail, place.stepMs);
-    }
-  }
-  return tails;
 }
 
 /** The newest values lie together on one side of what all values before were, also at this time on every past day. */
