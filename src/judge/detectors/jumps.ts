@@ -63,7 +63,7 @@ export function jumpAt(cells: Cells, place: Place, before: Tails | undefined, se
   const jump = jumpOf(cells.values, place.now, place.stepMs);
   const usual = usualAt(cells, place);
   if (Number.isNaN(jump) || usual === null) return null;
-    const step = jump !== 0 && isStep(cells, place);
+  const step = jump !== 0 && isStep(cells, place);
   const about = { tails, stepMs: place.stepMs, range: usual.most - usual.least, step, sensitivity };
   const rise = surprise(about, tails.rises, jump - usual.most);
   const drop = surprise(about, tails.drops, usual.least - jump);
