@@ -84,6 +84,7 @@ async function live(rows: BenchRow[], seriesCount: number, slots: number): Promi
       }
     }
     const judge = new Judge({ store, log: silent });
+    const { arrayBuffers: before } = process.memoryUsage();
     const sampler = samplerOf();
     const judgedMs: number[] = [];
     for (let slot = 0; slot < slots; slot += 1) {
@@ -104,10 +105,10 @@ async function live(rows: BenchRow[], seriesCount: number, slots: number): Promi
       ratio: "",
       goal: ">= 1.7k/s",
     });
-    const cells = judge.measures().find(({ name }) => name.endsWith("judge_history_cells"))?.value as number;
+    const arrays = process.memoryUsage().arrayBuffers - before;
     rows.push({
       what: `live, ${seriesCount} series, history held`,
-      measured: `${((cells * 9) / seriesCount / 1_000).toFixed(1)} kB a series`,
+      measured: `${(arrays / seriesCount / 1_000).toFixed(1)} kB a series`,
       peer: "",
       ratio: "",
       goal: "",
