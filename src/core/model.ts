@@ -190,8 +190,8 @@ export type Verdict = {
   readonly memory?: JudgeMemory | undefined;
   /** Where what goes on since then became the new normal: by what the days before it are to be multiplied. */
   readonly accepted?: { readonly sinceMs: number; readonly ratio: number } | undefined;
-  /** Of a ratio: what it was measured on, in the slot and in the slots summed. Absent: nobody says. */
-  readonly trials?: { readonly slot: number; readonly summed: number } | undefined;
+  /** Of a ratio: what it was measured on, in the slot (null = not known) and in the slots summed. Absent: nobody says. */
+  readonly trials?: { readonly slot: number | null; readonly summed: number } | undefined;
   /** What came in the two hours that end right before the slot; null: too little is known. Absent: none end there. */
   readonly part?: number | null | undefined;
   /** One plain sentence. */

@@ -98,10 +98,10 @@ function concluded(context: Context, plan: Rate, reading: RateReading, finding: 
   const { cells, place, judging } = context;
   const observed = cells.values[place.now] as number;
   const { rate } = plan;
-  const trials = slotAt(cells, place.now)?.trials ?? 0;
+  const denominator = cells.denominators?.[place.now] ?? Number.NaN;
   const evidence = evidenceOf(context, reading);
   const skip = finding.ongoing === null ? 0 : Math.round((place.timeMs - finding.ongoing.sinceMs) / place.stepMs);
-  const half = bandHalf(context, plan, trials);
+  const half = bandHalf(context, plan, denominator);
   return {
     state: stateOf(observed),
     kind: context.kind,
@@ -113,7 +113,7 @@ function concluded(context: Context, plan: Rate, reading: RateReading, finding: 
     evidence,
     percent: signedPercent(reading.observed, reading.expected),
     slotsSummed: reading.reach,
-    trials: { slot: trials, summed: reading.trials },
+    trials: { slot: Number.isNaN(denominator) ? null : denominator, summed: reading.trials },
     gates: gatesOf(context, reading.observed, reading.expected, evidence),
     range: { least: rate, most: rate },
     drift: null,
@@ -124,7 +124,7 @@ function concluded(context: Context, plan: Rate, reading: RateReading, finding: 
 
 /** How far from the expectation one slot alone is still normal: z^2 / 2 nats = z deviations. */
 function bandHalf({ floor, judging }: Context, plan: Rate, trials: number): number {
-  if (trials === 0) return 1;
+  if (!(trials > 0)) return 1;
   const { rate } = plan;
   const variance = (dispersionIn(plan, rate, trials) * rate * (1 - rate)) / trials;
   const noise = Math.sqrt((2 * openNats * variance) / sensitivityOf(judging));

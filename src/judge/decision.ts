@@ -22,8 +22,8 @@ export type Decision = {
   /** Percent by which the slots summed lie above (below: negative) what was expected of them. */
   readonly percent: number;
   readonly slotsSummed: number;
-  /** Of a ratio: what it was measured on, in the slot and in the slots summed; null = nobody says. */
-  readonly trials: { readonly slot: number; readonly summed: number } | null;
+  /** Of a ratio: what it was measured on, in the slot (null = not known) and in the slots summed; null = nobody says. */
+  readonly trials: { readonly slot: number | null; readonly summed: number } | null;
   readonly gates: readonly Gate[];
   readonly direction: Direction | null;
   /** The incident that goes on after this slot; null if none does. */

@@ -28,7 +28,8 @@ export function sentence(facts: Facts): string {
   const { decision, field, timeMs, clock } = facts;
   const at = timeOfDay(clock.wallMs(timeMs));
   if (decision.because === "missing") return missing(facts, at);
-  const of = decision.trials === null ? "" : ` of ${figure(decision.trials.slot)} ${facts.judging.denominator}`;
+  const trials = decision.trials?.slot ?? null;
+  const of = trials === null ? "" : ` of ${figure(trials)} ${facts.judging.denominator}`;
   const head = `${figure(decision.observed as number)} ${field}${of} at ${at}`;
   if (decision.because === "cold") return `${head}; not judged: ${daysAtHand(facts)}`;
   const { centre } = facts.baseline;

@@ -14,6 +14,10 @@ const oddDays = 2;
 /** Error of an expected rate that no number of days removes, relative to its binomial variance: in its log odds. */
 const modelError = 0.15;
 
+/** Denominators are numbers of something; less than this is nothing. */
+const trialsMin = 1e-6;
+const rateMin = 1e-9;
+
 /** What is expected of one slot's ratio. */
 export type Rate = {
   /** Above 0 and below 1. */
@@ -54,7 +58,7 @@ type Slot = { readonly hits: number; readonly trials: number };
 export function slotAt({ values, denominators }: Cells, cell: number): Slot | null {
   const trials = denominators?.[cell] ?? Number.NaN;
   const value = values[cell] ?? Number.NaN;
-  if (Number.isNaN(value) || !(trials > 0)) return null;
+  if (Number.isNaN(value) || !(trials >= trialsMin)) return null;
   return { hits: Math.max(0, Math.min(1, value)) * trials, trials };
 }
 
@@ -120,7 +124,7 @@ function pooled(days: readonly Day[]): Rate {
     trials += day.trials;
     squares += day.trials ** 2;
   }
-  const rate = (hits + 0.5) / (trials + 1);
+  const rate = certain((hits + 0.5) / (trials + 1));
   const variance = rate * (1 - rate);
   const dispersion = dispersionOf(days, variance);
   const scatter = days.reduce((sum, day) => sum + day.trials * (day.hits / day.trials - rate) ** 2, 0);
@@ -180,9 +184,14 @@ export function rateReadings(
 function readingOf(total: { hits: number; wanted: number; trials: number }, reach: number, plan: Rate): RateReading {
   const { hits, wanted, trials } = total;
   if (trials === 0) return { reach, trials, observed: plan.rate, expected: plan.rate, evidence: 0 };
-  const expected = Math.min(1 - 1e-9, Math.max(1e-9, wanted / trials));
+  const expected = certain(wanted / trials);
   const evidence = ratioEvidence(Math.min(hits, trials), trials, expected, dispersionIn(plan, expected, trials));
   return { reach, trials, observed: hits / trials, expected, evidence };
+}
+
+/** Nothing is as sure as arithmetic makes it. */
+function certain(rate: number): number {
+  return Math.min(1 - rateMin, Math.max(rateMin, rate));
 }
 
 /** Variance of what so many trials give over that of a binomial, the error of the expectation included. */

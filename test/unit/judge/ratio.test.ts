@@ -1,4 +1,5 @@
 /** Ratios whose denominators are known: 3 of 4 is not 3,000 of 4,000. */
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Sampler } from "../../../src/core/definitions.ts";
 import type { Point, Verdict } from "../../../src/core/model.ts";
@@ -113,6 +114,9 @@ test("it ends once enough went well again, and not before; nothing measured says
   ];
   const verdicts = await judged(40, after, [3, 6, 8, 9, 12]);
   expect(verdicts.slice(0, 7).map(({ sinceMs }) => sinceMs !== null)).toEqual(times(7, () => true));
+  expect(verdicts[6]?.reason).toMatch(/^0\.95 paid at 01:00; /);
+  expect(verdicts[6]?.trials?.slot).toBeNull();
+  expect(verdicts[8]?.reason).toMatch(/^0 paid of 0 tried at 01:20; /);
   expect(verdicts[8]?.sinceMs).toBe(verdicts[0]?.sinceMs);
   const end = verdicts.findIndex(({ closes }) => closes === true);
   expect(end).toBeGreaterThanOrEqual(9);
@@ -154,4 +158,44 @@ test("a backtest comes to what live judging came to", async () => {
   const ongoing = (verdict: { sinceMs: number | null }) => verdict.sinceMs;
   expect(found.map((each) => each.ongoing?.sinceMs ?? null)).toEqual(verdicts.map(ongoing));
   expect(found.some((each) => each.ongoing !== null)).toBe(true);
+});
+
+test("whatever the values and denominators are: no throw, and no number that cannot be stored", () => {
+  const number = fc.oneof(
+    fc.double(),
+    fc.constantFrom(0, 1, -1, 0.5, 1e-300, 1e300, 1e12, Number.NaN, Number.POSITIVE_INFINITY),
+    fc.double({ min: 0, max: 1, noNaN: true }),
+    fc.nat(50),
+  );
+  const rows = fc.array(fc.tuple(number, number), { minLength: 8, maxLength: 8 });
+  fc.assert(
+    fc.property(rows, fc.constantFrom(hourMs, 3 * hourMs, dayMs), (few, step) => {
+      const count = (20 * dayMs) / step;
+      const series = {
+        timesMs: times(count, (slot) => startMs + slot * step),
+        values: times(count, (slot) => (few[slot % few.length] as [number, number])[0]),
+        denominators: times(count, (slot) => (few[(slot * 3) % few.length] as [number, number])[1]),
+      };
+      for (const found of decisions({ ...series, stepMs: step, kind: "ratio", judging })) {
+        const { observed, expected, lower, upper, evidence, percent, slotsSummed, trials } = found;
+        const numbers = [
+          observed,
+          expected,
+          lower,
+          upper,
+          evidence,
+          percent,
+          slotsSummed,
+          trials?.slot,
+          trials?.summed,
+        ];
+        const remembered = Object.values(found.memory.recovery ?? {}).flatMap((each) =>
+          typeof each === "number" ? each : Object.values(each),
+        );
+        for (const each of [...numbers, ...remembered]) expect(Number.isFinite(each ?? 0)).toBe(true);
+        expect(evidence).toBeGreaterThanOrEqual(0);
+      }
+    }),
+    { numRuns: 150 },
+  );
 });
