@@ -3,15 +3,15 @@
  * Live judging includes reading history from the store, the whole verdict and its sentence.
  */
 import { join } from "node:path";
-import type { Sampler } from "../../src/core/definitions.ts";
 import type { Point } from "../../src/core/model.ts";
 import type { TimeSeriesStore } from "../../src/core/ports.ts";
 import { stopwatch, systemClock } from "../../src/core/time.ts";
-import { backtestJudging, judgeSeries } from "../../src/judge/backtest.ts";
+import { judgeSeries } from "../../src/judge/backtest.ts";
 import { Judge } from "../../src/judge/judge.ts";
 import { verdictPoint } from "../../src/judge/stored.ts";
 import { stores } from "../../src/store/stores/index.ts";
 import { type BenchRow, benchFolder, beside, printTable, silent } from "../support.ts";
+import { samplerOf } from "./sampler.ts";
 
 const minuteMs = 60_000;
 const startMs = Date.parse("2026-03-01T00:00:00Z");
@@ -85,7 +85,7 @@ async function live(rows: BenchRow[], seriesCount: number, slots: number): Promi
     }
     const judge = new Judge({ store, log: silent });
     const { arrayBuffers: before } = process.memoryUsage();
-    const sampler = samplerOf();
+    const sampler = samplerOf("orders", ["country"]);
     const judgedMs: number[] = [];
     for (let slot = 0; slot < slots; slot += 1) {
       const timeMs = nowMs + slot * minuteMs;
@@ -134,33 +134,6 @@ async function writeSlot(store: TimeSeriesStore, tags: readonly { country: strin
   }));
   await store.write(points);
   return points;
-}
-
-function samplerOf(): Sampler {
-  return {
-    name: "shop-orders",
-    title: "Orders placed",
-    owner: "shop-team",
-    group: "shop-team",
-    purpose: null,
-    runbook: null,
-    schedule: { kind: "every", stepMs: minuteMs, delayMs: 0 },
-    zone: "Europe/London",
-    active: null,
-    timeoutMs: 10_000,
-    calendar: null,
-    graceMs: 0,
-    resample: 0,
-    source: { kind: "sql", options: {} },
-    point: { measurement: "orders", tags: ["country"], fields: ["orders"] },
-    empty: "zero",
-    judge: { orders: backtestJudging("auto") },
-    priority: "medium",
-    alerts: true,
-    alerting: { pendingCount: 2, pendingOf: 3, recoverCount: 3 },
-    labels: {},
-    place: "samplers/shop/orders.yaml:1:1",
-  };
 }
 
 async function wholeBacktest(rows: BenchRow[]): Promise<void> {

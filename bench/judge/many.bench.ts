@@ -11,11 +11,11 @@ import type { Sampler } from "../../src/core/definitions.ts";
 import type { Point, Tags } from "../../src/core/model.ts";
 import type { Series, TimeSeriesStore } from "../../src/core/ports.ts";
 import { dayMs, hourMs, minuteMs, stopwatch, systemClock } from "../../src/core/time.ts";
-import { backtestJudging } from "../../src/judge/backtest.ts";
 import { Judge } from "../../src/judge/judge.ts";
 import { verdictMeasurement } from "../../src/judge/stored.ts";
 import { stores } from "../../src/store/stores/index.ts";
 import { type BenchRow, benchFolder, median, printTable, silent } from "../support.ts";
+import { samplerOf } from "./sampler.ts";
 
 const copies = 10;
 const seriesEach = 5_000;
@@ -154,33 +154,6 @@ function rssAfterCollecting(): number {
   return process.memoryUsage.rss();
 }
 
-function samplerOf(measurement: string): Sampler {
-  return {
-    name: measurement,
-    title: "Orders placed",
-    owner: "shop-team",
-    group: "shop-team",
-    purpose: null,
-    runbook: null,
-    schedule: { kind: "every", stepMs: minuteMs, delayMs: 0 },
-    zone: "Europe/London",
-    active: null,
-    timeoutMs: 10_000,
-    calendar: null,
-    graceMs: 0,
-    resample: 0,
-    source: { kind: "sql", options: {} },
-    point: { measurement, tags: ["country", "shop"], fields: ["orders"] },
-    empty: "zero",
-    judge: { orders: backtestJudging("auto") },
-    priority: "medium",
-    alerts: true,
-    alerting: { pendingCount: 2, pendingOf: 3, recoverCount: 3 },
-    labels: {},
-    place: "samplers/shop/orders.yaml:1:1",
-  };
-}
-
 function inItsOwnProcess(...args: string[]): string {
   const { stdout, status } = spawnSync(process.execPath, [import.meta.filename, ...args], {
     encoding: "utf8",
@@ -217,14 +190,15 @@ function rowsOf(what: string, figures: Figures): BenchRow[] {
   ];
 }
 
+const labels = ["country", "shop"];
 const [role, file = ""] = process.argv.slice(2);
 if (role === "prepare") await prepare(file);
 else if (role === "ten")
   await judgeMany(
     file,
-    Array.from({ length: copies }, (_, copy) => samplerOf(`orders${copy}`)),
+    Array.from({ length: copies }, (_, copy) => samplerOf(`orders${copy}`, labels)),
   );
-else if (role === "one") await judgeMany(file, [samplerOf("orders")]);
+else if (role === "one") await judgeMany(file, [samplerOf("orders", labels)]);
 else {
   const stored = join(benchFolder(), "series.db");
   inItsOwnProcess("prepare", stored);
