@@ -26,7 +26,7 @@ import { resolve } from "node:path";
 import { Collection } from "./collection.ts";
 import type { Definitions } from "./core/definitions.ts";
 import { gauge } from "./core/measure.ts";
-import type { Measure, Measured, Queue } from "./core/ports.ts";
+import type { Measure, Measured, Queue, ReplicaStatus } from "./core/ports.ts";
 import { formatProblem, messageOf, Problem } from "./core/problem.ts";
 import { formatDuration, secondMs, systemClock } from "./core/time.ts";
 import { within } from "./core/within.ts";
@@ -57,6 +57,14 @@ const historyLookMs = 200;
 const slotsEndMs = 6 * secondMs;
 /** And what follows, which others only miss where it fails. */
 const leaveMs = 2 * secondMs;
+
+/** What other processes are told of the copies. */
+function copiesOf(copies: readonly ReplicaStatus[]) {
+  return {
+    lagsMs: Object.fromEntries(copies.map(({ name, lagMs }) => [name, lagMs])),
+    soundCopies: copies.filter(({ verifyReason }) => verifyReason === null).map(({ name }) => name),
+  };
+}
 
 function depthMeasures(queue: Queue): Measure[] {
   const { waiting, running } = queue.depth();
@@ -108,7 +116,10 @@ export class App implements AsyncDisposable {
     const roles = options.roles ?? new Set(everyRole);
     let app: App | undefined;
     const desk = await Desk.open(options, !roles.has("worker"), {
-      isBehind: (copy) => (app === undefined ? false : app.#peers.isBehind(copy)),
+      elsewhere: {
+        isBehind: (copy) => (app === undefined ? false : app.#peers.isBehind(copy)),
+        isSound: (copy) => (app === undefined ? false : app.#peers.isSound(copy)),
+      },
       onOwed: () => app?.wakeDeliverers(),
     });
     try {
@@ -298,7 +309,7 @@ export class App implements AsyncDisposable {
       several,
       own: () => ({
         conditions: mirror?.conditions() ?? [],
-        lagsMs: Object.fromEntries((mirror?.status().replicas ?? []).map(({ name, lagMs }) => [name, lagMs])),
+        ...copiesOf(mirror?.status().replicas ?? []),
       }),
       collection: () => this.#collection.conditions(),
       goneMs: () => definitions().collection.processGoneMs,

@@ -1,5 +1,7 @@
 /** What every process and command opens: definitions, series, facts, and what reads and explains them. */
+
 import { existsSync, mkdirSync } from "node:fs";
+import { totalmem } from "node:os";
 import { join } from "node:path";
 import { Alerting } from "./alerting.ts";
 import { calendarOf } from "./core/calendar.ts";
@@ -11,6 +13,7 @@ import type { LoadOptions } from "./define/load.ts";
 import { resolveSecret } from "./define/secret.ts";
 import { DefinitionWatcher } from "./define/watch.ts";
 import { explain } from "./explain.ts";
+import { historyCellsIn } from "./judge/history.ts";
 import { Judge } from "./judge/judge.ts";
 import { Composer } from "./notify/compose.ts";
 import { Mailbox } from "./notify/mailbox.ts";
@@ -22,6 +25,7 @@ import type { Settings } from "./settings.ts";
 import { Shadows } from "./shadow.ts";
 import { openState, type State } from "./state/database.ts";
 import { Mirror } from "./store/mirror.ts";
+import type { Elsewhere } from "./store/router.ts";
 import { replicas, stores } from "./store/stores/index.ts";
 
 export type DeskOptions = {
@@ -58,7 +62,7 @@ export function openMirror(
   { settings, clock, log }: Pick<DeskOptions, "settings" | "clock" | "log">,
   readOnly: boolean,
   onBroken: (problem: Problem) => void,
-  behindElsewhere?: (target: string) => boolean,
+  elsewhere?: Elsewhere,
 ): Promise<Mirror> {
   const options = {
     file: join(settings.dataDir, "spool.db"),
@@ -69,15 +73,15 @@ export function openMirror(
     repairPointsPerSecond: settings.repairPointsPerSecond,
     readOnly,
     shared: settings.redisUrl !== null,
-    behindElsewhere,
+    elsewhere,
   };
   return Mirror.open(options, { clock, timer: systemClock, log, onBroken });
 }
 
 /** What the application hears of, and answers, while the desk works. */
 export type DeskHooks = {
-  /** Whether another process could not write to a copy for a while. */
-  readonly isBehind?: (copy: string) => boolean;
+  /** What other processes know of the copies. */
+  readonly elsewhere?: Elsewhere;
   /** Messages have just been written. */
   readonly onOwed?: () => void;
 };
@@ -142,7 +146,7 @@ export class Desk implements AsyncDisposable {
     await watcher.reload();
     const broken = Promise.withResolvers<Problem>();
     const mirror =
-      settings.influx.length === 0 ? null : await openMirror(options, readOnly, broken.resolve, hooks.isBehind);
+      settings.influx.length === 0 ? null : await openMirror(options, readOnly, broken.resolve, hooks.elsewhere);
     const store = mirror ?? openEmbedded(options, readOnly);
     try {
       const { databaseUrl: url, dataDir } = settings;
@@ -177,7 +181,13 @@ export class Desk implements AsyncDisposable {
     this.mailboxDir = join(settings.dataDir, "mailbox");
     this.mailbox = new Mailbox(this.mailboxDir);
     this.runner = openRunner(options, definitions, state);
-    this.judge = new Judge({ store, log, calendarOf: (sampler) => calendarOf(definitions(), sampler) });
+    this.judge = new Judge({
+      store,
+      log,
+      calendarOf: (sampler) => calendarOf(definitions(), sampler),
+      // Where no limit is set, or none is known, the machine is the limit.
+      historyCellsMax: historyCellsIn(Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY)),
+    });
     this.shadows = new Shadows({ clock, state, definitions });
     this.alerting = new Alerting({
       clock,

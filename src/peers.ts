@@ -41,6 +41,8 @@ type Detail = {
   readonly conditions: readonly Condition[];
   /** Copy of the series -> age of the oldest batch that it lacks, ms. */
   readonly lagsMs: Readonly<Record<string, number>>;
+  /** Copies that it has compared, and of which it doubts nothing. */
+  readonly soundCopies: readonly string[];
 };
 
 /** What is in a row; one of another version of this program may lack anything. */
@@ -156,6 +158,13 @@ export class Peers implements Measured {
     return several && this.#known.some((each) => each.id !== name && (rowOf(each).lagsMs?.[copy] ?? 0) > behindMs);
   }
 
+  /** Whether another living process has compared a copy and doubts nothing of it: one that is new here need not. */
+  isSound(copy: string): boolean {
+    const { several, name, clock } = this.#deps;
+    const nowMs = clock.nowMs();
+    return several && this.#known.some((each) => each.id !== name && isVouching(each, nowMs, copy));
+  }
+
   measures(): Measure[] {
     const alive = this.list().filter((each) => each.alive);
     return [
@@ -225,9 +234,9 @@ export class Peers implements Measured {
 
   #record(nowMs: number, left: boolean): ProcessRecord {
     const { name, owner, version, own } = this.#deps;
-    const { conditions, lagsMs } = own();
+    const { conditions, ...copies } = own();
     const kept = this.#former.filter((one) => !conditions.some((other) => isSame(one, other)));
-    const row: Row = { owner, conditions: [...conditions, ...kept], lagsMs, ...(left && { left }) };
+    const row: Row = { owner, conditions: [...conditions, ...kept], ...copies, ...(left && { left }) };
     return {
       id: name,
       role: [...this.#deps.roles].join(" "),
@@ -325,6 +334,11 @@ function rowOf({ detail }: ProcessRecord): Row {
 
 function isAlive({ seenMs }: ProcessRecord, nowMs: number): boolean {
   return nowMs - seenMs <= aliveMs;
+}
+
+function isVouching(row: ProcessRecord, nowMs: number, copy: string): boolean {
+  const { left, soundCopies } = rowOf(row);
+  return left !== true && isAlive(row, nowMs) && soundCopies?.includes(copy) === true;
 }
 
 /** Whether a copy lacks points that lie in its spool alone, those in flight aside. */

@@ -27,6 +27,15 @@ const missedDaysMax = 14;
  */
 const cellsUsualMax = 100_000_000;
 
+/** Share of a process's memory that history may take, and bytes of a cell with what goes with it. */
+const memoryShare = 0.4;
+const cellBytes = 14;
+
+/** How many cells fit a machine, or a container, of so much memory: 100 million at most. */
+export function historyCellsIn(bytes: number): number {
+  return Math.min(cellsUsualMax, Math.floor((memoryShare * bytes) / cellBytes));
+}
+
 /** What a slot is judged by, and under which name it is remembered. */
 export type Subject = { readonly sampler: Sampler; readonly field: string; readonly judging: FieldJudging };
 

@@ -37,7 +37,7 @@ import { defaultPace, Lane, type Pace } from "./lane.ts";
 import { linesOf } from "./line.ts";
 import { Pulse } from "./pulse.ts";
 import { Repairer } from "./repair.ts";
-import { Router } from "./router.ts";
+import { type Elsewhere, Router } from "./router.ts";
 import { type Gap, Spool } from "./spool.ts";
 import { statusMeasures, statusOf } from "./status.ts";
 import { Windows, windowsOf } from "./windows.ts";
@@ -73,8 +73,8 @@ export type MirrorOptions = {
   readonly readOnly?: boolean | undefined;
   /** Other processes write to the same servers: series that only they have written are learnt now and then. Default false. */
   readonly shared?: boolean | undefined;
-  /** Whether another process could not write to a server for a while: what that lacks, reads from it lack. */
-  readonly behindElsewhere?: ((target: string) => boolean) | undefined;
+  /** Default: there are no others. */
+  readonly elsewhere?: Elsewhere | undefined;
   readonly pace?: Partial<Pace> | undefined;
 };
 
@@ -157,8 +157,8 @@ export class Mirror implements TimeSeriesStore, Measured {
       return buckets.map(({ name: bucket }) => new Lane({ ...deps, bucket }));
     });
     const isWell = (name: string): boolean => this.#isWell(name);
-    const isBehind = options.behindElsewhere ?? (() => false);
-    this.#router = new Router({ replicas, spool, windows, timer, isWell, isBehind });
+    const elsewhere = options.elsewhere ?? { isBehind: () => false, isSound: () => false };
+    this.#router = new Router({ replicas, spool, windows, timer, isWell, elsewhere });
     this.#repairer = new Repairer({
       replicas,
       buckets,

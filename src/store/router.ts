@@ -12,6 +12,7 @@ import { messageOf, Problem } from "../core/problem.ts";
 import { deadline, floorToStep, secondMs, stopwatch } from "../core/time.ts";
 import { parseLines, seriesKey } from "./line.ts";
 import type { Batch, Spool } from "./spool.ts";
+import { newHere } from "./targets.ts";
 import { type Windows, windowMs } from "./windows.ts";
 
 /** Points that are added to an answer from the spool; a copy that lacks more is behind. */
@@ -33,6 +34,14 @@ type Choice = {
   readonly pending: number;
 };
 
+/** What other processes that write to the same servers know of them. */
+export type Elsewhere = {
+  /** One could not write to it for a while: what it lacks, reads from it lack. */
+  readonly isBehind: (target: string) => boolean;
+  /** One that lives has compared it and doubts nothing of it. */
+  readonly isSound: (target: string) => boolean;
+};
+
 export class Router {
   readonly #replicas: readonly Replica[];
   readonly #spool: Spool;
@@ -40,8 +49,7 @@ export class Router {
   readonly #timer: Clock;
   /** Whether writes go through, as the lanes and the pulse know it. */
   readonly #isWell: (target: string) => boolean;
-  /** Whether another process could not write to it for a while. */
-  readonly #isBehind: (target: string) => boolean;
+  readonly #elsewhere: Elsewhere;
   readonly #times = new Map<string, number[]>();
   readonly #failedMs = new Map<string, number>();
   #counts = { reads: 0, hedged: 0, failedOver: 0, stale: 0, failed: 0, seconds: 0 };
@@ -52,14 +60,14 @@ export class Router {
     windows: Windows;
     timer: Clock;
     isWell: (target: string) => boolean;
-    isBehind: (target: string) => boolean;
+    elsewhere: Elsewhere;
   }) {
     this.#replicas = deps.replicas;
     this.#spool = deps.spool;
     this.#windows = deps.windows;
     this.#timer = deps.timer;
     this.#isWell = deps.isWell;
-    this.#isBehind = deps.isBehind;
+    this.#elsewhere = deps.elsewhere;
   }
 
   /** @throws Problem, retryable, if no copy answers */
@@ -88,9 +96,11 @@ export class Router {
   }
 
   #isVerified(target: string, { measurement, windows }: ReadQuery): boolean {
-    if (this.#isBehind(target)) return false;
-    const { doubted, verifiedFromMs } = this.#spool.target(target);
-    if (doubted && (verifiedFromMs === null || (windows[0]?.fromMs ?? 0) < verifiedFromMs)) return false;
+    if (this.#elsewhere.isBehind(target)) return false;
+    const { doubted, verifyReason, verifiedFromMs } = this.#spool.target(target);
+    const isVouchedFor = verifyReason === newHere && this.#elsewhere.isSound(target);
+    const isCompared = verifiedFromMs !== null && (windows[0]?.fromMs ?? 0) >= verifiedFromMs;
+    if (doubted && !isVouchedFor && !isCompared) return false;
     // What it refused is on its shelf, and not in its answers.
     if (this.#spool.shelves(target, measurement)) return false;
     return !windows.some(({ fromMs, toMs }) => this.#windows.lostIn(target, measurement, fromMs, toMs));

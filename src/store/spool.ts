@@ -23,7 +23,7 @@ import { type Refused, Shelf, shelfRowsMax } from "./shelf.ts";
 import { type Batch, type NewBatch, rowOf, toBatch, type WindowKey, windowsIn } from "./spool-batch.ts";
 import { isNoRoom, type Mishap, SpoolFile } from "./spool-file.ts";
 import { type BatchRow, batchPutter, isSound, windowTouched } from "./spool-format.ts";
-import { type TargetFacts, type TargetNote, Targets } from "./targets.ts";
+import { newHere, type TargetFacts, type TargetNote, Targets } from "./targets.ts";
 
 export type { Gap } from "./gaps.ts";
 export type { Refused } from "./shelf.ts";
@@ -549,7 +549,7 @@ export class Spool implements Measured {
     for (const bucket of lacking) {
       this.#accounts.begin(target, bucket, damaged || !whole.has(bucket) ? "start" : "end");
     }
-    if (!known) this.doubt(target, "it is new here", { trusted: false });
+    if (!known) this.doubt(target, newHere, { trusted: false });
   }
 
   /** After a damage, points may be in no account: those of batches that were lost, or that a damaged cursor passed over. */

@@ -1,6 +1,9 @@
 /** What is remembered of each target beyond its place in the log. */
 import type { SpoolFile } from "./spool-file.ts";
 
+/** Why a target is compared that this spool has never seen; a process that has may vouch for it meanwhile. */
+export const newHere = "it is new here";
+
 export type TargetNote = {
   readonly startedMs: number | null;
   readonly canaryMs: number | null;

@@ -62,7 +62,7 @@ describe("several processes", () => {
   });
   afterEach(() => state[Symbol.asyncDispose]());
 
-  type Own = { conditions?: Condition[]; lagsMs?: Record<string, number> };
+  type Own = { conditions?: Condition[]; lagsMs?: Record<string, number>; soundCopies?: string[] };
   let owners = 0;
   const log = new NotedLog();
 
@@ -79,7 +79,7 @@ describe("several processes", () => {
       roles: new Set(roles),
       version: "1",
       several: true,
-      own: () => ({ conditions: [], lagsMs: {}, ...own }),
+      own: () => ({ conditions: [], lagsMs: {}, soundCopies: [], ...own }),
       collection: async () => [],
       goneMs: () => 30_000,
       tell: async () => {},
@@ -136,6 +136,22 @@ describe("several processes", () => {
       await one.announce();
       expect([pause, one.isBehind("a"), one.isBehind("b")]).toEqual([pause, isBehind, false]);
     }
+  });
+
+  test("a copy that another living process has compared is sound; one's own word, and that of the dead, does not count", async () => {
+    const one = peer("one", ["worker"], { soundCopies: ["b"] });
+    const two = peer("two", ["worker"], { soundCopies: ["a"] });
+    await one.announce();
+    await two.announce();
+    await one.announce();
+    expect([one.isSound("a"), one.isSound("b")]).toEqual([true, false]);
+    await clock.advance("13s");
+    await one.announce();
+    expect(one.isSound("a")).toBe(false);
+    await two.announce();
+    await two.leave();
+    await one.announce();
+    expect(one.isSound("a")).toBe(false);
   });
 
   test("one that is back, and owes nothing more, holds no copy back; one that leaves and owes does", async () => {

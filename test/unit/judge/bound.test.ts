@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Sampler } from "../../../src/core/definitions.ts";
 import { Block } from "../../../src/judge/block.ts";
 import { ZoneDays } from "../../../src/judge/days.ts";
+import { historyCellsIn } from "../../../src/judge/history.ts";
 import { Judge } from "../../../src/judge/judge.ts";
 import { judgeOn, memoryStore, orders, runSlot, samplerOf } from "./support.ts";
 
@@ -27,6 +28,11 @@ async function cellsOf(series: number): Promise<number> {
 }
 
 describe("history in memory is bounded", () => {
+  test("by 100 million slots, and by what a small container has", () => {
+    expect(historyCellsIn(64 * 1024 ** 3)).toBe(100_000_000);
+    expect(historyCellsIn(1024 ** 3)).toBe(30_678_337);
+  });
+
   test("beyond the bound the history that was not used for longest is given up, counted, and read again", async () => {
     const historyCellsMax = 2 * (await cellsOf(4));
     const store = memoryStore();
