@@ -28,7 +28,7 @@ import type { Definitions } from "./core/definitions.ts";
 import { gauge } from "./core/measure.ts";
 import type { Measure, Measured, Queue, ReplicaStatus } from "./core/ports.ts";
 import { formatProblem, messageOf, Problem } from "./core/problem.ts";
-import { formatDuration, secondMs, systemClock } from "./core/time.ts";
+import { formatDuration, secondMs, stopwatch, systemClock } from "./core/time.ts";
 import { within } from "./core/within.ts";
 import type { Loaded } from "./define/load.ts";
 import { Desk, type DeskOptions } from "./desk.ts";
@@ -260,6 +260,7 @@ export class App implements AsyncDisposable {
    * has not ended 8 s later, as its server is silent, is left to run out; only files and connections are waited for.
    */
   async [Symbol.asyncDispose](): Promise<void> {
+    const elapsedMs = stopwatch();
     this.#ready = false;
     this.#stopping.abort();
     const queues = [this.#queue[Symbol.asyncDispose](), this.#worker?.close()];
@@ -270,7 +271,9 @@ export class App implements AsyncDisposable {
     const leaving = [this.#ends("saying that this process ends", leaveMs, this.#peers.leave())];
     // A share is nobody else's while one of its slots may still run.
     if (this.#worker !== null && slotsEnded && loopsEnded) {
-      leaving.push(this.#ends("giving shares back", leaveMs, this.#worker.leave()));
+      // Slots that end at once leave their time to what they stored, which is on its way to the copies.
+      const restMs = Math.max(leaveMs, slotsEndMs + leaveMs - elapsedMs());
+      leaving.push(this.#ends("giving shares back", restMs, this.#worker.leave(restMs - secondMs)));
     }
     leaving.push(this.#ends("requests of the console", leaveMs, this.#console[Symbol.asyncDispose]()));
     await Promise.all(leaving);

@@ -156,9 +156,9 @@ export class WorkerRole implements AsyncDisposable {
     await this.#own?.[Symbol.asyncDispose]();
   }
 
-  /** After the last slot has ended: others may have at once what was held. */
-  async leave(): Promise<void> {
-    await this.#shares?.release();
+  /** After the last slot has ended: others may have what was held, once they can read what it left. */
+  async leave(waitMs: number): Promise<void> {
+    await this.#shares?.release(waitMs);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

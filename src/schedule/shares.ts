@@ -84,13 +84,16 @@ export class ShareKeeper implements Measured {
     }
   }
 
-  /** Lets others go on, as soon as they can read what the last slots left. After these have ended. */
-  async release(): Promise<void> {
+  /**
+   * Lets others go on, as soon as they can read what the last slots left. After these have ended.
+   * @param waitMs how long that may take; others have the shares after it all the same
+   */
+  async release(waitMs: number): Promise<void> {
     const names = this.#leases();
     this.#looks += 1;
     this.#held.clear();
     this.#leaving.clear();
-    if (names.length > 0) await this.#deps.arrived(arrivalMs);
+    if (names.length > 0) await this.#deps.arrived(waitMs);
     if (names.length > 0) await this.#deps.leases.release(names, this.#deps.owner);
   }
 

@@ -148,7 +148,7 @@ describe.skipIf(missing !== null)("workers", () => {
     expect(wanted.some((line) => / level \d+ 2$/.test(line))).toBe(true);
 
     // What one worker has stored, others can read a moment later.
-    const env = { REDIS_URL: redisUrl, DATABASE_URL: databaseUrl, INFLUX_URLS: await freshCopies(60) };
+    const env = { REDIS_URL: redisUrl, DATABASE_URL: databaseUrl, INFLUX_URLS: await freshCopies(20) };
     const apps = new Map<string, App>();
     const start = async (name: string, roles: readonly Role[]): Promise<App> => {
       const app = await open(name, roles, env);

@@ -98,7 +98,7 @@ describe("leases", () => {
     const three = worker("three");
     await pass("6s");
     await two.die();
-    await two.keeper.release();
+    await two.keeper.release(1_000);
     await pass("2s");
     expect(three.size()).toBe(shareCount);
     await three.die();
@@ -148,7 +148,7 @@ describe("leases", () => {
     });
     await pass("1s");
     await one.die();
-    await one.keeper.release();
+    await one.keeper.release(1_000);
     expect(whileItWaits).toEqual([shareCount]);
     expect(await held()).toBe(0);
   });
