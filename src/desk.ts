@@ -1,5 +1,4 @@
 /** What every process and command opens: definitions, series, facts, and what reads and explains them. */
-
 import { existsSync, mkdirSync } from "node:fs";
 import { totalmem } from "node:os";
 import { join } from "node:path";

@@ -10,8 +10,8 @@ import { judgeSeries } from "../../src/judge/backtest.ts";
 import { Judge } from "../../src/judge/judge.ts";
 import { verdictPoint } from "../../src/judge/stored.ts";
 import { stores } from "../../src/store/stores/index.ts";
+import { samplerOf } from "../sampler.ts";
 import { type BenchRow, benchFolder, beside, printTable, silent } from "../support.ts";
-import { samplerOf } from "./sampler.ts";
 
 const minuteMs = 60_000;
 const startMs = Date.parse("2026-03-01T00:00:00Z");

@@ -14,8 +14,8 @@ import { dayMs, hourMs, minuteMs, stopwatch, systemClock } from "../../src/core/
 import { Judge } from "../../src/judge/judge.ts";
 import { verdictMeasurement } from "../../src/judge/stored.ts";
 import { stores } from "../../src/store/stores/index.ts";
+import { samplerOf } from "../sampler.ts";
 import { type BenchRow, benchFolder, median, printTable, silent } from "../support.ts";
-import { samplerOf } from "./sampler.ts";
 
 const copies = 10;
 const seriesEach = 5_000;

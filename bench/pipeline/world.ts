@@ -12,6 +12,7 @@ import { backtestJudging } from "../../src/judge/backtest.ts";
 import { SamplerRunner } from "../../src/sample/sample.ts";
 import { openState } from "../../src/state/database.ts";
 import { stores } from "../../src/store/stores/index.ts";
+import { samplerOf as samplerCalled } from "../sampler.ts";
 import { silent } from "../support.ts";
 
 /** A Tuesday, 12:00 UTC. */
@@ -38,19 +39,8 @@ function ordersAt(index: number, timeMs: number): number {
 
 export function samplerOf(): Sampler {
   return {
+    ...samplerCalled("orders", ["shop", "product"]),
     name: "shop-orders",
-    title: "Orders placed",
-    owner: "shop-team",
-    group: "shop-team",
-    purpose: null,
-    runbook: null,
-    schedule: { kind: "every", stepMs: minuteMs, delayMs: 0 },
-    zone: "Europe/London",
-    active: null,
-    timeoutMs: 10_000,
-    calendar: null,
-    graceMs: 0,
-    resample: 0,
     source: {
       kind: "sql",
       options: {
@@ -60,14 +50,7 @@ export function samplerOf(): Sampler {
         rows_max: 100_000,
       },
     },
-    point: { measurement: "orders", tags: ["shop", "product"], fields: ["orders"] },
-    empty: "zero",
     judge: { orders: backtestJudging("count") },
-    priority: "medium",
-    alerts: true,
-    alerting: { pendingCount: 2, pendingOf: 3, recoverCount: 3 },
-    labels: {},
-    place: "samplers/shop/orders.yaml:1:1",
   };
 }
 

@@ -3,28 +3,22 @@ import type { Direction } from "../core/model.ts";
 import { acceptedOf } from "./accepted.ts";
 import { type Before, type Ongoing, reachOf } from "./cells.ts";
 import { type Decision, stateOf } from "./decision.ts";
-import {
-  type CountReading,
-  type CountReadings,
-  clamp,
-  countReadings,
-  type Range,
-  slotNoise,
-} from "./detectors/counts.ts";
-import { forecastAt } from "./detectors/forecast.ts";
+import { clamp, countReadings, type Range, slotNoise } from "./detectors/counts.ts";
 import { learnt, levelOf as levelNow } from "./detectors/level.ts";
+import { type Reading, type Readings, strongest } from "./detectors/readings.ts";
 import { type Expectation, expectationAt } from "./detectors/references.ts";
 import { badRatio, betterNats, closeNats, noRecovery, recovered } from "./ended.ts";
 import { onset } from "./math/onset.ts";
-import { rounded } from "./math/rounded.ts";
 import {
   type Context,
   directionOf,
+  evidenceOf,
   gatesOf,
   levelOf,
-  openNats,
+  noiseHalf,
+  opens,
+  outlookOf,
   passesFloors,
-  sensitivityOf,
   signedPercent,
 } from "./reading.ts";
 
@@ -34,7 +28,7 @@ type Slot = {
   readonly before: Before;
   readonly plan: Expectation;
   readonly range: Range;
-  readonly readings: CountReadings;
+  readonly readings: Readings<Reading>;
 };
 
 /** Null where there is no value, or nothing to compare it with. */
@@ -56,17 +50,16 @@ export function decideCount(context: Context, before: Before): Decision | null {
 function outside(slot: Slot): Decision {
   const { context, readings } = slot;
   const best = strongest(readings);
-  if (best === null || evidenceOf(context, best) < openNats) return quiet(slot, best);
-  return begun(slot, best);
+  return opens(context, best) ? begun(slot, best) : quiet(slot, best);
 }
 
 /** Inside one: does it turn round, end, become the new normal, or go on? */
 function inside(slot: Slot, ongoing: Ongoing): Decision {
   const { context, readings } = slot;
   const against = ongoing.direction === "up" ? readings.down : readings.up;
-  if (against !== null && evidenceOf(context, against) >= openNats) return begun(slot, against);
+  if (opens(context, against)) return begun(slot, against);
   const observed = context.cells.values[context.place.now] as number;
-  const before = slot.before.memory.recovery ?? noRecovery(0, 0);
+  const before = slot.before.memory.recovery ?? noRecovery({ observed: 0, expected: 0 });
   const recovery = recovered(before, observed, slot.range, ongoing.direction);
   if (recovery.nats >= closeNats) return quiet(slot, null);
   const accepted = acceptedOf(context.place, ongoing, badRatio(recovery));
@@ -86,16 +79,7 @@ function inside(slot: Slot, ongoing: Ongoing): Decision {
   });
 }
 
-function strongest({ up, down }: CountReadings): CountReading | null {
-  if (up === null || down === null) return up ?? down;
-  return up.evidence > down.evidence ? up : down;
-}
-
-function evidenceOf({ judging }: Context, { evidence }: CountReading): number {
-  return evidence * sensitivityOf(judging);
-}
-
-function quiet(slot: Slot, best: CountReading | null): Decision {
+function quiet(slot: Slot, best: Reading | null): Decision {
   const { context, before, plan, readings } = slot;
   const observed = context.cells.values[context.place.now] as number;
   const level = learnt(before.memory.level, { observed, expected: plan.centre }, readings.doubt, context.place.stepMs);
@@ -115,19 +99,19 @@ function driftOf({ cells, judging }: Context): Direction | null {
   return wanted === "both" || wanted === direction ? direction : null;
 }
 
-function begun(slot: Slot, best: CountReading): Decision {
+function begun(slot: Slot, best: Reading): Decision {
   const { context } = slot;
   return concluded(slot, best, {
     level: levelOf(signedPercent(best.observed, best.expected), context),
     direction: directionOf(best.observed, best.expected),
     ongoing: beginning(slot, best),
     because: null,
-    memory: { level: slot.before.memory.level, recovery: noRecovery(rounded(best.observed), rounded(best.expected)) },
+    memory: { level: slot.before.memory.level, recovery: noRecovery(best) },
   });
 }
 
 /** Where the trouble began, and what it has cost. */
-function beginning({ context, range }: Slot, best: CountReading): Ongoing {
+function beginning({ context, range }: Slot, best: Reading): Ongoing {
   const { cells, place } = context;
   const observed: number[] = [];
   const expected: number[] = [];
@@ -152,13 +136,12 @@ function rangeAt({ cells, place }: Context, back: number): Range {
 
 type Finding = Pick<Decision, "level" | "direction" | "ongoing" | "because" | "memory">;
 
-function concluded(slot: Slot, reading: CountReading, finding: Finding): Decision {
+function concluded(slot: Slot, reading: Reading, finding: Finding): Decision {
   const { context, plan, range } = slot;
-  const { cells, place, judging } = context;
+  const { cells, place } = context;
   const observed = cells.values[place.now] as number;
   const evidence = evidenceOf(context, reading);
   const level = levelNow(slot.before.memory.level);
-  const skip = finding.ongoing === null ? 0 : Math.round((place.timeMs - finding.ongoing.sinceMs) / place.stepMs);
   return {
     state: stateOf(observed),
     kind: context.kind,
@@ -166,7 +149,7 @@ function concluded(slot: Slot, reading: CountReading, finding: Finding): Decisio
     expected: plan.centre * level,
     lower: Math.max(0, range.least - bandHalf(context, range.least)),
     upper: range.most + bandHalf(context, range.most),
-    outlook: forecastAt(cells, place, judging.forecast.points, skip),
+    outlook: outlookOf(context, finding.ongoing),
     evidence,
     percent: signedPercent(reading.observed, reading.expected),
     slotsSummed: reading.reach,
@@ -180,10 +163,9 @@ function concluded(slot: Slot, reading: CountReading, finding: Finding): Decisio
 }
 
 /** How far from the expectation one slot alone is still normal: the floors, or noise as strong as the threshold. */
-function bandHalf({ floor, judging }: Context, expected: number): number {
-  const variance = expected + slotNoise * expected ** 2;
-  // z^2 / 2 nats = z deviations.
-  const noise = Math.sqrt((2 * openNats * variance) / sensitivityOf(judging));
+function bandHalf(context: Context, expected: number): number {
+  const { floor } = context;
+  const noise = noiseHalf(context, expected + slotNoise * expected ** 2);
   return Math.max((floor.percent / 100) * expected, noise, floor.absolute);
 }
 

@@ -1,9 +1,17 @@
 /** Gauges: the surprise of the slot alone, against that of past days at this time. */
 import type { Before, Ongoing } from "./cells.ts";
 import { type Decision, stateOf } from "./decision.ts";
-import { forecastAt } from "./detectors/forecast.ts";
 import { type Jump, jumpAt } from "./detectors/jumps.ts";
-import { type Context, gatesOf, levelOf, openNats, passesFloors, sensitivityOf, signedPercent } from "./reading.ts";
+import {
+  type Context,
+  gatesOf,
+  levelOf,
+  openNats,
+  outlookOf,
+  passesFloors,
+  sensitivityOf,
+  signedPercent,
+} from "./reading.ts";
 
 /** An incident goes on while surprises are at least this part of the one demanded, and so many calm slots end it. */
 const calmScore = 0.5;
@@ -20,7 +28,6 @@ export function decideGauge(context: Context, before: Before): Decision | null {
   const ongoing = alarms ? begun(context, before.ongoing, jump) : goesOn(context, before.ongoing, jump, calm);
   const percent = signedPercent(observed, jump.expected);
   const evidence = jump.score * openNats;
-  const skip = ongoing === null ? 0 : Math.round((place.timeMs - ongoing.sinceMs) / place.stepMs);
   return {
     state: stateOf(observed),
     level: ongoing === null ? "normal" : levelOf(percent, context),
@@ -29,7 +36,7 @@ export function decideGauge(context: Context, before: Before): Decision | null {
     expected: jump.expected,
     lower: Number.isFinite(jump.lower) ? jump.lower : null,
     upper: Number.isFinite(jump.upper) ? jump.upper : null,
-    outlook: forecastAt(cells, place, judging.forecast.points, skip),
+    outlook: outlookOf(context, ongoing),
     evidence,
     percent,
     slotsSummed: 1,

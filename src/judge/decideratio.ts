@@ -3,18 +3,20 @@ import type { Direction, Recovery } from "../core/model.ts";
 import { acceptedOf } from "./accepted.ts";
 import { type Before, type Ongoing, reachOf } from "./cells.ts";
 import { type Decision, stateOf } from "./decision.ts";
-import { forecastAt } from "./detectors/forecast.ts";
 import { dispersionIn, type Rate, type RateReading, rateAt, rateReadings, slotAt } from "./detectors/rates.ts";
-import { betterNats, closeNats, ratioOver } from "./ended.ts";
+import { strongest } from "./detectors/readings.ts";
+import { betterNats, closeNats, noRecovery, ratioOver } from "./ended.ts";
 import { onset } from "./math/onset.ts";
 import {
   type Context,
   directionOf,
+  evidenceOf,
   gatesOf,
   levelOf,
-  openNats,
+  noiseHalf,
+  opens,
+  outlookOf,
   passesFloors,
-  sensitivityOf,
   signedPercent,
 } from "./reading.ts";
 
@@ -25,9 +27,10 @@ export function decideRatio(context: Context, before: Before): Decision | null {
   const plan = rateAt(cells, place);
   if (plan === null) return null;
   const enough = (observed: number, expected: number) => passesFloors(context, observed, expected);
-  const { plain, up, down } = rateReadings(cells, place, { plan, reach: reachOf(place, before) }, enough);
+  const readings = rateReadings(cells, place, { plan, reach: reachOf(place, before) }, enough);
+  const { plain, up, down } = readings;
   const { ongoing, memory } = before;
-  const best = [up, down].reduce((one, other) => (evidenceOf(context, other) > evidenceOf(context, one) ? other : one));
+  const best = strongest(readings);
   if (ongoing === null) return opens(context, best) ? begun(context, plan, best) : quiet(context, plan, best ?? plain);
   const against = ongoing.direction === "up" ? down : up;
   if (opens(context, against)) return begun(context, plan, against);
@@ -38,14 +41,6 @@ export function decideRatio(context: Context, before: Before): Decision | null {
   return goesOn(context, plan, { ongoing, recovery, reading: (ongoing.direction === "up" ? up : down) ?? plain });
 }
 
-function evidenceOf({ judging }: Context, reading: RateReading | null): number {
-  return reading === null ? 0 : reading.evidence * sensitivityOf(judging);
-}
-
-function opens(context: Context, reading: RateReading | null): reading is RateReading {
-  return evidenceOf(context, reading) >= openNats;
-}
-
 function quiet(context: Context, plan: Rate, reading: RateReading): Decision {
   const direction = directionOf(reading.observed, reading.expected);
   return concluded(context, plan, reading, { level: "normal", direction, ongoing: null, because: null, memory: {} });
@@ -54,13 +49,13 @@ function quiet(context: Context, plan: Rate, reading: RateReading): Decision {
 function begun(context: Context, plan: Rate, reading: RateReading): Decision {
   const { observed, expected, trials } = reading;
   const direction = observed > expected ? "up" : "down";
-  const bad = { observed: observed * trials, expected: expected * trials, trials };
+  const recovery = noRecovery({ observed: observed * trials, expected: expected * trials, trials });
   return concluded(context, plan, reading, {
     level: levelOf(signedPercent(observed, expected), context),
     direction,
     ongoing: { sinceMs: beginningMs(context, plan, reading), loss: 0, direction },
     because: null,
-    memory: { recovery: ratioOver({ bad, nats: 0, better: { observed: 0, expected: 0 } }, null, plan, direction) },
+    memory: { recovery },
   });
 }
 
@@ -95,12 +90,11 @@ function beginningMs({ cells, place }: Context, plan: Rate, { reach }: RateReadi
 type Finding = Pick<Decision, "level" | "ongoing" | "because" | "memory"> & { readonly direction: Direction | null };
 
 function concluded(context: Context, plan: Rate, reading: RateReading, finding: Finding): Decision {
-  const { cells, place, judging } = context;
+  const { cells, place } = context;
   const observed = cells.values[place.now] as number;
   const { rate } = plan;
   const denominator = cells.denominators?.[place.now] ?? Number.NaN;
   const evidence = evidenceOf(context, reading);
-  const skip = finding.ongoing === null ? 0 : Math.round((place.timeMs - finding.ongoing.sinceMs) / place.stepMs);
   const half = bandHalf(context, plan, denominator);
   return {
     state: stateOf(observed),
@@ -109,7 +103,7 @@ function concluded(context: Context, plan: Rate, reading: RateReading, finding: 
     expected: rate,
     lower: Math.max(0, rate - half),
     upper: Math.min(1, rate + half),
-    outlook: forecastAt(cells, place, judging.forecast.points, skip),
+    outlook: outlookOf(context, finding.ongoing),
     evidence,
     percent: signedPercent(reading.observed, reading.expected),
     slotsSummed: reading.reach,
@@ -122,11 +116,11 @@ function concluded(context: Context, plan: Rate, reading: RateReading, finding: 
   };
 }
 
-/** How far from the expectation one slot alone is still normal: z^2 / 2 nats = z deviations. */
-function bandHalf({ floor, judging }: Context, plan: Rate, trials: number): number {
+/** How far from the expectation one slot alone is still normal: the floors, or noise as strong as the threshold. */
+function bandHalf(context: Context, plan: Rate, trials: number): number {
   if (!(trials > 0)) return 1;
+  const { floor } = context;
   const { rate } = plan;
-  const variance = (dispersionIn(plan, rate, trials) * rate * (1 - rate)) / trials;
-  const noise = Math.sqrt((2 * openNats * variance) / sensitivityOf(judging));
+  const noise = noiseHalf(context, (dispersionIn(plan, rate, trials) * rate * (1 - rate)) / trials);
   return Math.max(noise, (floor.percent / 100) * rate, floor.absolute / 100);
 }

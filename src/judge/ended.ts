@@ -13,9 +13,9 @@ export const betterNats = 0.2;
 const leastOff = 0.2;
 const worst = 0.05;
 
-/** What is known of the recovery where an incident begins. @param observed what came, of what was `expected` */
-export function noRecovery(observed: number, expected: number): Recovery {
-  return { bad: { observed, expected }, nats: 0, better: { observed: 0, expected: 0 } };
+/** What is known of the recovery where an incident begins. @param bad what came, of what was expected */
+export function noRecovery(bad: Counted): Recovery {
+  return { bad: sum(bad, nothing(bad)), nats: 0, better: nothing(bad) };
 }
 
 /**
@@ -30,7 +30,7 @@ export function recovered(before: Recovery, observed: number, range: Range, dire
   const scatter = 1 + slotNoise * expected + expected * slotVariance;
   const nats = before.nats + (observed * Math.log(1 / as) - expected * (1 - as)) / scatter;
   const better = sum(before.better, { observed, expected });
-  return nats > 0 ? { ...before, nats: rounded(nats), better } : noRecovery(...values(sum(before.bad, better)));
+  return nats > 0 ? { ...before, nats: rounded(nats), better } : noRecovery(sum(before.bad, better));
 }
 
 /** What came as a share of what was expected, while it was bad. */
@@ -47,12 +47,12 @@ const mostOdds = 1_000;
  * @param slot null: nothing was measured
  */
 export function ratioOver(
-  before: Recovery = noRecovery(0, 0),
+  before: Recovery = noRecovery({ observed: 0, expected: 0, trials: 0 }),
   slot: { readonly hits: number; readonly trials: number } | null,
   plan: Rate,
   direction: Direction,
 ): Recovery {
-  if (slot === null) return { ...before, bad: sum(before.bad, nothing), better: sum(before.better, nothing) };
+  if (slot === null) return before;
   const { rate } = plan;
   const found = oddsOf(before.bad.observed, before.bad) / oddsOf(before.bad.expected, before.bad);
   const odds = direction === "up" ? clamp(found, leastOdds, mostOdds) : clamp(found, 1 / mostOdds, 1 / leastOdds);
@@ -61,9 +61,7 @@ export function ratioOver(
   const gained = hits * Math.log(rate / bad) + (trials - hits) * Math.log((1 - rate) / (1 - bad));
   const nats = before.nats + gained / dispersionIn(plan, rate, trials);
   const better = sum(before.better, { observed: hits, expected: rate * trials, trials });
-  return nats > 0
-    ? { ...before, nats: rounded(nats), better }
-    : { bad: sum(before.bad, better), nats: 0, better: sum(nothing, nothing) };
+  return nats > 0 ? { ...before, nats: rounded(nats), better } : noRecovery(sum(before.bad, better));
 }
 
 /** With half a hit and half a miss added, for there may be none. */
@@ -73,7 +71,10 @@ function oddsOf(hits: number, { trials = 0 }: Counted): number {
 
 type Counted = Recovery["bad"];
 
-const nothing: Counted = { observed: 0, expected: 0, trials: 0 };
+/** Nothing yet, of the same kind: a ratio has trials. */
+function nothing({ trials }: Counted): Counted {
+  return trials === undefined ? { observed: 0, expected: 0 } : { observed: 0, expected: 0, trials: 0 };
+}
 
 function sum(one: Counted, other: Counted): Counted {
   const counted = {
@@ -82,8 +83,4 @@ function sum(one: Counted, other: Counted): Counted {
   };
   const known = one.trials !== undefined || other.trials !== undefined;
   return known ? { ...counted, trials: rounded((one.trials ?? 0) + (other.trials ?? 0)) } : counted;
-}
-
-function values({ observed, expected }: Counted): [number, number] {
-  return [observed, expected];
 }

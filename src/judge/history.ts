@@ -253,12 +253,7 @@ export class History {
     untilMs = filling.block.shape.fromMs,
   ): Promise<void> {
     const { block, look } = filling;
-    const { sampler, field } = filling.subject;
-    const query = {
-      measurement: verdictMeasurement(sampler.point.measurement),
-      fields: ["since", "loss", "direction"],
-      tags: matchersOf({ ...look?.tags, field }),
-    };
+    const query = ofVerdicts(filling, ["since", "loss", "direction"]);
     const far = this.#store.farAway === true && look === undefined;
     const count = far ? await this.#markedCount(filling.subject, windows) : Math.max(filling.series, block.held.size);
     await this.#readFields({ ...filling, series: count }, query, windows, (held, timeMs, fields) => {
@@ -268,14 +263,9 @@ export class History {
 
   /** What verdicts expected of the newest slots, as far as sums reach, and what the newest of them remember. */
   async #readMemory(filling: Filling, { fromMs, toMs }: TimeWindow): Promise<void> {
-    const { block, look } = filling;
-    const { sampler, field } = filling.subject;
+    const { block } = filling;
     const { stepMs } = block.shape;
-    const query = {
-      measurement: verdictMeasurement(sampler.point.measurement),
-      fields: leftFields,
-      tags: matchersOf({ ...look?.tags, field }),
-    };
+    const query = ofVerdicts(filling, leftFields);
     const slots = Math.max(windowSlots(stepMs), memorySlots + 1);
     const windows = [{ fromMs: Math.max(fromMs, toMs - slots * stepMs), toMs }];
     await this.#readFields(filling, query, windows, (held, timeMs, fields) => {
@@ -326,12 +316,7 @@ export class History {
     use: (held: Held, timeMs: number, value: unknown) => void,
   ): Promise<void> {
     const { block, look } = filling;
-    const { sampler, field } = filling.subject;
-    const query = {
-      measurement: verdictMeasurement(sampler.point.measurement),
-      fields: [name],
-      tags: matchersOf({ ...look?.tags, field }),
-    };
+    const query = ofVerdicts(filling, [name]);
     const series = Math.max(filling.series, block.held.size) * share;
     await this.#readEach({ ...filling, series }, query, [window], (found) => {
       const { field: _, ...own } = found.tags;
@@ -431,6 +416,12 @@ export class History {
       counter("judge_history_evictions", "Histories given up for lack of room.", this.#evictions),
     ];
   }
+}
+
+/** Asks for fields of the verdicts that a block rests on. */
+function ofVerdicts({ subject: { sampler, field }, look }: Filling, fields: readonly string[]): Reads {
+  const measurement = verdictMeasurement(sampler.point.measurement);
+  return { measurement, fields, tags: matchersOf({ ...look?.tags, field }) };
 }
 
 /** Fields of verdicts by series and time. */

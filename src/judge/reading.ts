@@ -1,7 +1,9 @@
 /** How a field is judged: what kind its numbers are, which differences matter, and how much evidence is asked for. */
 import type { FieldJudging } from "../core/definitions.ts";
 import type { Direction, Gate, JudgeMemory, Level } from "../core/model.ts";
-import type { Cells, Place } from "./cells.ts";
+import type { Cells, Ongoing, Place } from "./cells.ts";
+import { forecastAt, type Outlook } from "./detectors/forecast.ts";
+import type { Reading } from "./detectors/readings.ts";
 import { type Kind, kindOf } from "./kind.ts";
 
 /** Evidence that opens an incident at `sensitivity: normal`, in nats. See docs/judging.md for how often chance reaches it. */
@@ -54,6 +56,26 @@ export function contextOf(cells: Cells, place: Place, judging: FieldJudging, mem
 
 export function sensitivityOf({ sensitivity = "normal" }: FieldJudging): number {
   return sensitivities[sensitivity];
+}
+
+/** What is compared with {@link openNats}; 0 where there is no sum. */
+export function evidenceOf({ judging }: Context, reading: Reading | null): number {
+  return reading === null ? 0 : reading.evidence * sensitivityOf(judging);
+}
+
+export function opens<R extends Reading>(context: Context, reading: R | null): reading is R {
+  return evidenceOf(context, reading) >= openNats;
+}
+
+/** How far from what is expected one number of this variance is still normal: z^2 / 2 nats = z deviations. */
+export function noiseHalf({ judging }: Context, variance: number): number {
+  return Math.sqrt((2 * openNats * variance) / sensitivityOf(judging));
+}
+
+/** What the forecast says, which learns nothing from what goes on. */
+export function outlookOf({ cells, place, judging }: Context, ongoing: Ongoing | null): Outlook {
+  const skip = ongoing === null ? 0 : Math.round((place.timeMs - ongoing.sinceMs) / place.stepMs);
+  return forecastAt(cells, place, judging.forecast.points, skip);
 }
 
 /** All gates but that of evidence, without saying which. */

@@ -93,8 +93,9 @@ export class ShareKeeper implements Measured {
     this.#looks += 1;
     this.#held.clear();
     this.#leaving.clear();
-    if (names.length > 0) await this.#deps.arrived(waitMs);
-    if (names.length > 0) await this.#deps.leases.release(names, this.#deps.owner);
+    if (names.length === 0) return;
+    await this.#deps.arrived(waitMs);
+    await this.#deps.leases.release(names, this.#deps.owner);
   }
 
   measures(): Measure[] {

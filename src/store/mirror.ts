@@ -311,21 +311,22 @@ export class Mirror implements TimeSeriesStore, Measured {
 
   /** Waits until every copy has everything. @throws Problem, retryable, if that takes longer */
   async drain(timeoutMs: number): Promise<void> {
-    const { timer } = this.#deps;
-    for (let waitedMs = 0; this.#spool.accounts().some(({ pending }) => pending > 0); waitedMs += drainLookMs) {
-      if (waitedMs >= timeoutMs) {
-        throw new Problem("a copy still lacks points", { fix: "see bellwether replicas status", retryable: true });
-      }
-      await timer.sleep(drainLookMs, this.#stopping.signal);
-    }
+    const isDone = () => !this.#spool.accounts().some(({ pending }) => pending > 0);
+    if (await this.#waitUntil(isDone, timeoutMs)) return;
+    throw new Problem("a copy still lacks points", { fix: "see bellwether replicas status", retryable: true });
   }
 
   /** Waits until every copy has all that was written before the call. @returns false: that takes longer */
   async arrived(timeoutMs: number): Promise<boolean> {
     const written = this.#spool.lastSeq;
-    for (let waitedMs = 0; this.#spool.handedOver() < written; waitedMs += drainLookMs) {
-      if (waitedMs >= timeoutMs || this.#stopping.signal.aborted) return false;
-      await this.#deps.timer.sleep(drainLookMs, this.#stopping.signal).catch(() => {});
+    return this.#waitUntil(() => this.#spool.handedOver() >= written, timeoutMs).catch(() => false);
+  }
+
+  /** @returns false: that takes longer @throws where the store is closed meanwhile */
+  async #waitUntil(holds: () => boolean, timeoutMs: number): Promise<boolean> {
+    for (let waitedMs = 0; !holds(); waitedMs += drainLookMs) {
+      if (waitedMs >= timeoutMs) return false;
+      await this.#deps.timer.sleep(drainLookMs, this.#stopping.signal);
     }
     return true;
   }

@@ -1,11 +1,11 @@
 /**
  * Evidence in counts: sums over 1 to 300 minutes against what the days before predict of them, with the error of that
- * prediction, as a log-likelihood ratio of the negative binomial. Reading all lengths at once is Page's CUSUM for every
- * size of trouble: a short dip of a busy series and a long one of a thin series are both found.
+ * prediction, as a log-likelihood ratio of the negative binomial: a short dip of a busy series and a long one of a thin
+ * series are both found.
  */
 import { type Cells, type Place, windowSlots } from "../cells.ts";
 import { countEvidence } from "../math/countevidence.ts";
-import { nextLength } from "./lengths.ts";
+import { type Reading, type Readings, readingsOf } from "./readings.ts";
 import type { Expectation } from "./references.ts";
 
 /** Counting nothing in all days still leaves a rate of about a tenth of a count in a sum. */
@@ -17,26 +17,6 @@ const modelError = 0.05;
 const referenceError = 0.08;
 /** Where the ratios of weekdays are known, the first of them is smaller. */
 const modelErrorWithRatios = 0.04;
-
-/** The newest slots summed, against what was expected of them. */
-export type CountReading = {
-  /** How many slots back the oldest lies, plus one. */
-  readonly reach: number;
-  readonly observed: number;
-  readonly expected: number;
-  /** In nats, >= 0. */
-  readonly evidence: number;
-};
-
-export type CountReadings = {
-  /** The slot alone. */
-  readonly plain: CountReading;
-  /** What speaks most for more, and for less, than expected, of what is off by enough; null: nothing is. */
-  readonly up: CountReading | null;
-  readonly down: CountReading | null;
-  /** The most evidence of any sum, whether off by enough or not. */
-  readonly doubt: number;
-};
 
 /** Expectation of the slot under test itself, today's level included. */
 export type Range = { readonly least: number; readonly most: number };
@@ -51,29 +31,16 @@ export function countReadings(
   place: Place,
   { plan, range, reach }: { readonly plan: Expectation; readonly range: Range; readonly reach: number },
   enough: (observed: number, expected: number) => boolean,
-): CountReadings {
+): Readings<Reading> {
   const relative = relativeVariance(plan, cells);
   const total = { observed: 0, least: 0, most: 0, squares: 0 };
   const longest = Math.min(reach, windowSlots(place.stepMs));
-  let plain: CountReading | null = null;
-  let up: CountReading | null = null;
-  let down: CountReading | null = null;
-  let doubt = 0;
   let back = 0;
-  for (let length = 1; length <= longest; length = nextLength(length, longest)) {
+  const read = (length: number): Reading => {
     for (; back < length; back += 1) add(total, cells, place.now - back, back === 0 ? range : null);
-    const reading = readingOf(total, length, plan, relative);
-    plain ??= reading;
-    doubt = Math.max(doubt, reading.evidence);
-    if (!enough(reading.observed, reading.expected)) continue;
-    if (reading.observed > reading.expected) up = stronger(up, reading);
-    else down = stronger(down, reading);
-  }
-  return { plain: plain as CountReading, up, down, doubt };
-}
-
-function stronger(one: CountReading | null, other: CountReading): CountReading {
-  return one === null || other.evidence > one.evidence ? other : one;
+    return readingOf(total, length, plan, relative);
+  };
+  return readingsOf(longest, read, ({ observed, expected }) => enough(observed, expected));
 }
 
 type Total = { observed: number; least: number; most: number; squares: number };

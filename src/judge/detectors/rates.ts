@@ -4,7 +4,7 @@
  */
 import { type Cells, type Place, referenceDays, smoothSlots, windowSlots } from "../cells.ts";
 import { ratioEvidence } from "../math/ratioevidence.ts";
-import { nextLength } from "./lengths.ts";
+import { type Reading, type Readings, readingsOf } from "./readings.ts";
 
 /** Days of any kind that must be known where there are not two of the same kind. */
 const daysMin = 4;
@@ -26,33 +26,19 @@ export type Rate = {
   readonly error: number;
   /** Variance of a slot over that of a binomial, at least 1: failures come in bursts. */
   readonly dispersion: number;
-  /** Days that it rests on. */
-  readonly references: number;
 };
 
-/** Slots summed. */
-export type RateReading = {
-  /** How many slots back the oldest lies, plus one. */
-  readonly reach: number;
-  /** What the ratios of the slots summed were measured on. */
-  readonly trials: number;
-  /** Ratios of the sums. */
-  readonly observed: number;
-  readonly expected: number;
-  /** In nats, >= 0. */
-  readonly evidence: number;
-};
+/** Of the sums: their ratios, and on how many these were measured. */
+export type RateReading = Reading & { readonly trials: number };
 
-export type RateReadings = {
-  /** The slot alone. */
-  readonly plain: RateReading;
-  /** What speaks most for a higher and for a lower ratio, of what is off by enough; null: nothing is. */
-  readonly up: RateReading | null;
-  readonly down: RateReading | null;
-};
-
-type Day = { readonly hits: number; readonly trials: number; readonly slots: readonly Slot[] };
 type Slot = { readonly hits: number; readonly trials: number };
+
+/** The slots of one day together. */
+type Day = Slot & {
+  readonly slots: number;
+  /** Of each slot's hits about what the day as a whole had: squares, over the slot's trials, summed. */
+  readonly scatter: number;
+};
 
 /** One slot's numerator and denominator; null where either is not known, or nothing was measured. */
 export function slotAt({ values, denominators }: Cells, cell: number): Slot | null {
@@ -92,7 +78,10 @@ function dayAt(cells: Cells, { days, stepMs, scales }: Place, day: number): Day 
     hits += slot.hits;
     trials += slot.trials;
   }
-  return trials > 0 ? { hits, trials, slots } : null;
+  if (trials === 0) return null;
+  const own = hits / trials;
+  const scatter = slots.reduce((sum, slot) => sum + (slot.hits - own * slot.trials) ** 2 / slot.trials, 0);
+  return { hits, trials, slots: slots.length, scatter };
 }
 
 /** Left out are days that chance does not make, not the highest and lowest: of few trials those are chance. */
@@ -132,16 +121,15 @@ function pooled(days: readonly Day[]): Rate {
   const between = weight > 0 ? Math.max(0, (scatter - (days.length - 1) * dispersion * variance) / weight) : 0;
   const ofDays = (dispersion * variance) / (trials + 1) + between * (1 + 1 / days.length);
   const error = Math.sqrt(ofDays + (modelError * variance) ** 2);
-  return { rate, error, dispersion, references: days.length };
+  return { rate, error, dispersion };
 }
 
 /** Each slot against its own day, so that days that differ do not count twice. */
 function dispersionOf(days: readonly Day[], variance: number): number {
   let [squares, freedom] = [0, 0];
-  for (const day of days) {
-    const own = day.hits / day.trials;
-    for (const { hits, trials } of day.slots) squares += (hits - own * trials) ** 2 / (trials * variance);
-    freedom += day.slots.length - 1;
+  for (const { slots, scatter } of days) {
+    squares += scatter / variance;
+    freedom += slots - 1;
   }
   return freedom > 0 ? Math.max(1, squares / freedom) : 1;
 }
@@ -156,14 +144,11 @@ export function rateReadings(
   place: Place,
   { plan, reach }: { readonly plan: Rate; readonly reach: number },
   enough: (observed: number, expected: number) => boolean,
-): RateReadings {
+): Readings<RateReading> {
   const total = { hits: 0, wanted: 0, trials: 0 };
   const longest = Math.min(reach, windowSlots(place.stepMs));
-  let plain: RateReading | null = null;
-  let up: RateReading | null = null;
-  let down: RateReading | null = null;
   let back = 0;
-  for (let length = 1; length <= longest; length = nextLength(length, longest)) {
+  const read = (length: number): RateReading => {
     for (; back < length; back += 1) {
       const slot = slotAt(cells, place.now - back);
       const rate = back === 0 ? plan.rate : (cells.least[place.now - back] as number);
@@ -172,13 +157,9 @@ export function rateReadings(
       total.trials += slot.trials;
       total.wanted += rate * slot.trials;
     }
-    const reading = readingOf(total, length, plan);
-    plain ??= reading;
-    if (reading.trials === 0 || !enough(reading.observed, reading.expected)) continue;
-    if (reading.observed > reading.expected) up = stronger(up, reading);
-    else down = stronger(down, reading);
-  }
-  return { plain: plain as RateReading, up, down };
+    return readingOf(total, length, plan);
+  };
+  return readingsOf(longest, read, ({ trials, observed, expected }) => trials > 0 && enough(observed, expected));
 }
 
 function readingOf(total: { hits: number; wanted: number; trials: number }, reach: number, plan: Rate): RateReading {
@@ -197,8 +178,4 @@ function certain(rate: number): number {
 /** Variance of what so many trials give over that of a binomial, the error of the expectation included. */
 export function dispersionIn({ error, dispersion }: Rate, rate: number, trials: number): number {
   return dispersion + (trials * error ** 2) / (rate * (1 - rate));
-}
-
-function stronger(one: RateReading | null, other: RateReading): RateReading {
-  return one === null || other.evidence > one.evidence ? other : one;
 }

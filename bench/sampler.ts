@@ -1,6 +1,6 @@
-import type { Sampler } from "../../src/core/definitions.ts";
-import { minuteMs } from "../../src/core/time.ts";
-import { backtestJudging } from "../../src/judge/backtest.ts";
+import type { Sampler } from "../src/core/definitions.ts";
+import { minuteMs } from "../src/core/time.ts";
+import { backtestJudging } from "../src/judge/backtest.ts";
 
 /** One that counts each minute, judged by the shipped defaults. */
 export function samplerOf(measurement: string, tags: readonly string[]): Sampler {
