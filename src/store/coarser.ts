@@ -3,7 +3,8 @@
  * most two hours late; the rest is summed here.
  */
 import type { Point, TimeWindow } from "../core/model.ts";
-import type { Bucket, Clock, Replica } from "../core/ports.ts";
+import type { Bucket, Clock, Log, Replica } from "../core/ports.ts";
+import { Problem } from "../core/problem.ts";
 import { deadline, floorToStep, hourMs, minuteMs } from "../core/time.ts";
 import type { Window } from "./windows.ts";
 import { windowMs } from "./windows.ts";
@@ -20,10 +21,20 @@ export type CoarserDeps = {
   readonly rollsUp: (target: string) => boolean;
   /** Hands over points of a coarser bucket to all servers. */
   readonly append: (bucket: string, points: readonly Point[]) => Promise<void>;
+  readonly log: Log;
+};
+
+type Piece = {
+  readonly bucket: string;
+  readonly measurement: string;
+  readonly window: TimeWindow;
+  readonly everyMs: number;
 };
 
 export class Coarser {
   readonly #deps: CoarserDeps;
+  /** Buckets of servers that refuse sums: said once. */
+  readonly #refused = new Set<string>();
   /** Stretches that were summed. */
   count = 0;
 
@@ -38,7 +49,10 @@ export class Coarser {
     return floorToStep(timer.nowMs(), Math.max(1, ...buckets.map(({ everyMs }) => everyMs ?? 1)));
   }
 
-  /** Sums what servers did not: all of it where they cannot, else what came too late for them. */
+  /**
+   * Sums what servers did not: all of it where they cannot, else what came too late for them. A bucket that a server does
+   * not have is its set-up's fault and named there: it keeps no window of raw points open.
+   */
   async sumSealed(measurement: string, windows: readonly Window[], signal: AbortSignal): Promise<void> {
     const { replicas, timer, rollsUp } = this.#deps;
     const lateBeforeMs = timer.nowMs() - lateMs;
@@ -52,20 +66,39 @@ export class Coarser {
 
   /** Sums all pieces that a window of time touches and that are over. */
   async sum(target: Replica, measurement: string, window: TimeWindow, signal: AbortSignal): Promise<void> {
-    const { buckets, timer, append, replicas } = this.#deps;
+    const { buckets, timer } = this.#deps;
     for (const { name, everyMs } of buckets) {
       if (everyMs === null) continue;
       const fromMs = floorToStep(window.fromMs, everyMs);
       const endMs = floorToStep(window.toMs - 1, everyMs) + everyMs;
       const toMs = Math.min(endMs, floorToStep(timer.nowMs(), everyMs));
       if (toMs <= fromMs) continue;
-      const soon = deadline(askTimeoutMs, signal);
-      if (await target.rollUpInto(name, measurement, { fromMs, toMs }, everyMs, soon)) this.count += 1;
-      else if (target === replicas[0]) {
-        // What one server says is handed over to all.
-        await append(name, await target.rollUp(measurement, { fromMs, toMs }, everyMs, soon));
-        this.count += 1;
+      const piece = { bucket: name, measurement, window: { fromMs, toMs }, everyMs };
+      const key = `${target.name}\0${name}`;
+      try {
+        if (await this.#sumPiece(target, piece, deadline(askTimeoutMs, signal))) this.count += 1;
+        this.#refused.delete(key);
+      } catch (thrown) {
+        if (!(thrown instanceof Problem) || thrown.retryable) throw thrown;
+        if (this.#refused.has(key)) continue;
+        this.#refused.add(key);
+        this.#deps.log.warn(
+          { err: thrown, bucket: name },
+          `${name} of ${target.name} is not filled: ${thrown.message}`,
+        );
       }
     }
+  }
+
+  /** @returns whether anything was summed: what one server says is handed over to all */
+  async #sumPiece(
+    target: Replica,
+    { bucket, measurement, window, everyMs }: Piece,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    if (await target.rollUpInto(bucket, measurement, window, everyMs, signal)) return true;
+    if (target !== this.#deps.replicas[0]) return false;
+    await this.#deps.append(bucket, await target.rollUp(measurement, window, everyMs, signal));
+    return true;
   }
 }

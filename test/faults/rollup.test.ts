@@ -56,6 +56,30 @@ describe.skipIf(missing !== null)(`coarser buckets${missing === null ? "" : ` ($
     expect(await sums(rig.b, "bellwether_1h")).toEqual(await sums(rig.a, "bellwether_1h"));
     expect((await sums(rig.b, "bellwether_1h"))[`x ${oldMs}`]).toEqual([5, 2.5]);
   });
+
+  test("a copy where nobody may make the buckets is told of once, and its windows are closed all the same", {
+    timeout: 60_000,
+  }, async () => {
+    const writer = { name: "writer", password: "of points" };
+    const admin = { name: "root", password: "of all" };
+    const b = { admin, databases: [database], users: [{ ...writer, rights: { [database]: "all" as const } }] };
+    await using rig = await Rig.open({ b, load: { userOfB: { user: writer.name, password: writer.password } } });
+    const fromMs = floorToStep(Date.now() - 5 * hourMs, hourMs);
+    for (const measurement of ["orders", "payments"]) {
+      await rig.mirror.write([{ measurement, tags: {}, fields: { n: 7 }, timeMs: fromMs }]);
+    }
+    await rig.mirror.drain(10_000);
+    await rig.tend();
+    const { spool } = rig.mirror.status();
+    expect({ open: spool.unsealedWindows, fault: spool.repairFault }).toEqual({ open: 0, fault: null });
+    const told = rig.lines.map(({ text }) => text).filter((text) => text.includes("is not filled"));
+    expect(told.map((text) => text.split(":")[0])).toEqual([
+      "bellwether_10m of b is not filled",
+      "bellwether_1h of b is not filled",
+    ]);
+    expect(rig.status("b").faults.join()).toMatch(/bellwether|denied|not authorized/i);
+    expect(Object.values(await sums(rig.a, "bellwether_1h"))).toEqual([[7, 7]]);
+  });
 });
 
 async function sums(server: Influx, bucket: string): Promise<Record<string, [number, number]>> {
