@@ -48,12 +48,14 @@ export function slotAt({ values, denominators }: Cells, cell: number): Slot | nu
   return { hits: Math.max(0, Math.min(1, value)) * trials, trials };
 }
 
-/** Null where too few days can be used: nothing is expected then. */
+/** Null where too few days can be used: nothing is expected then. A campaign that is to be like a day is. */
 export function rateAt(cells: Cells, place: Place): Rate | null {
+  const { campaign, stepMs } = place;
+  if (campaign?.expect.kind === "like") return likeAt(cells, campaign.likeCell, stepMs);
   const all: Day[] = [];
   const alike: Day[] = [];
   for (let day = 0; day < Math.min(referenceDays, place.days.length); day += 1) {
-    const found = dayAt(cells, place, day);
+    const found = dayAt(cells, place.days[day] as number, stepMs, place.scales?.[day]);
     if (found === null) continue;
     all.push(found);
     if (place.alike[day] === true) alike.push(found);
@@ -62,16 +64,26 @@ export function rateAt(cells: Cells, place: Place): Rate | null {
   return all.length >= daysMin ? pooled(withoutOdd(all)) : null;
 }
 
-/** The same time of one day before, and half an hour either side. */
-function dayAt(cells: Cells, { days, stepMs, scales }: Place, day: number): Day | null {
-  const cell = days[day] as number;
+/** As on one day before. How many more come than on that day is no matter of a ratio. */
+function likeAt(cells: Cells, cell: number, stepMs: number): Rate | null {
+  // A day that one campaign is to be like may well have been an incident when nobody had told of it.
+  const day = dayAt(cells, cell, stepMs) ?? dayAt(cells, cell, stepMs, 1, 1);
+  return day === null ? null : pooled([day]);
+}
+
+/**
+ * The same time of one day before, and half an hour either side; null where nothing was measured.
+ * @param cell -1 = not held
+ * @param scale by what its ratios are to be multiplied
+ * @param mark 1: of slots in incidents instead
+ */
+function dayAt(cells: Cells, cell: number, stepMs: number, scale = 1, mark: 0 | 1 = 0): Day | null {
   if (cell < 0) return null;
   const reach = smoothSlots(stepMs);
-  const scale = scales?.[day] ?? 1;
   const slots: Slot[] = [];
   let [hits, trials] = [0, 0];
   for (let at = Math.max(0, cell - reach); at <= cell + reach; at += 1) {
-    const found = cells.inIncident[at] === 0 ? slotAt(cells, at) : null;
+    const found = cells.inIncident[at] === mark ? slotAt(cells, at) : null;
     if (found === null) continue;
     const slot = { hits: Math.min(found.trials, found.hits * scale), trials: found.trials };
     slots.push(slot);

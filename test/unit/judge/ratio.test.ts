@@ -1,7 +1,7 @@
 /** Ratios whose denominators are known: 3 of 4 is not 3,000 of 4,000. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { Sampler } from "../../../src/core/definitions.ts";
+import type { Calendar, Campaign, Sampler } from "../../../src/core/definitions.ts";
 import type { Point, Verdict } from "../../../src/core/model.ts";
 import { backtestJudging, decisions } from "../../../src/judge/backtest.ts";
 import { ratioEvidence } from "../../../src/judge/math/ratioevidence.ts";
@@ -31,30 +31,39 @@ function pointOf(timeMs: number, { paid, tried }: Slot): Point[] {
   return [{ measurement: "orders", tags: {}, fields, timeMs }];
 }
 
+const times = <T>(count: number, value: (index: number) => T): T[] => Array.from({ length: count }, (_, i) => value(i));
+const lately = (tried: number): Slot[] => times(10 * slotsADay, (slot) => usual(tried, slot));
+
 /** Ten days as usual, then what a test says; in slots of `looks` a new Judge and `explain` must come to the same. */
-async function judged(tried: number, after: readonly Slot[], looks: readonly number[] = []): Promise<Verdict[]> {
+async function judged(
+  tried: number,
+  after: readonly Slot[],
+  looks: readonly number[] = [],
+  { past = lately(tried), calendar = null }: { past?: readonly Slot[]; calendar?: Calendar | null } = {},
+): Promise<Verdict[]> {
   const store = memoryStore();
-  const judge = judgeOn(store);
+  const judge = judgeOn(store, calendar);
   const verdicts: Verdict[] = [];
-  const past = Array.from({ length: 10 * slotsADay }, (_, slot) => usual(tried, slot));
   await store.write(past.flatMap((slot, index) => pointOf(startMs + index * stepMs, slot)));
   for (const [index, slot] of after.entries()) {
     const timeMs = startMs + (past.length + index) * stepMs;
     const points = pointOf(timeMs, slot);
     await store.write(points);
-    const byNew = looks.includes(index) ? await judgeOn(store).judgeSlot(sampler, timeMs, points) : null;
+    const byNew = looks.includes(index) ? await judgeOn(store, calendar).judgeSlot(sampler, timeMs, points) : null;
     const found = await runSlot(store, judge, sampler, timeMs, points);
     if (byNew !== null) {
       expect(found).toEqual(byNew);
-      const { verdict } = await judgeOn(store).explain(sampler, found[0]?.series as Verdict["series"], timeMs);
+      const { verdict } = await judgeOn(store, calendar).explain(
+        sampler,
+        found[0]?.series as Verdict["series"],
+        timeMs,
+      );
       expect(verdict).toEqual(found[0]);
     }
     verdicts.push(...found);
   }
   return verdicts;
 }
-
-const times = <T>(count: number, value: (index: number) => T): T[] => Array.from({ length: count }, (_, i) => value(i));
 
 // Expected: differences of log probabilities by lgamma, binomial and negative binomial, outside of this project.
 test.each([
@@ -139,6 +148,41 @@ test("what goes on for two days is the new normal", async () => {
   expect(verdicts[accepted]?.accepted?.ratio).toBeCloseTo(0.7 / 0.95, 2);
   expect(verdicts.slice(accepted).every(({ level }) => level === "normal")).toBe(true);
   expect(verdicts.at(-1)?.expected).toBeCloseTo(0.7, 1);
+});
+
+test("a campaign that is to be like a day has that day's ratio, whatever its scale, and an incident's if it was one", async () => {
+  const rush = (slot: number): boolean => slot >= 3 * slotsADay && slot < 3 * slotsADay + 12;
+  const past = times(10 * slotsADay, (slot) => (rush(slot) ? { paid: 0.8, tried: 2_000 } : usual(400, slot)));
+  const fromMs = startMs + 10 * dayMs;
+  const campaign: Campaign = {
+    title: "Sale",
+    fromMs,
+    toMs: fromMs + 2 * hourMs,
+    match: [],
+    expect: { kind: "like", day: "2026-03-05", daysBefore: 7, scale: 3 },
+    place: "rules/calendars/shop.yaml:5:5",
+  };
+  const calendar: Calendar = {
+    name: "shop",
+    zone: "Etc/UTC",
+    place: "rules/calendars/shop.yaml:1:1",
+    holidays: {},
+    workdays: {},
+    knownUntil: null,
+    campaigns: [campaign],
+  };
+  const inSale = (paid: number) =>
+    judged(
+      400,
+      times(6, () => ({ paid, tried: 4_000 })),
+      [2],
+      { past, calendar },
+    );
+  const asThen = await inSale(0.8);
+  expect(asThen.map(({ level }) => level)).toEqual(times(6, () => "normal"));
+  expect(asThen.at(-1)?.expected).toBeCloseTo(0.8, 1);
+  expect((await inSale(0.5)).map(({ direction }) => direction)).toEqual(times(6, () => "down"));
+  expect((await inSale(0.95)).map(({ direction }) => direction)).toEqual(times(6, () => "up"));
 });
 
 test("a backtest comes to what live judging came to", async () => {
