@@ -1,5 +1,5 @@
 /** docs/commands.md leaves nothing out: every command, option and setting that there is stands in it. */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { describeSettings } from "../../src/settings.ts";
@@ -37,6 +37,21 @@ test("every command has its section, and each of its options is named there or a
         expect(`${shared}${section}`, words.join(" ")).toContain(option);
     }
   }
+});
+
+test("no page names a command that there is not", async () => {
+  const { out } = await runInside(here, ["--help"]);
+  const names = new Set([...out.matchAll(/^ {2}([a-z][a-z-]+)(?= |$)/gm)].map(([, name]) => name));
+  const folder = join(projectDir, "docs");
+  const pages = [join(projectDir, "README.md"), ...readdirSync(folder).map((file) => join(folder, file))];
+  const named = pages
+    .filter((file) => file.endsWith(".md"))
+    .flatMap((file) => {
+      const text = readFileSync(file, "utf8");
+      return [...text.matchAll(/(?:`|^\$ |^)bellwether ([a-z][a-z-]*)/gm)].map(([, name]) => `${name}, ${file}`);
+    });
+  expect(named.length).toBeGreaterThan(20);
+  expect(named.filter((each) => !names.has(each.split(",")[0]))).toEqual([]);
 });
 
 test("every setting stands in the table with its default", () => {
