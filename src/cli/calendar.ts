@@ -1,20 +1,21 @@
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { type Command, Option } from "commander";
-import { RE2JS } from "re2js";
+import { compilePattern } from "../core/labels.ts";
 import { formatProblem, messageOf, Problem, Problems } from "../core/problem.ts";
 import { systemClock } from "../core/time.ts";
 import { isZone, localTime } from "../core/zone.ts";
 import { fileBytesMax, tooLarge } from "../define/document.ts";
-import type { IcsOptions, IcsResult } from "../define/ics.ts";
-import { calendarYaml, type ImportKind, importKinds } from "../define/import.ts";
+import { type IcsOptions, type IcsResult, readIcs } from "../define/ics.ts";
+import { type EventKind, eventKinds, titled } from "../define/icsdays.ts";
+import { calendarYaml } from "../define/import.ts";
 import { name as nameSchema } from "../define/scalars.ts";
-import { type CommonOptions, commonOptions, settingsOf, usage } from "./context.ts";
+import { type CommonOptions, commonOptions, settingsOf, typed, usage } from "./context.ts";
 import { counted, print, printJson } from "./output.ts";
 
 type Options = CommonOptions & {
   readonly name: string;
-  readonly as: ImportKind;
+  readonly as: EventKind;
   readonly zone?: string;
   readonly years?: string;
   readonly match?: string;
@@ -30,7 +31,7 @@ export function calendarCommand(program: Command): void {
     .description("writes a calendar from an iCalendar file (.ics), to be read and changed")
     .argument("<file>", "the .ics file")
     .requiredOption("--name <name>", "what samplers will call the calendar")
-    .addOption(new Option("--as <what>", "what its events are").choices(importKinds).default("holidays"))
+    .addOption(new Option("--as <what>", "what its events are").choices(eventKinds).default("holidays"))
     .option("--zone <zone>", "time zone of the calendar (BELLWETHER_ZONE)")
     .option("--years <range>", "years wanted, 2026-2028; default: from last year to the one after next")
     .option("--match <pattern>", "only events whose title it is found in, a regular expression (RE2)")
@@ -41,19 +42,20 @@ export function calendarCommand(program: Command): void {
   commonOptions(run);
 }
 
-async function importFile(file: string, options: Options): Promise<void> {
+function importFile(file: string, options: Options): void {
   const { settings } = settingsOf(options);
   const { name, as, zone = settings.zone } = options;
   const uplift = check(options, zone);
-  const pattern = patternOf(options.match);
+  const { match } = options;
+  const pattern = match === undefined ? null : typed("--match", () => compilePattern(match));
   const out = options.out ?? join(settings.configDir, "rules/calendars", `${name}.yaml`);
   if (out !== "-" && existsSync(out) && !options.replace) {
     throw usage("is there already", { where: out, fix: "add --replace, or write to another file with --out" });
   }
-  const { occurrences, problems } = await read(file, { zone, ...yearsOf(options.years, zone) });
+  const { occurrences, problems } = read(file, { zone, ...yearsOf(options.years, zone) });
   const errors = problems.filter(({ severity }) => severity === "error");
   if (errors.length > 0) throw new Problems(errors);
-  const chosen = occurrences.filter(({ title }) => pattern === null || pattern.matcher(title).find());
+  const chosen = titled(occurrences, pattern);
   const comment = `From ${basename(file).replace(/[^\x20-\x7e]/g, "?")}, by bellwether calendar import.`;
   const imported = calendarYaml(chosen, { name, zone, as, uplift, comment, file });
   if (imported.count === 0) {
@@ -90,16 +92,6 @@ function check({ name, as, uplift }: Options, zone: string): number {
   throw usage("campaigns need what is expected of them", { where: "--as", fix });
 }
 
-function patternOf(text: string | undefined): RE2JS | null {
-  if (text === undefined) return null;
-  try {
-    return RE2JS.compile(text);
-  } catch {
-    const fix = "use the RE2 syntax: no look-around, no back-references";
-    throw usage(`not a linear regular expression (got ${JSON.stringify(text)})`, { where: "--match", fix });
-  }
-}
-
 function yearsOf(text: string | undefined, zone: string): Pick<IcsOptions, "fromWallMs" | "toWallMs"> {
   const { year } = localTime(systemClock.nowMs(), zone);
   const [, from = String(year - 1), to = text === undefined ? String(year + 2) : from] =
@@ -112,7 +104,7 @@ function yearsOf(text: string | undefined, zone: string): Pick<IcsOptions, "from
   return { fromWallMs: Date.UTC(Number(from), 0, 1), toWallMs: Date.UTC(Number(to) + 1, 0, 1) };
 }
 
-async function read(file: string, options: IcsOptions): Promise<IcsResult> {
+function read(file: string, options: IcsOptions): IcsResult {
   let bytes: Uint8Array;
   try {
     // A device or a pipe has no size that could be looked at first.
@@ -123,8 +115,6 @@ async function read(file: string, options: IcsOptions): Promise<IcsResult> {
   } catch (thrown) {
     throw usage(`cannot be read: ${messageOf(thrown).split(",")[0]}`, { where: file, fix: "check the path" });
   }
-  // Its libraries are needed here alone.
-  const { readIcs } = await import("../define/ics.ts");
   return readIcs(file, bytes, options);
 }
 

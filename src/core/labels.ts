@@ -25,10 +25,11 @@ export function parseMatcher(text: string): Matcher {
   }
   const [, label, operator, quoted] = found as unknown as [string, string, Matcher["operator"], string];
   const value = quoted.replace(/\\(["\\])/g, "$1");
-  return { label, operator, value, pattern: operator.endsWith("~") ? compile(value) : null };
+  return { label, operator, value, pattern: operator.endsWith("~") ? compilePattern(value) : null };
 }
 
-function compile(value: string): RE2JS {
+/** @throws Problem RUL-001 if it is not in the RE2 syntax */
+export function compilePattern(value: string): RE2JS {
   try {
     return RE2JS.compile(value);
   } catch (cause) {

@@ -5,12 +5,14 @@ import { dayMs, formatDuration } from "../core/time.ts";
 import { formatLocal, localDay, momentsOfWall, wallToMs } from "../core/zone.ts";
 import { type CountryDays, countryDays, countryFault } from "./country.ts";
 import { fault } from "./fault.ts";
-import { across, isNumber, line, matcher, number, type Report, zone } from "./scalars.ts";
+import { icsFaultsMax } from "./icsevents.ts";
+import type { IcsCampaign, IcsReading } from "./icsfiles.ts";
+import { icsSchema } from "./icskey.ts";
+import { across, line, matcher, number, type Report, zone } from "./scalars.ts";
+import { checkUplift, uplift, upliftMax, upliftMin } from "./uplift.ts";
 
 const campaignsMax = 1_000;
 const campaignDaysMax = 92;
-const upliftMin = 0.01;
-const upliftMax = 100;
 
 const day = z.iso.date(fault("CFG-019", "not a day of the calendar", "write it as 2026-12-25"));
 
@@ -43,11 +45,6 @@ const wall = z
     return z.NEVER;
   });
 
-const uplift = z.union(
-  [number(upliftMin, upliftMax), z.strictObject({ min: z.number(), max: z.number() })],
-  fault("RUL-002", `wants a number from ${upliftMin} to ${upliftMax}, or a range`, "write 2.5 or { min: 1.8, max: 3 }"),
-);
-
 const expectation = across(
   z.strictObject({
     uplift: uplift.optional().describe("times the usual expectation: 2.5, or { min: 1.8, max: 3 }"),
@@ -63,13 +60,7 @@ const expectation = across(
     if (scale !== undefined && like === undefined) {
       report(["scale"], fault("CFG-019", "scale without like", "with uplift, write the product as uplift"));
     }
-    const { min, max } = Object(uplift) as { min?: unknown; max?: unknown };
-    if (!isNumber(min) || !isNumber(max)) return;
-    for (const [key, value] of Object.entries({ min, max })) {
-      if (value >= upliftMin && value <= upliftMax) continue;
-      report(["uplift", key], fault("RUL-002", `wants a number from ${upliftMin} to ${upliftMax}`));
-    }
-    if (min > max) report(["uplift", "min"], fault("RUL-002", `more than max, which is ${max}`, "exchange them"));
+    checkUplift(uplift, ["uplift"], report);
   },
 );
 
@@ -99,10 +90,8 @@ function checkCampaign(from: Wall | null, to: Wall | null, like: unknown, report
     report(["to"], fault("CAL-001", "ends before it begins", "exchange from and to"));
     return;
   }
-  if (lengthMs > campaignDaysMax * dayMs) {
-    const fix = "a change that stays needs no campaign; write shorter ones";
-    report(["to"], fault("CAL-001", `lasts ${formatDuration(lengthMs)}, more than ${campaignDaysMax} days`, fix));
-  }
+  const long = tooLong(lengthMs);
+  if (long !== null) report(["to"], fault("CAL-001", long.what, long.fix));
   if (typeof like !== "string" || !day.safeParse(like).success) return;
   const daysLong = Math.ceil(endMs / dayMs) - Math.floor(from.wallMs / dayMs);
   if (Date.parse(like) + daysLong * dayMs > Math.floor(from.wallMs / dayMs) * dayMs) {
@@ -110,6 +99,13 @@ function checkCampaign(from: Wall | null, to: Wall | null, like: unknown, report
     const what = `the ${days} compared with must be over before the campaign begins`;
     report(["expect", "like"], fault("CAL-003", what, "name an earlier day"));
   }
+}
+
+/** What is wrong with the length of a campaign; null if nothing is. */
+function tooLong(lengthMs: number): { what: string; fix: string } | null {
+  if (lengthMs <= campaignDaysMax * dayMs) return null;
+  const fix = "a change that stays needs no campaign; write shorter ones";
+  return { what: `lasts ${formatDuration(lengthMs)}, more than ${campaignDaysMax} days`, fix };
 }
 
 function endOf({ wallMs, whole }: Wall): number {
@@ -121,6 +117,9 @@ export const calendarSchema = across(
     zone: zone.optional().describe("time zone that days and times are in; default: BELLWETHER_ZONE"),
     country: z.string().optional().describe("whose days off and worked weekends hold, by its code: CN, DE, GB"),
     region: z.string().optional().describe("state or part of the country, by its code: ENG, BY, or BY-A"),
+    ics: icsSchema
+      .optional()
+      .describe("iCalendar files whose events of whole days are days off: a path, a mapping with file, or a list"),
     holidays: days.describe("days off, 2026-12-25 to their name; false: no day off, whatever the country says"),
     workdays: days.describe("days worked although they fall on a weekend, to their name; false: not worked"),
     campaigns: z
@@ -156,8 +155,13 @@ type Written = z.output<typeof calendarSchema>;
  * What only the zone, the library of countries and the time of reading can tell about a calendar of which at least the
  * shape is right where it is looked at: paths from the calendar's own mapping, to the text of the fault.
  */
-export function calendarFaults(value: unknown, context: CalendarContext): [(string | number)[], string][] {
-  const found: [(string | number)[], string][] = [];
+export function calendarFaults(
+  value: unknown,
+  context: CalendarContext,
+  ics: IcsReading,
+): [(string | number)[], string][] {
+  const found: [(string | number)[], string][] = [...ics.faults];
+  for (const text of icsFaults(value, ics)) found.push([["ics"], text]);
   const {
     zone: ownZone = context.zone,
     country,
@@ -186,6 +190,30 @@ export function calendarFaults(value: unknown, context: CalendarContext): [(stri
   return found;
 }
 
+/** What stands in iCalendar files and does not fit a calendar, or its own days. */
+function* icsFaults(value: unknown, { holidays, workdays, campaigns }: IcsReading): Generator<string> {
+  const own = Object(value) as { [K in keyof Written]?: unknown };
+  // A day of one's own decides.
+  const isOwn = (day: string) => [own.holidays, own.workdays].some((days) => Object.hasOwn(Object(days), day));
+  const both = [...workdays].filter(([day]) => holidays.has(day) && !isOwn(day));
+  const [first] = both;
+  if (first !== undefined) {
+    const [day, { place }] = first;
+    const which = both.length === 1 ? `${day} is` : `${both.length} days, ${day} the first, are`;
+    const fix = "part the events by titles, or write the day under holidays or workdays";
+    yield fault("CFG-019", `${which} off and worked at once, see ${place}`, fix);
+  }
+  const long = campaigns.flatMap(({ title, place, fromWallMs, toWallMs }) => {
+    const { what, fix } = tooLong(toWallMs - fromWallMs) ?? {};
+    return what === undefined ? [] : [fault("CAL-001", `${JSON.stringify(title)} at ${place} ${what}`, fix)];
+  });
+  yield* long.slice(0, icsFaultsMax);
+  const count = campaigns.length + (Array.isArray(own.campaigns) ? own.campaigns.length : 0);
+  if (campaigns.length > 0 && count > campaignsMax) {
+    yield fault("CFG-003", `more than ${campaignsMax} campaigns in all (got ${count})`, "remove those long over");
+  }
+}
+
 /** Whether the day compared with will be gone from the store before the campaign is over. */
 function likeLost(to: unknown, like: unknown, zone: string, { nowMs, keepPointsMs }: CalendarContext): string | null {
   const end = wall.safeParse(to);
@@ -202,15 +230,29 @@ export function toCalendar(
   place: Place,
   context: CalendarContext,
   placeOf: (index: number) => Place,
+  ics: IcsReading,
 ): Calendar {
   const own = written.zone ?? context.zone;
   const country = written.country === undefined ? null : countryDays(written.country, written.region, context.nowMs);
-  // A day of one's own wins, whichever of the two lists it is in.
-  const holidays = merged(country?.holidays, written.holidays, written.workdays);
-  const workdays = merged(country?.workdays, written.workdays, written.holidays);
-  const campaigns = written.campaigns.map((each, index) => toCampaign(each, own, placeOf(index)));
-  campaigns.sort((a, b) => a.fromMs - b.fromMs);
-  return { name, zone: own, holidays, workdays, knownUntil: knownUntil(written, country), campaigns, place };
+  const [off, worked] = [namesOf(ics.holidays), namesOf(ics.workdays)];
+  // A day of a file wins over the country's, and one of one's own over both, whichever of the two lists it is in.
+  const holidays = merged(merged(country?.holidays, off, worked), written.holidays, written.workdays);
+  const workdays = merged(merged(country?.workdays, worked, off), written.workdays, written.holidays);
+  const campaigns = [
+    ...written.campaigns.map((each, index) => toCampaign(each, own, placeOf(index))),
+    ...ics.campaigns.map((each) => toCampaign(writtenOf(each), own, each.place)),
+  ].sort((a, b) => a.fromMs - b.fromMs);
+  return { name, zone: own, holidays, workdays, knownUntil: knownUntil(written, country, ics), campaigns, place };
+}
+
+function namesOf(days: IcsReading["holidays"]): Record<string, string> {
+  return Object.fromEntries([...days].map(([day, { title }]) => [day, title]));
+}
+
+/** An event as if somebody had written it under `campaigns`. */
+function writtenOf({ title, fromWallMs, toWallMs, uplift }: IcsCampaign): z.output<typeof campaign> {
+  const at = (wallMs: number): Wall => ({ wallMs, whole: false });
+  return { title, from: at(fromWallMs), to: at(toWallMs), match: [], expect: { uplift } };
 }
 
 type OwnDays = Readonly<Record<string, string | false>>;
@@ -225,9 +267,12 @@ function merged(country: Readonly<Record<string, string>> | undefined, own: OwnD
   return Object.fromEntries([...days].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** Who writes days of a year knows that year. */
-function knownUntil({ holidays, workdays }: Written, country: CountryDays | null): string | null {
-  const last = [...Object.keys(holidays), ...Object.keys(workdays)].sort().at(-1) ?? null;
+/** Who writes days of a year knows that year; what a rule repeats nobody wrote down for a year. */
+function knownUntil({ holidays, workdays }: Written, country: CountryDays | null, ics: IcsReading): string | null {
+  const events = [...ics.holidays, ...ics.workdays];
+  const single = events.filter(([, { repeats }]) => !repeats);
+  const days = (single.length > 0 ? single : events).map(([day]) => day);
+  const last = [...Object.keys(holidays), ...Object.keys(workdays), ...days].sort().at(-1) ?? null;
   const own = last === null ? null : `${last.slice(0, 4)}-12-31`;
   if (country === null) return own;
   if (country.knownUntil === null || own === null) return country.knownUntil;

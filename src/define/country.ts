@@ -18,8 +18,8 @@ export type CountryDays = {
 type Days = Record<string, string>;
 
 /** History that backtests go over begins here at the earliest. */
-const firstYear = 2000;
-const yearsAhead = 2;
+export const firstYear = 2000;
+export const yearsAhead = 2;
 
 /** Where definitions are read, nothing waits: `import()` would make every reader of a file wait for every other. */
 const require = createRequire(import.meta.url);

@@ -13,6 +13,7 @@ export type JsonSchema = {
   properties?: Record<string, JsonSchema>;
   additionalProperties?: JsonSchema | boolean;
   items?: JsonSchema;
+  anyOf?: JsonSchema[];
   description?: string;
   $ref?: string;
   definitions?: Record<string, JsonSchema>;
@@ -110,9 +111,20 @@ function problemsOfIssue(issue: Issue, scope: Scope): Problem[] {
     }
     case "invalid_key":
       return [problemAt(scope.document, path, issue.issues[0]?.message ?? issue.message, "key")];
+    case "invalid_union": {
+      const meant = branchMeant(issue, valueAt(scope.document.value, path));
+      if (meant !== undefined) return problemsOf(meant, { ...scope, base: path });
+      return [problemAt(scope.document, path, wording(issue, path, scope))];
+    }
     default:
       return [problemAt(scope.document, path, wording(issue, path, scope))];
   }
+}
+
+/** Of several shapes, the mapping or list that the value was meant to be: what is wrong inside it says more. */
+function branchMeant({ errors }: Extract<Issue, { code: "invalid_union" }>, value: unknown): Issue[] | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  return errors.find((issues) => !issues.some(({ code, path }) => code === "invalid_type" && path.length === 0));
 }
 
 function wording(issue: Issue, path: Path, scope: Scope): string {
@@ -159,16 +171,20 @@ export function problemAt(document: YamlDocument, path: Path, text: string, part
 
 /** What a JSON Schema says about the value at `path`. */
 function schemaAt(root: JsonSchema, path: Path): JsonSchema | undefined {
-  const resolve = (schema: JsonSchema | undefined): JsonSchema | undefined => {
-    if (schema?.allOf?.[0] !== undefined) return resolve(schema.allOf[0]);
+  const resolve = (schema: JsonSchema | undefined, step?: string | number): JsonSchema | undefined => {
+    if (schema?.allOf?.[0] !== undefined) return resolve(schema.allOf[0], step);
+    if (schema?.anyOf !== undefined) {
+      const branches = schema.anyOf.map((each) => resolve(each, step));
+      return branches.find((each) => (typeof step === "number" ? each?.items : each?.properties) !== undefined);
+    }
     if (schema?.$ref === undefined) return schema;
     const name = /^#\/definitions\/(.+)$/.exec(schema.$ref)?.[1];
-    return resolve(name === undefined ? root : root.definitions?.[name]);
+    return resolve(name === undefined ? root : root.definitions?.[name], step);
   };
-  let at = resolve(root);
-  for (const step of path) {
+  let at = resolve(root, path[0]);
+  for (const [index, step] of path.entries()) {
     const rest = typeof at?.additionalProperties === "object" ? at.additionalProperties : undefined;
-    at = resolve(typeof step === "number" ? at?.items : (at?.properties?.[step] ?? rest));
+    at = resolve(typeof step === "number" ? at?.items : (at?.properties?.[step] ?? rest), path[index + 1]);
   }
   return at;
 }

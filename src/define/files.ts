@@ -95,10 +95,19 @@ class Walk {
       const what = `more than ${filesMax} files; those from here on are not read`;
       this.problems.push(new Problem(what, { code: "CFG-003", where: file, fix: "define more in one file" }));
     } else {
-      const stamp = `${stats.mtimeNs}:${stats.ctimeNs}:${stats.size}:${stats.ino}`;
-      this.files.push({ file, kind, sizeBytes: Number(stats.size), stamp });
+      this.files.push({ file, kind, sizeBytes: Number(stats.size), stamp: stampOf(stats) });
     }
   }
+}
+
+/** Differs once the file was changed, or another one put in its place. */
+export function stampOf({ mtimeNs, ctimeNs, size, ino }: BigIntStats): string {
+  return `${mtimeNs}:${ctimeNs}:${size}:${ino}`;
+}
+
+/** Of the file there is now; empty where none can be looked at. */
+export function currentStamp(path: string): Promise<string> {
+  return stat(path, { bigint: true }).then(stampOf, () => "");
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -2,7 +2,8 @@
  * iCalendar (RFC 5545) to days and times by the wall clock, within bounds: a megabyte, 10,000 events and as many
  * repetitions, and never more work than a few seconds. Every fault has its line.
  */
-import { RRuleTemporal } from "rrule-temporal";
+import { createRequire } from "node:module";
+import type { RRuleTemporal as RuleType } from "rrule-temporal";
 import { Temporal } from "temporal-polyfill";
 import { messageOf, Problem } from "../core/problem.ts";
 import { dayMs, secondMs, stopwatch } from "../core/time.ts";
@@ -10,10 +11,13 @@ import { msToWall, wallToMs } from "../core/zone.ts";
 import { fileBytesMax, tooLarge } from "./document.ts";
 import { type IcsEvent, icsFaultsMax, lineProblem, lowered, type Moments, readEvents } from "./icsevents.ts";
 
+/** As late as `country.ts` loads its own. */
+const require = createRequire(import.meta.url);
+
 const occurrencesMax = 10_000;
 /** Repetitions that one rule is followed over, and days looked at to find them. */
 const repetitionsMax = 50_000;
-const timeMaxMs = 5 * secondMs;
+const defaultTimeMaxMs = 5 * secondMs;
 
 /** Times read as if their digits were UTC, by the wall clock of the zone that was asked for. */
 export type Occurrence = {
@@ -25,6 +29,8 @@ export type Occurrence = {
   /** ...to here, more than 0 later. */
   readonly toWallMs: number;
   readonly allDay: boolean;
+  /** Whether its event has a rule. */
+  readonly repeats: boolean;
 };
 
 export type IcsOptions = {
@@ -33,6 +39,8 @@ export type IcsOptions = {
   /** Occurrences that touch `[fromWallMs, toWallMs)` are wanted. */
   readonly fromWallMs: number;
   readonly toWallMs: number;
+  /** How long repetitions may be followed; the one at hand is followed to its end. Default 5 s. */
+  readonly timeMaxMs?: number;
 };
 
 export type IcsResult = { readonly occurrences: readonly Occurrence[]; readonly problems: readonly Problem[] };
@@ -69,6 +77,7 @@ class Expansion implements IcsResult {
   follow(events: readonly IcsEvent[]): void {
     const replaced = this.#replaced(events);
     const elapsedMs = stopwatch();
+    const { timeMaxMs = defaultTimeMaxMs } = this.#options;
     for (const event of events) {
       if (event.cancelled) continue;
       if (this.#faults >= icsFaultsMax) return;
@@ -110,12 +119,17 @@ class Expansion implements IcsResult {
     for (const fromMs of starts) {
       if (excepted.has(fromMs) || fromMs >= toWallMs || fromMs + lengthMs <= fromWallMs) continue;
       if (this.occurrences.length === occurrencesMax) {
-        this.#fault("CFG-003", event.line, `more than ${occurrencesMax} times in all`, "ask for fewer years");
+        this.#fault(
+          "CFG-003",
+          event.line,
+          `more than ${occurrencesMax} times in all`,
+          "split the file, or ask for fewer years",
+        );
         return false;
       }
       const { title, line } = event;
-      const allDay = start.isDate;
-      this.occurrences.push({ title, line, fromWallMs: fromMs, toWallMs: fromMs + lengthMs, allDay });
+      const [allDay, repeats] = [start.isDate, event.rule !== null];
+      this.occurrences.push({ title, line, fromWallMs: fromMs, toWallMs: fromMs + lengthMs, allDay, repeats });
     }
     return true;
   }
@@ -173,6 +187,7 @@ class Expansion implements IcsResult {
       const digits = `${date}${time}`.replace(/^(....)(..)(..)(..)(..)(..)$/, "$1-$2-$3T$4:$5:$6Z");
       return `UNTIL=${stampOf(msToWall(Date.parse(digits), zone ?? "UTC"))}Z`;
     });
+    const { RRuleTemporal }: { RRuleTemporal: typeof RuleType } = require("rrule-temporal");
     const repeating = new RRuleTemporal({
       rruleString: `DTSTART;TZID=UTC:${stampOf(startMs)}\nRRULE:${rule}`,
       temporal: Temporal,

@@ -2,10 +2,19 @@
  * The lines of an iCalendar file (RFC 5545) to its events, with the line of every fault. What repeats is followed in
  * `ics.ts`.
  */
-import ICAL from "ical.js";
+import { createRequire } from "node:module";
+import type IcalType from "ical.js";
 import { messageOf, Problem } from "../core/problem.ts";
 import { secondMs } from "../core/time.ts";
 import { isZone } from "../core/zone.ts";
+
+/** Most calendars name no iCalendar file, and what reads them waits for nothing: see `country.ts`. */
+const require = createRequire(import.meta.url);
+
+function library(): typeof IcalType {
+  const loaded: { default?: typeof IcalType } & typeof IcalType = require("ical.js");
+  return loaded.default ?? loaded;
+}
 
 const eventsMax = 10_000;
 /** More of the same helps nobody. */
@@ -64,6 +73,7 @@ class EventReader {
   readonly problems: Problem[] = [];
   readonly #file: string;
   readonly #zone: string;
+  readonly #ical = library();
   /** Zones that the file defines -> the name it gives them in the database. */
   readonly #zones = new Map<string, string>();
   readonly #unknownZones = new Set<string>();
@@ -129,9 +139,9 @@ class EventReader {
     const { line, text } = content;
     const name = /^[\w-]+(?=[;:])/.exec(text)?.[0]?.toUpperCase() ?? null;
     if (name !== null && !wanted.has(name)) return;
-    let property: ICAL.Property;
+    let property: IcalType.Property;
     try {
-      property = ICAL.Property.fromString(text, ICAL.design.icalendar);
+      property = this.#ical.Property.fromString(text, this.#ical.design.icalendar);
       // Values are decoded, and refused, when they are first asked for.
       property.getValues();
     } catch (thrown) {
@@ -144,7 +154,8 @@ class EventReader {
     else if (name === "SUMMARY") event.title = oneLine(String(value));
     else if (name === "STATUS") event.cancelled = /^cancelled$/i.test(String(value));
     else if (name === "RRULE") event.rule = content;
-    else if (name === "DURATION" && value instanceof ICAL.Duration) event.durationMs = value.toSeconds() * secondMs;
+    else if (name === "DURATION" && value instanceof this.#ical.Duration)
+      event.durationMs = value.toSeconds() * secondMs;
     else if (name === "DURATION") {
       event.faulty = true;
       this.#fault("CAL-010", line, "no duration", "write P1D or PT2H");
@@ -159,17 +170,17 @@ class EventReader {
     }
   }
 
-  #moments(property: ICAL.Property, { line, text }: ContentLine): Moments | null {
+  #moments(property: IcalType.Property, { line, text }: ContentLine): Moments | null {
     const wallsMs: number[] = [];
     let utc = false;
     for (const value of property.getValues()) {
-      const time = value instanceof ICAL.Period ? value.start : value;
+      const time = value instanceof this.#ical.Period ? value.start : value;
       // The library reads the 30th of February as the 2nd of March.
-      if (!(time instanceof ICAL.Time) || !text.toUpperCase().includes(time.toICALString())) {
+      if (!(time instanceof this.#ical.Time) || !text.toUpperCase().includes(time.toICALString())) {
         this.#fault("CAL-010", line, "no day or time that there is", "correct the line");
         return null;
       }
-      utc ||= time.zone === ICAL.Timezone.utcTimezone;
+      utc ||= time.zone === this.#ical.Timezone.utcTimezone;
       wallsMs.push(Date.UTC(time.year, time.month - 1, time.day, time.hour, time.minute, time.second));
     }
     const isDate = property.type === "date";

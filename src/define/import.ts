@@ -1,16 +1,14 @@
 /** Events of an iCalendar file as a calendar in YAML, for people to read, change and keep. Pure. */
 import { stringify } from "yaml";
-import { Problem } from "../core/problem.ts";
+import type { Problem } from "../core/problem.ts";
 import { dayMs } from "../core/time.ts";
 import type { Occurrence } from "./ics.ts";
-
-export const importKinds = ["holidays", "workdays", "campaigns"] as const;
-export type ImportKind = (typeof importKinds)[number];
+import { type EventKind, leftOut, wholeDays } from "./icsdays.ts";
 
 export type ImportOptions = {
   readonly name: string;
   readonly zone: string;
-  readonly as: ImportKind;
+  readonly as: EventKind;
   /** What campaigns are expected to bring, times the usual. */
   readonly uplift: number;
   /** First line of the file, without the `#`. */
@@ -39,23 +37,9 @@ function days(
   { as, file }: ImportOptions,
   problems: Problem[],
 ): Record<string, string> {
-  const found = new Map<string, string>();
-  const told = new Set<number>();
-  for (const { title, line, fromWallMs, toWallMs } of occurrences) {
-    if (fromWallMs % dayMs !== 0 || toWallMs % dayMs !== 0) {
-      const what = `left out: ${JSON.stringify(title)} has hours, and ${as} are whole days`;
-      const where = `${file}:${line}:1`;
-      if (!told.has(line)) problems.push(new Problem(what, { code: "CAL-W13", where, severity: "warning" }));
-      told.add(line);
-      continue;
-    }
-    // Two names for one day: the first is enough.
-    for (let dayAtMs = fromWallMs; dayAtMs < toWallMs; dayAtMs += dayMs) {
-      const day = new Date(dayAtMs).toISOString().slice(0, 10);
-      if (!found.has(day)) found.set(day, title);
-    }
-  }
-  return Object.fromEntries([...found].sort(([a], [b]) => (a < b ? -1 : 1)));
+  const { days, left } = wholeDays(occurrences);
+  problems.push(...left.map((each) => leftOut(file, [each], as)));
+  return Object.fromEntries([...days].map(([day, { title }]) => [day, title]));
 }
 
 function campaigns(occurrences: readonly Occurrence[], uplift: number): object[] {

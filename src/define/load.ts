@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { relative, resolve, sep } from "node:path";
 import type { Definitions } from "../core/definitions.ts";
 import type { Clock } from "../core/ports.ts";
-import { Problem } from "../core/problem.ts";
+import { formatProblem, Problem } from "../core/problem.ts";
 import { systemClock } from "../core/time.ts";
 import { assemble } from "./assemble.ts";
 import { type Found, findFiles, readBytes } from "./files.ts";
@@ -47,7 +47,9 @@ export async function loadDefinitions(options: LoadOptions, only?: readonly stri
   const results: FileResult[] = [];
   for (const found of files) results.push(await readFound(options.dir, found, context()));
   const { definitions, conflicts } = assemble(results, (options.clock ?? systemClock).nowMs());
-  const all = [...problems, ...results.flatMap((file) => file.problems), ...conflicts.map(({ problem }) => problem)];
+  const own = results.flatMap((file) => file.problems);
+  // Two calendars may name one file.
+  const all = distinct([...problems, ...own, ...conflicts.map(({ problem }) => problem)]);
   if (only === undefined || only.length === 0) return { definitions, problems: inOrder(all) };
   const wanted = only.map((path) => locate(options.dir, path));
   const names = wanted.filter((each) => typeof each === "string");
@@ -65,7 +67,9 @@ export function contextOf(options: LoadOptions): () => ReadContext {
 export async function readFound(dir: string, found: Found, context: ReadContext): Promise<FileResult> {
   const bytes = await readBytes(dir, found);
   const { file, kind } = found;
-  if (bytes instanceof Problem) return { file, digest: "", kind, readable: false, entries: [], problems: [bytes] };
+  if (bytes instanceof Problem) {
+    return { file, digest: "", includes: [], kind, readable: false, entries: [], problems: [bytes] };
+  }
   return readDefinitions(file, kind, bytes, context);
 }
 
@@ -78,6 +82,11 @@ export function inOrder(problems: readonly Problem[]): Problem[] {
   const keyed = problems.map((problem) => ({ problem, key: key(problem) }));
   keyed.sort(({ key: a }, { key: b }) => (a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : a[1] - b[1] || a[2] - b[2]));
   return keyed.map(({ problem }) => problem);
+}
+
+export function distinct(problems: readonly Problem[]): Problem[] {
+  const seen = new Map(problems.map((problem) => [formatProblem(problem), problem]));
+  return [...seen.values()];
 }
 
 function locate(dir: string, path: string): string | Problem {

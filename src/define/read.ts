@@ -21,6 +21,7 @@ import { clockChanges, cronFault } from "./cron.ts";
 import { formatPath, type Path, readDocument, type YamlDocument } from "./document.ts";
 import { credentials, fault, problemAt, problemsOf, valueAt } from "./fault.ts";
 import type { FileKind } from "./files.ts";
+import { type Include, readIcsFiles } from "./icsfiles.ts";
 import type { Kinds } from "./kinds.ts";
 import { personSchema, toGroup, toPerson } from "./people.ts";
 import { routeSchema, toRoute } from "./route.ts";
@@ -68,8 +69,10 @@ export type Entry = {
 /** `readable` false: nobody knows which names the file would define. */
 export type FileResult = {
   readonly file: string;
-  /** Equal for equal content; empty where nothing could be read. */
+  /** Equal for equal content, that of its includes too; empty where nothing could be read. */
   readonly digest: string;
+  /** Other files whose content is part of its definitions. */
+  readonly includes: readonly Include[];
   readonly kind: FileKind;
   readonly readable: boolean;
   readonly entries: readonly Entry[];
@@ -87,13 +90,17 @@ export type ReadContext = SecretOptions & {
 
 export function readDefinitions(file: string, kind: FileKind, bytes: Uint8Array, context: ReadContext): FileResult {
   const { document, problems } = readDocument(file, bytes);
-  const digest = createHash("sha256").update(bytes).digest("hex");
-  if (document === null) return { file, digest, kind, readable: false, entries: [], problems };
+  const hash = createHash("sha256").update(bytes);
+  if (document === null) {
+    return { file, digest: hash.digest("hex"), includes: [], kind, readable: false, entries: [], problems };
+  }
   const reader = new EntryReader(document, kind, context, problems);
   const before = problems.length;
   reader.read();
   const entries = before === 0 ? reader.entries : reader.entries.map(asFaulty);
-  return { file, digest, kind, readable: true, entries, problems };
+  const { includes } = reader;
+  for (const include of includes) hash.update(include.digest);
+  return { file, digest: hash.digest("hex"), includes, kind, readable: true, entries, problems };
 }
 
 /** Duplicate keys and the like: what the file means is in doubt, which names it speaks of is not. */
@@ -103,6 +110,7 @@ function asFaulty(entry: Entry): Entry {
 
 class EntryReader {
   readonly entries: Entry[] = [];
+  readonly includes: Include[] = [];
   readonly problems: Problem[];
   readonly #document: YamlDocument;
   readonly #kind: FileKind;
@@ -163,15 +171,20 @@ class EntryReader {
 
   #calendar(name: string, path: Path): void {
     const campaignAt = (index: number) => this.#document.where([...path, "campaigns", index]);
+    const value = valueAt(this.#document.value, path);
+    const { ics: written, zone = this.#context.zone } = Object(value) as { ics?: unknown; zone?: unknown };
+    const { dir, nowMs } = this.#context;
+    const ics = readIcsFiles(written, this.#document.file, { dir, nowMs, zone: String(zone) });
+    this.includes.push(...ics.includes);
     this.#entry(
       "calendar",
       name,
       path,
       calendarSchema,
-      (each, place) => toCalendar(each, name, place, this.#context, campaignAt),
+      (each, place) => toCalendar(each, name, place, this.#context, campaignAt, ics),
       () => {
-        const value = valueAt(this.#document.value, path);
-        for (const [steps, text] of calendarFaults(value, this.#context)) this.#add([...path, ...steps], text);
+        for (const [steps, text] of calendarFaults(value, this.#context, ics)) this.#add([...path, ...steps], text);
+        this.problems.push(...ics.problems);
       },
     );
   }

@@ -213,15 +213,20 @@ export const lifecycle = {
   recover: count(1, 100).prefault(3).describe("good slots in a row that resolve"),
 };
 
+/** A check of a text by what throws a Problem for one that it cannot take. */
+export function viaProblem(parse: (text: string) => unknown) {
+  return (text: string, context: z.RefinementCtx<string>): void => {
+    try {
+      parse(text);
+    } catch (thrown) {
+      if (!(thrown instanceof Problem)) throw thrown;
+      const what = thrown.message.replace(/ \(got .*\)$/s, "");
+      context.addIssue(fault(thrown.code ?? "CFG-019", what, thrown.fix));
+    }
+  };
+}
+
 /** `country="Germany"`. */
-export const matcher = z.string().superRefine((text, context) => {
-  try {
-    parseMatcher(text);
-  } catch (thrown) {
-    if (!(thrown instanceof Problem)) throw thrown;
-    const what = thrown.message.replace(/ \(got .*\)$/s, "");
-    context.addIssue(fault(thrown.code ?? "CFG-019", what, thrown.fix));
-  }
-});
+export const matcher = z.string().superRefine(viaProblem(parseMatcher));
 
 export const direction = z.enum(["both", "up", "down"]).prefault("both").describe("which differences matter");

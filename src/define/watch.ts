@@ -1,16 +1,20 @@
 /** Hot reload: what changes on disk takes over where it is sound; the rest keeps its last good version. */
+import { join } from "node:path";
 import type { Clock, Log, Measure, Measured } from "../core/ports.ts";
 import { formatProblem, Problem } from "../core/problem.ts";
 import { dayMs, floorToStep, minuteMs, secondMs } from "../core/time.ts";
 import { formatLocal } from "../core/zone.ts";
 import { type Assembled, assemble, namesOf } from "./assemble.ts";
-import { type Found, findFiles } from "./files.ts";
-import { contextOf, inOrder, type Loaded, type LoadOptions, readFound } from "./load.ts";
+import { currentStamp, type Found, findFiles } from "./files.ts";
+import type { Include } from "./icsfiles.ts";
+import { contextOf, distinct, inOrder, type Loaded, type LoadOptions, readFound } from "./load.ts";
 import type { FileResult, ReadContext } from "./read.ts";
 
 /** One file: the version on disk, null once it is gone, and the version in force. */
 type Tracked = {
   readonly stamp: string;
+  /** As they were when the version on disk was read. */
+  readonly includes: readonly Include[];
   readonly onDisk: FileResult | null;
   readonly inForce: FileResult | null;
   readonly inForceMs: number;
@@ -53,10 +57,10 @@ export class DefinitionWatcher implements Measured {
   /** Looks at the folder now; reads what changed. @returns whether definitions or problems are others than before */
   async reload(): Promise<boolean> {
     const found = await findFiles(this.#options.dir);
-    this.#read = stampOf(found);
     const context = this.#context();
     this.#readMs = context.nowMs;
     const tracked = await this.#readChanged(found.files, context);
+    this.#read = [stampOf(found), ...includesOf(tracked).map(({ stamp }) => stamp)].join("\n");
     const { accepted, assembled, refusals } = choose(tracked, context.nowMs);
     const files = [...tracked.values()].flatMap(({ onDisk }) => onDisk?.problems ?? []);
     const kept = [...refusals].map(([file, reasons]) => this.#keptProblem(tracked.get(file) as Tracked, file, reasons));
@@ -131,7 +135,18 @@ export class DefinitionWatcher implements Measured {
   }
 
   async #look(): Promise<string> {
-    return stampOf(await findFiles(this.#options.dir));
+    const found = await findFiles(this.#options.dir);
+    const includes = includesOf(this.#tracked).map(({ file }) => this.#stampNow(file));
+    return [stampOf(found), ...(await Promise.all(includes))].join("\n");
+  }
+
+  #stampNow(file: string): Promise<string> {
+    return currentStamp(join(this.#options.dir, file));
+  }
+
+  async #areOthers(includes: readonly Include[]): Promise<boolean> {
+    const now = await Promise.all(includes.map(({ file }) => this.#stampNow(file)));
+    return includes.some(({ stamp }, index) => stamp !== now[index]);
   }
 
   /** A secret can appear without a change of the file that refers to it. */
@@ -144,20 +159,24 @@ export class DefinitionWatcher implements Measured {
     return this.#options.clock.nowMs() - this.#readMs >= dayMs;
   }
 
-  /** What is on disk beside what is in force; files whose stamp did not change are not read again. */
+  /** What is on disk beside what is in force; files that did not change, nor what they include, are not read again. */
   async #readChanged(files: readonly Found[], context: ReadContext): Promise<Map<string, Tracked>> {
     const tracked = new Map<string, Tracked>();
     for (const found of files) {
       const known = this.#tracked.get(found.file);
       const { inForce = null, inForceMs = context.nowMs } = known ?? {};
-      let onDisk = known?.onDisk ?? null;
-      if (onDisk === null || known?.stamp !== found.stamp || refersToNothing(onDisk)) {
+      let { onDisk = null, includes = [] } = known ?? {};
+      const same = onDisk !== null && known?.stamp === found.stamp && !refersToNothing(onDisk);
+      if (!same || (await this.#areOthers(includes))) {
         const again = await readFound(this.#options.dir, found, context);
+        includes = again.includes;
         if (onDisk?.digest !== again.digest || textOf(onDisk.problems) !== textOf(again.problems)) onDisk = again;
       }
-      tracked.set(found.file, { stamp: found.stamp, onDisk, inForce, inForceMs });
+      tracked.set(found.file, { stamp: found.stamp, includes, onDisk, inForce, inForceMs });
     }
-    for (const [file, known] of this.#tracked) if (!tracked.has(file)) tracked.set(file, { ...known, onDisk: null });
+    for (const [file, known] of this.#tracked) {
+      if (!tracked.has(file)) tracked.set(file, { ...known, includes: [], onDisk: null });
+    }
     return tracked;
   }
 
@@ -222,6 +241,10 @@ function stampOf({ files, problems }: Awaited<ReturnType<typeof findFiles>>): st
   return [...files.map(({ file, stamp }) => `${file} ${stamp}`), textOf(problems)].join("\n");
 }
 
+function includesOf(tracked: ReadonlyMap<string, Tracked>): Include[] {
+  return [...tracked.values()].flatMap(({ includes }) => includes);
+}
+
 function refersToNothing({ problems }: FileResult): boolean {
   return problems.some(({ code }) => code === "CFG-013");
 }
@@ -240,11 +263,6 @@ function versions(tracked: ReadonlyMap<string, Tracked>, accepted: ReadonlySet<s
     if (version !== null) (inForce === null ? newer : older).push(version);
   }
   return [...older, ...newer];
-}
-
-function distinct(problems: readonly Problem[]): Problem[] {
-  const seen = new Map(problems.map((problem) => [formatProblem(problem), problem]));
-  return [...seen.values()];
 }
 
 function textOf(problems: readonly Problem[]): string {

@@ -83,7 +83,7 @@ test.each<[readonly string[], RegExp]>([
   [["--zone", "Beijing"], /^--zone - unknown time zone \(got "Beijing"\)\. Fix: /],
   [["--years", "soon"], /^--years - not years \(got "soon"\)\. Fix: /],
   [["--years", "2028-2026"], /^--years - not years/],
-  [["--match", "("], /^--match - not a linear regular expression \(got "\("\)\. Fix: /],
+  [["--match", "("], /^RUL-001 --match - not a linear regular expression \(got "\("\)\. Fix: /],
 ])("%s is a fault of usage, and nothing is written", async (args, says) => {
   const { code, err, out } = await importing(...args);
   expect(err).toMatch(says);

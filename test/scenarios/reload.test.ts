@@ -24,6 +24,27 @@ test("a broken file keeps its last good version, and disturbs nothing else", asy
   expect((await world.mails("ana"))[0]).toMatch(/Orders, all of them/);
 });
 
+test("an iCalendar file that a calendar names is followed while it runs", async () => {
+  await using world = await World.open("2026-11-18T10:00:00Z", usual);
+  const event = (title: string) =>
+    `BEGIN:VCALENDAR\nBEGIN:VEVENT\nSUMMARY:${title}\nDTSTART;VALUE=DATE:20261118\nEND:VEVENT\nEND:VCALENDAR\n`;
+  const today = () => world.app.desk.definitions.calendars.get("shop")?.holidays["2026-11-18"];
+  world.write("samplers/shop/orders.yaml", `${ordersYaml}calendar: shop\n`);
+  world.write("rules/calendars/shop.yaml", "calendars: { shop: { ics: days.ics } }\n");
+  world.write("rules/calendars/days.ics", event("Stocktaking"));
+  await world.minutes(4, usual);
+  expect(today()).toBe("Stocktaking");
+  world.write("rules/calendars/days.ics", event("Company day"));
+  await world.minutes(4, usual);
+  expect(today()).toBe("Company day");
+  world.write("rules/calendars/days.ics", "BEGIN:VCAL");
+  await world.minutes(4, usual);
+  expect(today()).toBe("Company day");
+  const { problems } = world.app.desk.watcher.current;
+  const codes = problems.map(({ code }) => code).filter((code) => code !== "CAL-W07");
+  expect(codes.sort()).toEqual(["CAL-010", "CAL-016", "CFG-016"]);
+});
+
 test("a sampler that is taken away is sampled no more, and its file may come back", async () => {
   await using world = await World.open("2026-11-18T10:00:00Z", usual);
   world.write("samplers/shop/totals.yaml", totalsYaml);

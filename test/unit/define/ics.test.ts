@@ -6,7 +6,8 @@ import type { Calendar } from "../../../src/core/definitions.ts";
 import { formatProblem, Problem } from "../../../src/core/problem.ts";
 import { stopwatch } from "../../../src/core/time.ts";
 import { type IcsResult, readIcs } from "../../../src/define/ics.ts";
-import { calendarYaml, type ImportKind } from "../../../src/define/import.ts";
+import type { EventKind } from "../../../src/define/icsdays.ts";
+import { calendarYaml } from "../../../src/define/import.ts";
 import { load, messages } from "./support.ts";
 
 const span = { fromWallMs: Date.UTC(2026, 0, 1), toWallMs: Date.UTC(2029, 0, 1) };
@@ -251,7 +252,7 @@ describe("broken files are told with their line, every fault in one pass", () =>
     const daily = "BEGIN:VEVENT\nDTSTART;VALUE=DATE:20260101\nRRULE:FREQ=DAILY\nEND:VEVENT\n";
     expect(of(bytesOf(many(9, daily)))).toEqual([]);
     expect(of(bytesOf(many(11, daily)))).toEqual([
-      "CFG-003 x.ics:38:1 - more than 10000 times in all. Fix: ask for fewer years.",
+      "CFG-003 x.ics:38:1 - more than 10000 times in all. Fix: split the file, or ask for fewer years.",
     ]);
   });
 
@@ -341,7 +342,7 @@ describe("broken files are told with their line, every fault in one pass", () =>
 });
 
 describe("a calendar made of events", () => {
-  async function imported(text: string, as: ImportKind, zone = "Europe/Berlin"): Promise<[Calendar, string[]]> {
+  async function imported(text: string, as: EventKind, zone = "Europe/Berlin"): Promise<[Calendar, string[]]> {
     const options = { name: "c", zone, as, uplift: 2, comment: "Made by a test.", file: "x.ics" };
     const made = calendarYaml(read(text, zone).occurrences, options);
     const loaded = await load({ "rules/calendars/c.yaml": made.text });

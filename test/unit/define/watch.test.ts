@@ -1,4 +1,5 @@
-import { chmodSync, renameSync, rmSync, utimesSync } from "node:fs";
+import { chmodSync, readFileSync, renameSync, rmSync, utimesSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Clock, Log } from "../../../src/core/ports.ts";
@@ -189,7 +190,54 @@ test("a secret that appears is found without a change of the file that refers to
   expect(watched.watcher.current.definitions.connections.size).toBe(1);
 });
 
+describe("an iCalendar file that a calendar names", () => {
+  const calendar = "rules/calendars/c.yaml";
+  const ics = "rules/calendars/days.ics";
+  const eventOn = (day: string) =>
+    `BEGIN:VCALENDAR\nBEGIN:VEVENT\nSUMMARY:x\nDTSTART;VALUE=DATE:${day}\nEND:VEVENT\nEND:VCALENDAR\n`;
+  const files = { ...base, [file]: sampler(), [calendar]: "calendars: { c: { ics: days.ics } }\n" };
+  const holidays = ({ watcher }: Watched) =>
+    Object.keys(watcher.current.definitions.calendars.get("c")?.holidays ?? {});
+
+  test("is followed as the file that names it is", async () => {
+    const watched = await watch({ ...files, [ics]: eventOn("20260501") });
+    expect(holidays(watched)).toEqual(["2026-05-01"]);
+    const before = watched.watcher.current.definitions.samplers.get("shop-orders");
+    expect(await watched.watcher.reload()).toBe(false);
+    change(watched.dir, { [ics]: eventOn("20260502") });
+    expect(await watched.watcher.reload()).toBe(true);
+    expect(holidays(watched)).toEqual(["2026-05-02"]);
+    expect(watched.watcher.current.definitions.samplers.get("shop-orders")).toBe(before);
+    // Touched, and not changed.
+    change(watched.dir, { [ics]: eventOn("20260502") });
+    expect(await watched.watcher.reload()).toBe(false);
+  });
+
+  test("that is cut off, or taken away, leaves the last good version in force, and says where", async () => {
+    const watched = await watch({ ...files, [ics]: eventOn("20260501") });
+    change(watched.dir, { [ics]: eventOn("20260502").replace(/END:VEVENT[\s\S]*/, "") });
+    expect(await watched.watcher.reload()).toBe(true);
+    expect(holidays(watched)).toEqual(["2026-05-01"]);
+    expect(messages(watched.watcher.current)).toEqual([
+      `CAL-016 ${calendar}:1:24 calendars.c.ics - at fault itself, see ${ics}:2:1 (got "days.ics")`,
+      `CFG-016 ${calendar}:1:24 - not taken over for 2 faults; the version read at 2026-01-10 12:03 (Europe/London) ` +
+        "stays in force. Fix: see line 1.",
+      `CAL-010 ${ics}:2:1 - VEVENT has no end: the file is cut off. Fix: export it again.`,
+    ]);
+    rmSync(join(watched.dir, ics));
+    expect(await watched.watcher.reload()).toBe(true);
+    expect(holidays(watched)).toEqual(["2026-05-01"]);
+    expect(messages(watched.watcher.current)[0]).toContain(`no such file: ${ics}`);
+    change(watched.dir, { [ics]: eventOn("20260503") });
+    expect(await watched.watcher.reload()).toBe(true);
+    expect(holidays(watched)).toEqual(["2026-05-03"]);
+    expect(watched.watcher.current.problems).toEqual([]);
+  });
+});
+
 test("run tells of changes once two looks in a row saw the same, and ends when told to", async () => {
+  const calendar = "rules/calendars/c.yaml";
+  const chinaDays = createRequire(import.meta.url).resolve("chinese-days/dist/holidays.ics");
   const dir = folder({ ...base, [file]: sampler() });
   const options = optionsFor(dir);
   let asleep = (): void => {};
@@ -235,6 +283,18 @@ test("run tells of changes once two looks in a row saw the same, and ends when t
   await look();
   await look();
   expect(heard).toHaveLength(1);
+
+  // A file that a calendar names is looked at too, once it is named.
+  change(dir, { [calendar]: "calendars: { c: { ics: days.ics } }\n" });
+  for (let looks = 0; looks < 2; looks += 1) await look();
+  expect(heard.at(-1)?.problems.map(({ code }) => code)).toEqual(["CAL-016"]);
+  change(dir, { "rules/calendars/days.ics": readFileSync(chinaDays) });
+  for (let looks = 0; looks < 2; looks += 1) await look();
+  expect(heard.at(-1)?.problems).toEqual([]);
+  expect(heard.at(-1)?.definitions.calendars.get("c")?.holidays).toHaveProperty("2026-10-01");
+  const { length } = heard;
+  for (let looks = 0; looks < 3; looks += 1) await look();
+  expect(heard).toHaveLength(length);
 
   stop.abort();
   await running;

@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import type { Calendar, Campaign, Expectation } from "../../../src/core/definitions.ts";
 import type { Point, Verdict } from "../../../src/core/model.ts";
 import type { TimeSeriesStore } from "../../../src/core/ports.ts";
+import { load } from "../define/support.ts";
 import { judgeOn, judgingOf, memoryStore, orders, runSlot, samplerOf } from "./support.ts";
 
 const minuteMs = 60_000;
@@ -160,5 +161,40 @@ describe("a campaign that is to be like a day three weeks ago, and a tenth more"
       level: "critical",
       direction: "down",
     });
+  });
+});
+
+describe("a calendar whose days and campaigns stand in an iCalendar file", () => {
+  const lines = (title: string, ...more: string[]) => ["BEGIN:VEVENT", `SUMMARY:${title}`, ...more, "END:VEVENT"];
+  const whole = (day: string) => `DTSTART;VALUE=DATE:${day}`;
+
+  async function calendarOf(key: string, ...events: readonly string[][]): Promise<Calendar> {
+    const { definitions, problems } = await load({
+      "rules/calendars/shop.yaml": `calendars: { shop: { zone: Europe/London, ics: ${key} } }\n`,
+      "rules/calendars/days.ics": ["BEGIN:VCALENDAR", ...events.flat(), "END:VCALENDAR"].join("\n"),
+    });
+    expect(problems).toEqual([]);
+    return definitions.calendars.get("shop") as Calendar;
+  }
+
+  test("takes them as any others: a holiday is like the holidays before it", async () => {
+    const newYear = london("2027-01-01T12:00");
+    const free = (day: string) => weekend(day) || ["2026-12-28", "2026-12-29", "2027-01-01"].includes(day);
+    const calendar = await calendarOf(
+      "days.ics",
+      lines("Two days off", whole("20261228"), "DTEND;VALUE=DATE:20261230"),
+      lines("New Year", whole("20200101"), "RRULE:FREQ=YEARLY"),
+    );
+    expect(levels(await hour(await past(newYear, 28, free), calendar, newYear, 200))).toEqual(["normal"]);
+  });
+
+  test("and a campaign that fails is told, by the name that it has there", async () => {
+    const fromMs = london("2027-01-13T12:00");
+    const sale = lines("Winter sale", "DTSTART;TZID=Europe/London:20270113T120000", "DURATION:PT2H");
+    const calendar = await calendarOf("{ file: days.ics, as: campaigns, uplift: { min: 1.8, max: 2.5 } }", sale);
+    const held = await hour(await past(fromMs, 28), calendar, fromMs, 850);
+    expect(levels(held)).toEqual(["normal"]);
+    expect(held[0]?.reason).toContain(" expected in Winter sale (");
+    expect((await hour(await past(fromMs, 28), calendar, fromMs, 400)).at(-1)?.level).toBe("warning");
   });
 });
