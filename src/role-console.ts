@@ -82,6 +82,7 @@ export class ConsoleRole implements AsyncDisposable {
         acknowledge: (id, by, seen) => alerting.acknowledge(id, by, seen),
         addSilence: (draft) => alerting.addSilence(draft),
         endSilence: (id, by) => alerting.endSilence(id, by),
+        endShadow: (name, by) => shadows.end(name, by),
       },
       demo,
       replicas: replicasOf(desk),

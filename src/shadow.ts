@@ -9,7 +9,6 @@ import type { Definitions, Sampler } from "./core/definitions.ts";
 import { fingerprint } from "./core/labels.ts";
 import type { Noise, ShadowState, Transition } from "./core/model.ts";
 import type { Clock, Measure, Measured } from "./core/ports.ts";
-import { Problem } from "./core/problem.ts";
 import { dayMs, formatTimeUtc, minuteMs } from "./core/time.ts";
 import type { IncidentStory } from "./state/alerts.ts";
 import type { State } from "./state/database.ts";
@@ -31,6 +30,9 @@ export type ShadowDeps = {
 };
 
 type Life = { readonly beganMs: number | null; readonly endedMs: number | null; readonly endedBy: string | null };
+
+/** `over`: it has ended before, by its date or by somebody's word; else the definition has none. */
+type Ending = { readonly done: true } | { readonly done: false; readonly over: boolean; readonly reason: string };
 
 export class Shadows implements Measured {
   readonly #deps: ShadowDeps;
@@ -74,31 +76,30 @@ export class Shadows implements Measured {
     this.#began.add(key);
   }
 
-  /**
-   * Ends it now; what goes on is told within seconds, as new.
-   * @throws Problem if the sampler is in no shadow period
-   */
-  async end(name: string, by: string): Promise<void> {
-    const { clock, state } = this.#deps;
-    const sampler = this.#defined().find((each) => each.name === name);
-    const found = sampler && (await this.#look(sampler));
-    if (sampler === undefined || found === undefined || found.endedMs !== null) {
-      const ended = found?.endedMs ?? null;
-      const byWhom = found?.endedBy ? ` by ${found.endedBy}` : "";
-      const what = ended === null ? "it has none" : `it ended at ${formatTimeUtc(ended)}${byWhom}`;
-      throw new Problem(`there is no shadow period to end: ${what}`, {
-        where: `sampler ${name}`,
-        fix: "take one that bellwether shadow list shows as running",
-      });
+  /** Ends it now; what goes on is told within seconds, as new. Who is first ends it, the others hear who was. */
+  async end(name: string, by: string): Promise<Ending> {
+    const sampler = this.#find(name);
+    if (sampler === undefined) {
+      return { done: false, over: false, reason: "there is no shadow period to end: it has none" };
     }
+    const { endedMs, endedBy } = await this.#life(sampler);
+    if (endedMs === null) return (await this.#writeEnd(sampler, by)) ? { done: true } : this.end(name, by);
+    const ended = `it ended at ${formatTimeUtc(endedMs)}${endedBy === null ? "" : ` by ${endedBy}`}`;
+    return { done: false, over: true, reason: `there is no shadow period to end: ${ended}` };
+  }
+
+  /** False: somebody was faster. */
+  #writeEnd(sampler: InShadow, by: string): Promise<boolean> {
+    const { clock, state } = this.#deps;
+    const { name, shadow } = sampler;
     const key = keyOf(sampler);
     const told = { id: randomUUID(), atMs: clock.nowMs(), actor: by, action: "shadow.end", subject: name };
-    await state.alerts.apply({
+    return state.alerts.apply({
       ...nothing,
-      transitions: [this.#transition(key, "shadow", "live", by)],
-      audit: [{ ...told, detail: `shadow: ${sampler.shadow.text}` }],
+      // One id for whoever ends it, and ids are unique.
+      transitions: [{ ...this.#transition(key, "shadow", "live", by), id: `${key}-live` }],
+      audit: [{ ...told, detail: `shadow: ${shadow.text}` }],
     });
-    this.#forecasts.delete(key);
   }
 
   /** Every sampler whose definition has a shadow period, those whose is over too; by name. */
@@ -110,7 +111,7 @@ export class Shadows implements Measured {
 
   /** Null: the definition has none. */
   async of(name: string): Promise<ShadowState | null> {
-    const sampler = this.#defined().find((each) => each.name === name);
+    const sampler = this.#find(name);
     return sampler === undefined ? null : this.#look(sampler);
   }
 
@@ -127,6 +128,10 @@ export class Shadows implements Measured {
     return all
       .flatMap((sampler) => (sampler.shadow === undefined ? [] : [{ ...sampler, shadow: sampler.shadow }]))
       .sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  #find(name: string): InShadow | undefined {
+    return this.#defined().find((each) => each.name === name);
   }
 
   /** By {@link keyOf}; one question for all, since every plan asks. */
@@ -147,14 +152,20 @@ export class Shadows implements Measured {
     return lives;
   }
 
+  /** Over by somebody's word, or as its date has come. */
+  async #life(sampler: InShadow): Promise<Life> {
+    const said = (await this.#lives([sampler])).get(keyOf(sampler)) as Life;
+    const { untilMs } = sampler.shadow;
+    const dateMs = untilMs !== null && untilMs <= this.#deps.clock.nowMs() ? untilMs : null;
+    return { ...said, endedMs: said.endedMs ?? dateMs };
+  }
+
   async #look(sampler: InShadow): Promise<ShadowState> {
     const nowMs = this.#deps.clock.nowMs();
     const key = keyOf(sampler);
     const known = this.#forecasts.get(key);
-    const { beganMs, endedMs: saidMs, endedBy } = (await this.#lives([sampler])).get(key) as Life;
+    const { beganMs, endedMs, endedBy } = await this.#life(sampler);
     const { untilMs } = sampler.shadow;
-    const overMs = Math.min(saidMs ?? Number.POSITIVE_INFINITY, untilMs ?? Number.POSITIVE_INFINITY);
-    const endedMs = overMs <= nowMs ? overMs : null;
     const isFresh = known !== undefined && nowMs - known.atMs < freshMs && known.state.endedMs === endedMs;
     if (isFresh) return known.state;
     const toMs = endedMs ?? nowMs;

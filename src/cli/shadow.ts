@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { ShadowState } from "../core/model.ts";
+import { Problem } from "../core/problem.ts";
 import { formatDuration, hourMs, minuteMs } from "../core/time.ts";
 import { shadowView } from "../show/console/views.ts";
 import { type CommonOptions, commonOptions, findSampler, openDesk, userName } from "./context.ts";
@@ -66,7 +67,11 @@ function countsOf(
 async function endShadow(name: string, options: CommonOptions & { by: string }): Promise<void> {
   await using desk = await openDesk(options);
   findSampler(desk, name);
-  await desk.shadows.end(name, options.by);
+  const ending = await desk.shadows.end(name, options.by);
+  if (!ending.done) {
+    const fix = "take one that bellwether shadow list shows as running";
+    throw new Problem(ending.reason, { where: `sampler ${name}`, fix });
+  }
   if (options.json) printJson({ sampler: name, ended: true });
   else print(`ended: ${name} tells from now on`);
 }

@@ -123,7 +123,7 @@ export class AlertBook {
 
   /**
    * Writes all of it in one transaction, if every alert and incident still is as `before` says and no other process
-   * has begun one with the same fingerprint or group key.
+   * has begun one with the same fingerprint or group key, or written a transition with the same id.
    * @returns false if somebody was faster: nothing is written; read again and decide again
    */
   async apply(changes: AlertChanges): Promise<boolean> {
@@ -136,7 +136,7 @@ export class AlertBook {
         async (query) => ((await isWritten(query, changes)) ? true : null),
       );
     } catch (thrown) {
-      if (thrown instanceof Overtaken) return false;
+      if (thrown instanceof Overtaken || isDuplicate(thrown)) return false;
       throw thrown;
     }
   }
@@ -321,22 +321,18 @@ async function save<T extends { readonly id: string; readonly version: number }>
   }
   const old = changed.map(({ before, after }) => toRow({ ...after, id: before.id, version: before.version + 1 }));
   const fresh = changes.filter(({ before }) => before === null).map(({ after }) => toRow(after));
-  try {
-    for (const piece of pieces(old)) await query(table).insert(piece).onConflict("id").merge();
-    for (const piece of pieces(fresh)) await query(table).insert(piece);
-  } catch (thrown) {
-    if (isDuplicate(thrown)) throw new Overtaken();
-    throw thrown;
-  }
+  for (const piece of pieces(old)) await query(table).insert(piece).onConflict("id").merge();
+  for (const piece of pieces(fresh)) await query(table).insert(piece);
 }
 
 /**
- * Whether these changes were committed, as far as their ids tell. Changes without transition and audit are applied again:
- * either they are refused, as versions and keys are no longer as they were, or they had not been written.
+ * Whether these changes were committed, as far as their ids tell; that of an audit entry nobody else writes. Changes
+ * without transition and audit are applied again: either they are refused, as versions and keys are no longer as they
+ * were, or they had not been written.
  */
 async function isWritten(query: Knex, { transitions, audit }: AlertChanges): Promise<boolean> {
   const [first] = transitions;
-  if (first === undefined) return isAudited(query, audit);
+  if (first === undefined || audit.length > 0) return isAudited(query, audit);
   return (await query("transitions").where({ id: first.id }).first()) !== undefined;
 }
 

@@ -421,6 +421,16 @@ export function stateContract(name: string, makeOpen: () => OpenState): void {
         expect(await state.alerts.transitions()).toEqual([]);
       });
 
+      test("of two that write a transition of one id the first does, and the other writes nothing", async () => {
+        const apply = (one: State, side: string) =>
+          one.alerts.apply(changes({ transitions: [transition("t9", "s1", { reason: side })], audit: [entry(side)] }));
+        const done = await Promise.all([apply(state, "a"), apply(other, "b")]);
+        expect([...done].sort()).toEqual([false, true]);
+        const side = done[0] ? "a" : "b";
+        expect(await state.alerts.transitions("s1")).toMatchObject([{ id: "t9", reason: side }]);
+        expect(await state.audit.list({ limit: 9 })).toMatchObject([{ id: entry(side).id }]);
+      });
+
       test("at most one alert of a fingerprint stands, and one incident of a group key", async () => {
         await state.alerts.apply(opened);
         const twin = alert("a2", { fingerprint: "print of a1" });

@@ -32,6 +32,7 @@ import { Mailbox } from "../../src/notify/mailbox.ts";
 import { notifiers } from "../../src/notify/notifiers/index.ts";
 import { dueMs, nextSlot } from "../../src/schedule/cron.ts";
 import type { Facts } from "../../src/show/console/facts.ts";
+import { Shadows } from "../../src/shadow.ts";
 import { openState, type State } from "../../src/state/database.ts";
 import type { SlotOutcome } from "../../src/state/slots.ts";
 import { stores } from "../../src/store/stores/index.ts";
@@ -75,6 +76,7 @@ export async function openShop(past = 26 * hourMs): Promise<Shop> {
   await fillMailbox({ mailboxDir, state, store, definitions, clock });
   const replicas = new SeededReplicas(clock);
   const shop: Shop = {
+  const shadows = await beginShadow(state, definitions, clock);
     clock,
     store,
     state,
@@ -94,10 +96,10 @@ export async function openShop(past = 26 * hourMs): Promise<Shop> {
       replicas,
       ready: async () => ({ ready: shop.unready === null, reasons: shop.unready === null ? [] : [shop.unready] }),
       measured: [store, state],
-      shadow: async () => null,
+      shadow: (name) => shadows.of(name),
       usage: () => state.slots.usage(clock.nowMs() - hourMs),
       processes: () => shopProcesses,
-      act: actsOn(state, clock),
+      act: actsOn(state, clock, shadows),
       demo: false,
     },
     [Symbol.asyncDispose]: async () => {
@@ -233,6 +235,7 @@ function shopDefinitions(): Definitions {
 // ---- series ---------------------------------------------------------------------------------------------------
 
 /** Numbers in [0, 1) that are the same in every run. */
+      shadow: { text: "true", untilMs: null },
 function seeded(seed: number): () => number {
   let state = seed;
   return () => {
@@ -484,6 +487,14 @@ function storyOf(id: string, country: string, sinceMs: number, resolvedMs: numbe
     labels: { sampler: "shop-orders", measurement: "orders", field: "orders", direction: "down", ...tags },
     severity: "critical",
     state: resolvedMs === null ? "firing" : "resolved",
+/** Of what is in shadow, looking began nine days ago. */
+async function beginShadow(state: State, known: Definitions, clock: SimulatedClock): Promise<Shadows> {
+  const definitions = () => known;
+  const then = new Shadows({ clock: new SimulatedClock(shopNowMs - 9 * dayMs), state, definitions });
+  for (const each of known.samplers.values()) await then.begin(each);
+  return new Shadows({ clock, state, definitions });
+}
+
     recent: resolvedMs === null ? "gbbb" : "bbbggg",
     sinceMs,
     lastSlotMs: shopNowMs - minuteMs,
@@ -611,7 +622,7 @@ function entry(id: string, atMs: number, actor: string, action: string, subject:
   return { id: `audit-${id}`, atMs, actor, action, subject, detail };
 }
 
-function actsOn(state: State, clock: SimulatedClock): Facts["act"] {
+function actsOn(state: State, clock: SimulatedClock, shadows: Shadows): Facts["act"] {
   let last = 0;
   const newId = () => `made-${++last}`;
   return {
@@ -636,3 +647,4 @@ function actsOn(state: State, clock: SimulatedClock): Facts["act"] {
       state.silences.end(id, clock.nowMs(), entry(newId(), clock.nowMs(), by, "silence.end", id, "")),
   };
 }
+    endShadow: (name, by) => shadows.end(name, by),

@@ -19,6 +19,9 @@ const alertState = z.enum(["pending", "firing", "recovering", "resolved"]);
 const incidentState = z.enum(["open", "acknowledged", "resolved"]);
 const outboxState = z.enum(["owed", "sending", "sent", "failed", "unknown", "cancelled"]);
 
+/** Who does something. */
+export const personName = z.string().trim().min(1).max(100).describe("Name of the person");
+
 /** RFC 9457. */
 export const problem = z.object({
   type: text,

@@ -87,11 +87,15 @@ type Acts = {
   readonly addSilence: (draft: SilenceDraft) => Promise<Silence>;
   /** False: there is no such silence, or it has ended. */
   readonly endSilence: (id: string, by: string) => Promise<boolean>;
+  readonly endShadow: (sampler: string, by: string) => Promise<ShadowEnding>;
 };
 
 type Acknowledgement =
   | { readonly done: true; readonly incident: Incident }
   /** `incident` as it stands now; null if there is none of that id. */
   | { readonly done: false; readonly incident: Incident | null };
+
+/** `over`: its shadow period has ended before; else its definition has none. */
+type ShadowEnding = { readonly done: true } | { readonly done: false; readonly over: boolean; readonly reason: string };
 
 type SilenceDraft = Pick<Silence, "matchers" | "reason" | "author" | "startsMs" | "endsMs">;

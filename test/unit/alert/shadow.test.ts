@@ -170,6 +170,24 @@ test("at its date what goes on is told, once, as new; what is over is not", asyn
   expect((await shadows.of("shop-orders"))?.endedMs).toBe(Date.parse("2026-11-21T00:00Z"));
 });
 
+test("of two who end it at once one does, in whatever process, and what its date has ended nobody ends", async () => {
+  use({ shadow: { text: "true", untilMs: null } });
+  const names = ["Ana", "Ben", "Cleo"];
+  const endings = await Promise.all(
+    names.map((name) => new Shadows({ clock, state, definitions: () => known }).end("shop-orders", name)),
+  );
+  const first = names[endings.findIndex(({ done }) => done)];
+  expect(endings.filter(({ done }) => !done)).toMatchObject(
+    Array(2).fill({ over: true, reason: expect.stringMatching(`ended at 2026-11-20T09:00:00Z by ${first}$`) }),
+  );
+  expect(await state.audit.list({ limit: 50 })).toMatchObject([{ actor: first, action: "shadow.end" }]);
+  use({ shadow: { text: "2026-11-20", untilMs: Date.parse("2026-11-20T00:00Z") } });
+  expect(await shadows.end("shop-orders", "Ana")).toMatchObject({
+    ...{ done: false, over: true },
+    reason: expect.stringMatching(/it ended at 2026-11-20T00:00:00Z$/),
+  });
+});
+
 test("a person's word ends it: for all processes, once, in the audit; another date begins another", async () => {
   use({ shadow: { text: "true", untilMs: null } });
   await slot("critical");
@@ -183,8 +201,14 @@ test("a person's word ends it: for all processes, once, in the audit; another da
   const audit = (await state.audit.list({ limit: 50 })).filter(({ action }) => action === "shadow.end");
   expect(audit).toMatchObject([{ actor: "Ana Silva", subject: "shop-orders", detail: "shadow: true" }]);
   expect((await shadows.measures())[0]).toMatchObject({ value: 0 });
-  await expect(shadows.end("shop-orders", "Ben")).rejects.toThrow(/it ended at 2026-11-20T09:02:00Z by Ana Silva/);
-  await expect(shadows.end("shop-carts", "Ben")).rejects.toThrow(/it has none/);
+  const refused = (what: string) => `there is no shadow period to end: ${what}`;
+  expect(await shadows.end("shop-orders", "Ben")).toEqual({
+    ...{ done: false, over: true },
+    reason: refused("it ended at 2026-11-20T09:02:00Z by Ana Silva"),
+  });
+  for (const name of ["shop-carts", "shop-none"]) {
+    expect(await shadows.end(name, "Ben")).toEqual({ done: false, over: false, reason: refused("it has none") });
+  }
   use({ shadow: { text: "2026-12-15", untilMs: Date.parse("2026-12-15T00:00Z") } });
   expect(await shadows.of("shop-orders")).toMatchObject({ endedMs: null, endedBy: null });
 });

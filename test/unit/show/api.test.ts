@@ -250,6 +250,41 @@ describe("silences", () => {
 });
 
 describe("samplers, slots, definitions, mailbox, health", () => {
+describe("shadow periods", () => {
+  const url = "/samplers/shop-cancelled/shadow/end";
+  const card = async () => (await get("/samplers")).body.items[0].shadow;
+
+  test.each([
+    ["/samplers/shop-none/shadow/end", 404, 'there is no sampler "shop-none"'],
+    ["/samplers/shop-orders/shadow/end", 404, "there is no shadow period to end: it has none"],
+  ])("%s is refused with %i", async (wrong, status, detail) => {
+    const answer = await post(wrong, { by: "Ana" });
+    expect(answer.status).toBe(status);
+    expect(answer.body).toMatchObject({ detail, fix: "see /api/v1/samplers" });
+  });
+
+  test("an order without a name, with more than it, or from elsewhere ends nothing", async () => {
+    expect((await post(url, { by: "  " })).status).toBe(400);
+    expect((await post(url, {})).status).toBe(400);
+    expect((await post(url, { by: "Ana", at: "now" })).status).toBe(400);
+    expect((await post(url, { by: "Ana" }, { origin: "https://elsewhere.example" })).status).toBe(403);
+    expect(await card()).toMatchObject({ began: "2026-11-11T14:30:00Z", ended: null, endedBy: null });
+  });
+
+  test("of two who end it at once one does; the other hears who, and so does who comes later", async () => {
+    const names = ["Ana Silva", "Ben Ito"];
+    const answers = await Promise.all(names.map((by) => post(url, { by })));
+    expect(answers.map(({ status }) => status).sort()).toEqual([204, 409]);
+    const first = names[answers.findIndex(({ status }) => status === 204)];
+    const detail = `there is no shadow period to end: it ended at 2026-11-20T14:30:00Z by ${first}`;
+    expect(answers.find(({ status }) => status === 409)?.body.detail).toBe(detail);
+    expect((await post(url, { by: "Cleo" })).body).toMatchObject({ status: 409, detail });
+    expect(await card()).toMatchObject({ ended: "2026-11-20T14:30:00Z", endedBy: first });
+    const audit = (await shop.state.audit.list({ limit: 20 })).filter(({ action }) => action === "shadow.end");
+    expect(audit).toMatchObject([{ actor: first, subject: "shop-cancelled", detail: "shadow: true" }]);
+  });
+});
+
   test("a sampler tells its next slot, how late it is, and its last error", async () => {
     const { body } = await get("/samplers");
     const [cancelled, orders, payments] = body.items;

@@ -117,6 +117,7 @@ test("the OpenAPI document describes every path, its parameters and answers", as
     "/api/v1/replicas/requeue",
     "/api/v1/replicas/shelf",
     "/api/v1/samplers",
+    "/api/v1/samplers/{name}/shadow/end",
     "/api/v1/series/explain",
     "/api/v1/series/points",
     "/api/v1/silences",

@@ -1,7 +1,7 @@
 /** Incidents, the story of one, and saying "I have it". */
 import { z } from "zod";
 import type { Incident } from "../../../core/model.ts";
-import { incident, incidentPage, problem, story } from "../api.ts";
+import { incident, incidentPage, personName, problem, story } from "../api.ts";
 import type { Facts } from "../facts.ts";
 import { pageByTime, pageQuery } from "../paging.ts";
 import { Refusal } from "../problems.ts";
@@ -14,7 +14,7 @@ const listQuery = z.object({
   ...pageQuery(50, 200),
 });
 const acknowledgement = z.strictObject({
-  by: z.string().trim().min(1).max(100).describe("Name of the person who has it"),
+  by: personName,
   version: z.int().min(0).optional().describe("Version of the incident that the person saw; absent = as it is now"),
 });
 

@@ -3,9 +3,10 @@ import { z } from "zod";
 import type { Sampler } from "../../../core/definitions.ts";
 import type { SlotRecord } from "../../../core/model.ts";
 import type { SlotUsage } from "../../../state/slots.ts";
-import { definitionProblems, type Api as Shapes, samplerPage, slotPage } from "../api.ts";
+import { definitionProblems, personName, problem, type Api as Shapes, samplerPage, slotPage } from "../api.ts";
 import type { Facts } from "../facts.ts";
 import { pageByTime, pageQuery, readCursor, writeCursor } from "../paging.ts";
+import { Refusal } from "../problems.ts";
 import type { Api } from "../server.ts";
 import { definitionProblemView, moment, samplerFacts, shadowView, slotView } from "../views.ts";
 
@@ -37,6 +38,27 @@ export function samplerRoutes(api: Api, facts: Facts): void {
         shown.map((name) => samplerView(facts, samplers.get(name) as Sampler, usage.get(name) ?? null)),
       );
       return { items, next: names.length > shown.length ? writeCursor([shown.at(-1)]) : null };
+    },
+  });
+
+  api.route({
+    method: "POST",
+    url: "/samplers/:name/shadow/end",
+    schema: {
+      tags: ["samplers"],
+      summary: "End a shadow period now: what goes on is told, as new",
+      params: z.object({ name: z.string().min(1).max(200) }),
+      body: z.strictObject({ by: personName }),
+      response: { 204: z.undefined(), 409: { content: { "application/problem+json": { schema: problem } } } },
+    },
+    handler: async ({ params: { name }, body }, reply) => {
+      const fix = "see /api/v1/samplers";
+      if (!facts.definitions().definitions.samplers.has(name)) {
+        throw new Refusal(404, `there is no sampler ${JSON.stringify(name)}`, { fix });
+      }
+      const ending = await facts.act.endShadow(name, body.by);
+      if (!ending.done) throw new Refusal(ending.over ? 409 : 404, ending.reason, { fix });
+      return reply.code(204).send();
     },
   });
 

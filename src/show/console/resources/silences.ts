@@ -1,7 +1,7 @@
 /** Silences: list, add, end. */
 import { z } from "zod";
 import { parseTimeMs } from "../../../core/time.ts";
-import { silence, silencePage } from "../api.ts";
+import { personName, silence, silencePage } from "../api.ts";
 import type { Facts } from "../facts.ts";
 import { asked, Refusal } from "../problems.ts";
 import type { Api } from "../server.ts";
@@ -10,11 +10,10 @@ import { silenceView } from "../views.ts";
 const silencesMax = 500;
 
 const time = z.string().max(40).describe("ISO 8601 with a zone, `now`, or `now+2h`");
-const name = z.string().trim().min(1).max(100);
 const draft = z.strictObject({
   matchers: z.array(z.string().max(500)).min(1).max(20).describe('All must hold: `country="Germany"`'),
   reason: z.string().trim().min(1).max(500),
-  author: name,
+  author: personName,
   starts: time.default("now"),
   ends: time,
 });
@@ -61,7 +60,7 @@ export function silenceRoutes(api: Api, facts: Facts): void {
       tags: ["silences"],
       summary: "End a silence now",
       params: z.object({ id: z.string().min(1).max(200) }),
-      body: z.strictObject({ by: name }),
+      body: z.strictObject({ by: personName }),
       response: { 204: z.undefined() },
     },
     handler: async ({ params, body }, reply) => {

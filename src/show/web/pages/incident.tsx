@@ -1,11 +1,10 @@
-import { useEffect, useRef, useState } from "preact/hooks";
 import type { Api } from "../../console/api.ts";
-import { type ApiError, post, usePolled } from "../client.ts";
+import { usePolled } from "../client.ts";
 import { lasted, none, number, wall } from "../format.ts";
 import { useNowMs, useZone } from "../health.ts";
-import { myName, rememberMyName } from "../me.ts";
-import { Answer, Chip, Fault, Field, LevelMark } from "../parts.tsx";
+import { Answer, Chip, Field, LevelMark } from "../parts.tsx";
 import { Link, seriesUrl } from "../router.tsx";
+import { Signed } from "../signed.tsx";
 import { StateChip } from "./incidents.tsx";
 
 type Story = Api["Story"];
@@ -58,51 +57,18 @@ function Top({ story, asked, reload }: { story: Story; asked: boolean; reload: (
           <b>{story.acknowledgedBy}</b> took it on, {wall(story.acknowledgedAt, zone)}.
         </p>
       )}
-      {story.state === "open" && <Acknowledge story={story} asked={asked} done={reload} />}
+      {story.state === "open" && (
+        <Signed
+          path={`/incidents/${encodeURIComponent(story.id)}/acknowledge`}
+          body={{ version: story.version }}
+          button="I have it"
+          focus={asked}
+          done={reload}
+        >
+          Acknowledging stops escalation and repeats. Recovery is still told.
+        </Signed>
+      )}
     </section>
-  );
-}
-
-function Acknowledge({ story, asked, done }: { story: Story; asked: boolean; done: () => void }) {
-  const input = useRef<HTMLInputElement>(null);
-  useEffect(() => {
-    if (asked) input.current?.focus();
-  }, [asked]);
-  const [name, setName] = useState(myName());
-  const [error, setError] = useState<ApiError | null>(null);
-  const [busy, setBusy] = useState(false);
-  const submit = async (event: Event) => {
-    event.preventDefault();
-    setBusy(true);
-    try {
-      await post(`/incidents/${encodeURIComponent(story.id)}/acknowledge`, { by: name, version: story.version });
-      rememberMyName(name);
-      setError(null);
-    } catch (caught) {
-      setError(caught as ApiError);
-    }
-    setBusy(false);
-    done();
-  };
-  return (
-    <form class="acknowledge" onSubmit={submit}>
-      <label>
-        <span>Your name</span>
-        <input
-          ref={input}
-          required
-          maxLength={100}
-          autocomplete="name"
-          value={name}
-          onInput={(event) => setName(event.currentTarget.value)}
-        />
-      </label>
-      <button type="submit" class="primary" disabled={busy}>
-        I have it
-      </button>
-      <p class="dim">Acknowledging stops escalation and repeats. Recovery is still told.</p>
-      {error && <Fault error={error} />}
-    </form>
   );
 }
 

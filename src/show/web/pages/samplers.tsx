@@ -6,6 +6,7 @@ import { useHealth, useNowMs } from "../health.ts";
 import { Answer, Chip, DataWord, dataWords, Empty, Field } from "../parts.tsx";
 import { Processes } from "../processes.tsx";
 import { Link } from "../router.tsx";
+import { Signed } from "../signed.tsx";
 
 export function SamplersPage() {
   const polled = usePolled<Api["SamplerPage"]>("/samplers?limit=200", 5_000);
@@ -26,7 +27,7 @@ export function SamplersPage() {
             )}
             <ul class="cards cards-two">
               {items.map((sampler) => (
-                <Item key={sampler.name} sampler={sampler} />
+                <Item key={sampler.name} sampler={sampler} reload={polled.reload} />
               ))}
             </ul>
             {next !== null && <p class="dim">The first 200 are shown; the API has the others.</p>}
@@ -77,7 +78,7 @@ function Faults({ items }: { items: readonly Api["DefinitionProblem"][] }) {
   );
 }
 
-function Item({ sampler }: { sampler: Api["Sampler"] }) {
+function Item({ sampler, reload }: { sampler: Api["Sampler"]; reload: () => void }) {
   const nowMs = useNowMs();
   const { next, lateMs, lastError, slots } = sampler;
   const late = lateMs >= 1_000;
@@ -115,7 +116,7 @@ function Item({ sampler }: { sampler: Api["Sampler"] }) {
           <b>Last error</b> in slot {wall(lastError.slot, sampler.zone)}: {lastError.error}
         </p>
       )}
-      <Shadow shadow={sampler.shadow} zone={sampler.zone} />
+      <Shadow shadow={sampler.shadow} zone={sampler.zone} ended={reload} />
       <LastHour usage={sampler.usage} />
       <details>
         <summary>Definition</summary>
@@ -140,9 +141,33 @@ function Item({ sampler }: { sampler: Api["Sampler"] }) {
   );
 }
 
-/** What a sampler that tells nobody yet would tell, in a week where that can be said. */
-function Shadow({ shadow, zone }: { shadow: Api["Sampler"]["shadow"]; zone: string }) {
-  if (shadow === null || shadow.ended !== null) return null;
+type ShadowProps = { shadow: Api["Sampler"]["shadow"]; zone: string; ended: () => void };
+
+/** What a sampler that tells nobody yet would tell, in a week where that can be said, and the word that ends it. */
+function Shadow({ shadow, zone, ended }: ShadowProps) {
+  if (shadow === null) return null;
+  if (shadow.ended !== null) {
+    const who = shadow.endedBy === null ? "as its definition says" : `by ${shadow.endedBy}`;
+    return (
+      <p class="dim shadow-over">
+        Its shadow period ended {wall(shadow.ended, zone)}, {who}.
+      </p>
+    );
+  }
+  return (
+    <>
+      <Noise shadow={shadow} zone={zone} />
+      <details>
+        <summary>End the shadow period</summary>
+        <Signed path={`/samplers/${encodeURIComponent(shadow.sampler)}/shadow/end`} button="End it now" done={ended}>
+          What goes on is told within seconds, as new. This cannot be taken back.
+        </Signed>
+      </details>
+    </>
+  );
+}
+
+function Noise({ shadow, zone }: { shadow: NonNullable<Api["Sampler"]["shadow"]>; zone: string }) {
   const { perWeek, parts, people } = shadow;
   const weekly = (times: number): string => number(Math.round(times * (perWeek ?? 1) * 10) / 10);
   const span = perWeek === null ? `in ${formatDuration(Math.floor(shadow.seenMs / 60_000) * 60_000)}` : "a week";
