@@ -351,6 +351,45 @@ describe.skipIf(missing !== null)(`the console${missing === null ? "" : ` (${mis
     ]);
   });
 
+  test("what the calendar says of the days shown is drawn, and said in words that need no colour", async () => {
+    await withPage({ viewport: { width: 1280, height: 860 } }, async (page, complaints) => {
+      const says = page.getByRole("list", { name: "What the calendar says" });
+      const saying = () => says.getByRole("listitem").allTextContents();
+      await page.goto(`${url}/series?s=${encodeURIComponent('orders{country="United Kingdom"}.orders')}&range=24h`);
+      await says.waitFor();
+      const sale = "Campaign: Flash sale (expected: 1.5 to 2 times the usual)";
+      expect(await saying()).toEqual(["Holiday: Founders' days, Thu 19 Nov", `${sale}, Fri 20 Nov, 12:00 to 18:00`]);
+      // The holiday ends after 9.5 of the 24 hours, the sale begins after 21.5.
+      expect(await footColours(page, 1, [0.2, 0.6])).toEqual(["#6f7b79", "none"]);
+      expect(await footColours(page, 5, [0.2, 0.8, 0.91])).toEqual(["#eef2f2", "none", "#0d6b63"]);
+      const day = page.locator(".point-day dd");
+      await page.locator(".chart").focus();
+      await page.keyboard.press("Home");
+      expect(await day.textContent()).toBe("Holiday: Founders' days");
+      await page.keyboard.press("End");
+      expect(await day.textContent()).toBe(`Weekday; ${sale}`);
+      await page.goto(`${url}/series?s=cancelled.orders&range=7d`);
+      await page.locator(".key-workday").waitFor();
+      expect(await saying()).toEqual([
+        "Weekend",
+        "Worked weekend: Stocktaking, Sun 15 Nov",
+        "Holiday: Founders' days, Wed 18 Nov to Thu 19 Nov",
+      ]);
+      await page.screenshot({ path: join(pictures, "series-calendar.png") });
+      expect([...(await violations(page)), ...complaints]).toEqual([]);
+      await page.goto(`${url}/series?s=${encodeURIComponent(germany)}&range=6h`);
+      await page.locator(".chart canvas").waitFor();
+      expect(await says.count()).toBe(0);
+    });
+    await withPage(phone, async (page) => {
+      await page.goto(`${url}/series?s=${encodeURIComponent('orders{country="France"}.orders')}&range=24h`);
+      await page
+        .getByText("Campaign: Advent (expected: as from 2026-10-20 on, times 1.1), Fri 20 Nov to Sat 21 Nov")
+        .waitFor();
+      expect(await widthBeyond(page)).toBe(0);
+    });
+  });
+
   test("who does the work is shown where there are several, and who is gone, with what that means", async () => {
     await withPage({}, async (page) => {
       await page.goto(`${url}/samplers`);
@@ -518,6 +557,26 @@ async function facts(within: Locator): Promise<Record<string, string>> {
     .locator(".fact")
     .evaluateAll((all) => all.map((one) => [...one.children].map(({ textContent }) => textContent ?? "")));
   return Object.fromEntries(found);
+}
+
+/** What is drawn on the chart so many pixels above its foot, at these parts of its width: colours, or `none`. */
+function footColours(page: Page, above: number, parts: readonly number[]): Promise<string[]> {
+  return page.evaluate(
+    ([above, parts]) => {
+      const canvas = document.querySelector(".chart canvas") as HTMLCanvasElement;
+      const plot = (document.querySelector(".u-over") as HTMLElement).getBoundingClientRect();
+      const { left, top } = canvas.getBoundingClientRect();
+      const copy = Object.assign(document.createElement("canvas"), { width: canvas.width, height: canvas.height });
+      const drawn = copy.getContext("2d", { willReadFrequently: true }) as CanvasRenderingContext2D;
+      drawn.drawImage(canvas, 0, 0);
+      return parts.map((part) => {
+        const { data } = drawn.getImageData(plot.left - left + part * plot.width, plot.bottom - top - above - 1, 1, 1);
+        const digits = [...data].map((one) => one.toString(16).padStart(2, "0"));
+        return data[3] === 0 ? "none" : `#${digits.slice(0, 3).join("")}`;
+      });
+    },
+    [above, parts] as const,
+  );
 }
 
 /** Pixels that the page is wider than the window. */

@@ -2,7 +2,8 @@
  * A console over real facts: a series store, a state database and a mailbox, filled with the story of one shop. The
  * shop's clock stands at Friday 20 November 2026, 14:30 in London. Payments of the United Kingdom failed from 13:20 to
  * 13:52 (an incident that Ana took on, resolved), and orders from Germany have been missing since 14:12 (open). Two
- * processes do the work; the second has not been heard of since 14:22.
+ * processes do the work; the second has not been heard of since 14:22. Thursday was a day off, a sale runs in the United
+ * Kingdom, and cancelled orders have been in their shadow period for nine days.
  */
 
 import { mkdtemp, rm } from "node:fs/promises";
@@ -10,7 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { checkSilence } from "../../src/alert/mute.ts";
 import { acknowledge } from "../../src/alert/plan.ts";
-import type { Definitions, FieldJudging, Sampler } from "../../src/core/definitions.ts";
+import type { Calendar, Definitions, FieldJudging, Sampler } from "../../src/core/definitions.ts";
 import { formatSeries, parseSelector } from "../../src/core/labels.ts";
 import type {
   Alert,
@@ -31,8 +32,8 @@ import { Composer } from "../../src/notify/compose.ts";
 import { Mailbox } from "../../src/notify/mailbox.ts";
 import { notifiers } from "../../src/notify/notifiers/index.ts";
 import { dueMs, nextSlot } from "../../src/schedule/cron.ts";
-import type { Facts } from "../../src/show/console/facts.ts";
 import { Shadows } from "../../src/shadow.ts";
+import type { Facts } from "../../src/show/console/facts.ts";
 import { openState, type State } from "../../src/state/database.ts";
 import type { SlotOutcome } from "../../src/state/slots.ts";
 import { stores } from "../../src/store/stores/index.ts";
@@ -75,8 +76,8 @@ export async function openShop(past = 26 * hourMs): Promise<Shop> {
   const mailboxDir = join(dir, "mailbox");
   await fillMailbox({ mailboxDir, state, store, definitions, clock });
   const replicas = new SeededReplicas(clock);
-  const shop: Shop = {
   const shadows = await beginShadow(state, definitions, clock);
+  const shop: Shop = {
     clock,
     store,
     state,
@@ -170,7 +171,7 @@ function sampler(name: string, given: Partial<Sampler> & Pick<Sampler, "title" |
     zone,
     active: null,
     timeoutMs: 10_000,
-    calendar: null,
+    calendar: "shop",
     graceMs: 0,
     resample: 0,
     source: { kind: "sql", options: {} },
@@ -184,6 +185,33 @@ function sampler(name: string, given: Partial<Sampler> & Pick<Sampler, "title" |
     ...given,
   };
 }
+
+const shopCalendar: Calendar = {
+  name: "shop",
+  zone,
+  holidays: { "2026-11-18": "Founders' days", "2026-11-19": "Founders' days" },
+  workdays: { "2026-11-15": "Stocktaking" },
+  knownUntil: "2026-12-31",
+  campaigns: [
+    {
+      title: "Flash sale",
+      fromMs: Date.parse("2026-11-20T12:00:00Z"),
+      toMs: Date.parse("2026-11-20T18:00:00Z"),
+      match: ['country="United Kingdom"', 'field="orders"'],
+      expect: { kind: "uplift", min: 1.5, max: 2 },
+      place: "rules/calendars/shop.yaml:8:9",
+    },
+    {
+      title: "Advent",
+      fromMs: Date.parse("2026-11-20T00:00:00Z"),
+      toMs: Date.parse("2026-11-22T00:00:00Z"),
+      match: ['country="France"'],
+      expect: { kind: "like", day: "2026-10-20", daysBefore: 31, scale: 1.1 },
+      place: "rules/calendars/shop.yaml:13:9",
+    },
+  ],
+  place: "rules/calendars/shop.yaml:2:3",
+};
 
 function shopDefinitions(): Definitions {
   const samplers = [
@@ -207,6 +235,7 @@ function shopDefinitions(): Definitions {
       judge: { orders: judging },
       schedule: { kind: "cron", expression: "0 * * * *", stepMs: hourMs, delayMs: 0, zone },
       active: { zone, weekdays: [1, 2, 3, 4, 5], fromMinute: 480, toMinute: 1_020 },
+      shadow: { text: "true", untilMs: null },
     }),
   ];
   const place = "rules/routes.yaml:1:1";
@@ -226,7 +255,7 @@ function shopDefinitions(): Definitions {
     },
     people: new Map([["ana", { id: "ana", name: "Ana Silva", email: "ana@shop.example", phone: null, place }]]),
     groups: new Map([["shop-team", { id: "shop-team", title: "Shop team", members: ["ana"], steps: [], place }]]),
-    calendars: new Map(),
+    calendars: new Map([["shop", shopCalendar]]),
     connections: new Map(),
     collection: defaultCollection,
   };
@@ -235,7 +264,6 @@ function shopDefinitions(): Definitions {
 // ---- series ---------------------------------------------------------------------------------------------------
 
 /** Numbers in [0, 1) that are the same in every run. */
-      shadow: { text: "true", untilMs: null },
 function seeded(seed: number): () => number {
   let state = seed;
   return () => {
@@ -459,6 +487,14 @@ function outcomeOf(name: string, back: number): SlotOutcome {
   };
 }
 
+/** Of what is in shadow, looking began nine days ago. */
+async function beginShadow(state: State, known: Definitions, clock: SimulatedClock): Promise<Shadows> {
+  const definitions = () => known;
+  const then = new Shadows({ clock: new SimulatedClock(shopNowMs - 9 * dayMs), state, definitions });
+  for (const each of known.samplers.values()) await then.begin(each);
+  return new Shadows({ clock, state, definitions });
+}
+
 async function fillAlerts(state: State): Promise<{ openIncident: string; oldIncident: string }> {
   const old = storyOf("0197-uk", "United Kingdom", britainSinceMs, britainUntilMs + 3 * minuteMs);
   const open = storyOf("0198-de", "Germany", germanySinceMs, null);
@@ -487,14 +523,6 @@ function storyOf(id: string, country: string, sinceMs: number, resolvedMs: numbe
     labels: { sampler: "shop-orders", measurement: "orders", field: "orders", direction: "down", ...tags },
     severity: "critical",
     state: resolvedMs === null ? "firing" : "resolved",
-/** Of what is in shadow, looking began nine days ago. */
-async function beginShadow(state: State, known: Definitions, clock: SimulatedClock): Promise<Shadows> {
-  const definitions = () => known;
-  const then = new Shadows({ clock: new SimulatedClock(shopNowMs - 9 * dayMs), state, definitions });
-  for (const each of known.samplers.values()) await then.begin(each);
-  return new Shadows({ clock, state, definitions });
-}
-
     recent: resolvedMs === null ? "gbbb" : "bbbggg",
     sinceMs,
     lastSlotMs: shopNowMs - minuteMs,
@@ -645,6 +673,6 @@ function actsOn(state: State, clock: SimulatedClock, shadows: Shadows): Facts["a
     },
     endSilence: (id, by) =>
       state.silences.end(id, clock.nowMs(), entry(newId(), clock.nowMs(), by, "silence.end", id, "")),
+    endShadow: (name, by) => shadows.end(name, by),
   };
 }
-    endShadow: (name, by) => shadows.end(name, by),

@@ -87,6 +87,33 @@ const mark = z.object({
   from: moment,
   to: moment.nullable().describe("Null while it stands"),
 });
+const calendarDays = z.object({
+  type: z.enum(["weekend", "holiday", "workday"]).describe("`workday`: a weekend that is worked"),
+  name: text.nullable().describe("What the calendar calls a holiday or a workday"),
+  from: moment,
+  to: moment,
+});
+const campaign = z.object({
+  title: text,
+  from: moment,
+  to: moment,
+  uplift: z
+    .object({ min: z.number(), max: z.number() })
+    .nullable()
+    .describe("Times what is expected without it; null: another day is what it is compared with"),
+  like: z
+    .object({ day: text, scale: z.number() })
+    .nullable()
+    .describe("Day that its first day is compared with, and times what was seen then"),
+});
+const calendar = z.object({
+  days: z
+    .array(calendarDays)
+    .nullable()
+    .describe("Days that are not plain weekdays, those in a row as one; null: the window is longer than 92 days"),
+  campaigns: z.array(campaign).describe("Those that mean this series, the first 100"),
+  campaignsLeft: z.int().describe("How many more there are"),
+});
 export const points = z.object({
   ...seriesParts,
   judged: z.boolean(),
@@ -102,6 +129,7 @@ export const points = z.object({
   forecast: z.array(number),
   level: z.array(shownLevel),
   marks: z.array(mark).describe("Incidents of this series in the window"),
+  calendar: calendar.describe("What the calendar of the sampler says of the window; without one, weekends are known"),
 });
 
 // ---- explain --------------------------------------------------------------------------------------------------
@@ -464,6 +492,7 @@ export type Api = {
   Overview: z.infer<typeof overview>;
   Points: z.infer<typeof points>;
   Mark: z.infer<typeof mark>;
+  Calendar: z.infer<typeof calendar>;
   Explanation: z.infer<typeof explanation>;
   Slot: z.infer<typeof slot>;
   Alert: z.infer<typeof alert>;

@@ -1,4 +1,4 @@
-/** The chart of one series, drawn by uPlot: band, expectation, forecast, what was observed, verdicts, incidents. */
+/** The chart of one series, drawn by uPlot: band, expectation, forecast, observed, verdicts, incidents, calendar. */
 import uPlot from "uplot";
 import type { Api } from "../console/api.ts";
 
@@ -15,6 +15,7 @@ export type ChartRow = {
 export type ChartInput = {
   readonly rows: readonly ChartRow[];
   readonly marks: readonly Api["Mark"][];
+  readonly calendar: Api["Calendar"];
   readonly fromMs: number;
   readonly toMs: number;
   readonly zone: string;
@@ -154,7 +155,10 @@ export class Chart {
       ],
       bands: [{ series: [2, 1], fill: colour("--band") }],
       hooks: {
-        drawClear: [(plot) => drawMarks(plot, this.#input.marks, colour)],
+        drawClear: [
+          (plot) => drawCalendar(plot, this.#input.calendar, colour),
+          (plot) => drawMarks(plot, this.#input.marks, colour),
+        ],
         draw: [(plot) => drawVerdicts(plot, this.#input.rows, this.#picked, colour)],
         setCursor: [(plot) => this.#moved(plot)],
         setSelect: [(plot) => this.#selected(plot)],
@@ -206,20 +210,58 @@ function coloursOf(element: HTMLElement): (name: string) => string {
   return (name) => style.getPropertyValue(name).trim();
 }
 
+/** The part of the plot between two moments; `to` null: up to its end. Null: they are not in it. */
+function spanOf({ bbox, valToPos }: uPlot, from: string, to: string | null): { left: number; width: number } | null {
+  const position = (moment: string) => valToPos(Date.parse(moment) / 1_000, "x", true);
+  const left = Math.max(bbox.left, position(from));
+  const end = bbox.left + bbox.width;
+  const width = (to === null ? end : Math.min(end, position(to))) - left;
+  return width > 0 ? { left, width } : null;
+}
+
+/**
+ * Weekends and holidays as quiet shades. At the foot a bar for what is named: of holidays, of worked weekends (dashed),
+ * and above it of campaigns.
+ */
+function drawCalendar(plot: uPlot, { days, campaigns }: Api["Calendar"], colour: (name: string) => string): void {
+  const { ctx, bbox } = plot;
+  const unit = uPlot.pxRatio;
+  const bar = ({ left, width }: { left: number; width: number }, above: number, name: string, dash: number[]) => {
+    const y = bbox.top + bbox.height - (above + 1.5) * unit;
+    ctx.strokeStyle = colour(name);
+    ctx.setLineDash(dash);
+    ctx.beginPath();
+    ctx.moveTo(left, y);
+    ctx.lineTo(left + width, y);
+    ctx.stroke();
+  };
+  ctx.save();
+  ctx.lineWidth = 3 * unit;
+  for (const { type, from, to } of days ?? []) {
+    const span = spanOf(plot, from, to);
+    if (span === null) continue;
+    ctx.fillStyle = colour("--raised");
+    if (type !== "workday") ctx.fillRect(span.left, bbox.top, span.width, bbox.height);
+    if (type !== "weekend") bar(span, 0, "--unjudged", type === "workday" ? [4 * unit, 3 * unit] : []);
+  }
+  for (const { from, to } of campaigns) {
+    const span = spanOf(plot, from, to);
+    if (span !== null) bar(span, 4, "--accent", []);
+  }
+  ctx.restore();
+}
+
 /** Incidents as shaded spans with a bar on top. */
 function drawMarks(plot: uPlot, marks: readonly Api["Mark"][], colour: (name: string) => string): void {
   const { ctx, bbox } = plot;
   ctx.save();
   for (const mark of marks) {
-    const from = plot.valToPos(Date.parse(mark.from) / 1_000, "x", true);
-    const to = mark.to === null ? bbox.left + bbox.width : plot.valToPos(Date.parse(mark.to) / 1_000, "x", true);
-    const left = Math.max(bbox.left, from);
-    const width = Math.min(bbox.left + bbox.width, to) - left;
-    if (width <= 0) continue;
+    const span = spanOf(plot, mark.from, mark.to);
+    if (span === null) continue;
     ctx.fillStyle = colour(`--${mark.severity}-wash`);
-    ctx.fillRect(left, bbox.top, width, bbox.height);
+    ctx.fillRect(span.left, bbox.top, span.width, bbox.height);
     ctx.fillStyle = colour(`--${mark.severity}`);
-    ctx.fillRect(left, bbox.top, width, 3 * uPlot.pxRatio);
+    ctx.fillRect(span.left, bbox.top, span.width, 3 * uPlot.pxRatio);
   }
   ctx.restore();
 }

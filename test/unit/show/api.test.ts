@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Calendar, Campaign } from "../../../src/core/definitions.ts";
 import { buildConsole } from "../../../src/show/console/server.ts";
 import { openShop, quiet, type Shop, shopProcesses } from "../../support/console.ts";
 import { ShakyStore } from "../../support/shaky.ts";
@@ -249,7 +250,6 @@ describe("silences", () => {
   });
 });
 
-describe("samplers, slots, definitions, mailbox, health", () => {
 describe("shadow periods", () => {
   const url = "/samplers/shop-cancelled/shadow/end";
   const card = async () => (await get("/samplers")).body.items[0].shadow;
@@ -285,6 +285,81 @@ describe("shadow periods", () => {
   });
 });
 
+describe("the calendar of a series", () => {
+  const calendar = async (series: string, window: string) => {
+    const { status, body } = await get(`/series/points?series=${encodeURIComponent(series)}&${window}`);
+    expect(status).toBe(200);
+    return body.calendar;
+  };
+
+  test("days off by name, those in a row as one, and the campaign that means the series", async () => {
+    expect(await calendar('orders{country="United Kingdom"}.orders', "from=now-40h")).toEqual({
+      days: [{ type: "holiday", name: "Founders' days", from: "2026-11-18T00:00:00Z", to: "2026-11-20T00:00:00Z" }],
+      campaigns: [
+        {
+          ...{ title: "Flash sale", from: "2026-11-20T12:00:00Z", to: "2026-11-20T18:00:00Z" },
+          ...{ uplift: { min: 1.5, max: 2 }, like: null },
+        },
+      ],
+      campaignsLeft: 0,
+    });
+    const none = { days: [], campaigns: [], campaignsLeft: 0 };
+    expect(await calendar(germany, "from=now-6h")).toEqual(none);
+    expect(await calendar('orders{country="United Kingdom"}.amount', "from=now-6h")).toEqual(none);
+    const french = await calendar('orders{country="France"}.orders', "from=now-6h");
+    expect(french.campaigns).toMatchObject([
+      { title: "Advent", uplift: null, like: { day: "2026-10-20", scale: 1.1 } },
+    ]);
+  });
+
+  test("weekends, and those that are worked; both by the wall clock of the sampler", async () => {
+    expect((await calendar("cancelled.orders", "from=now-6d")).days).toMatchObject([
+      { type: "weekend", name: null, from: "2026-11-14T00:00:00Z", to: "2026-11-15T00:00:00Z" },
+      { type: "workday", name: "Stocktaking", from: "2026-11-15T00:00:00Z" },
+      { type: "holiday", name: "Founders' days" },
+    ]);
+    // The night in which clocks went back is a day of 25 hours.
+    const autumn = "from=2026-10-24T12:00:00Z&to=2026-10-25T12:00:00Z";
+    expect((await calendar("cancelled.orders", autumn)).days).toMatchObject([
+      { type: "weekend", from: "2026-10-23T23:00:00Z", to: "2026-10-26T00:00:00Z" },
+    ]);
+  });
+
+  test("of more than 92 days none is told, of more than 100 campaigns the first, and how many more there are", async () => {
+    expect((await calendar("cancelled.orders", "from=now-93d")).days).toBeNull();
+    expect((await calendar("cancelled.orders", "from=now-92d")).days).toHaveLength(15);
+    const { definitions: known, problems } = shop.facts.definitions();
+    const own = known.calendars.get("shop") as Calendar;
+    const [sale] = own.campaigns as [Campaign];
+    const campaigns = [...Array(103).keys()].map((hour) => ({
+      ...{ ...sale, title: `Sale ${hour}`, match: [] },
+      ...{ fromMs: sale.fromMs - (hour + 1) * 3_600_000, toMs: sale.fromMs - hour * 3_600_000 },
+    }));
+    const calendars = new Map([["shop", { ...own, campaigns }]]);
+    const definitions = () => ({ definitions: { ...known, calendars }, problems });
+    const other = await buildConsole({ facts: { ...shop.facts, definitions }, log: quiet, webDir: "/nowhere" });
+    const found = (await other.inject("/api/v1/series/points?series=cancelled.orders&from=now-6d")).json().calendar;
+    await other.close();
+    expect(found).toMatchObject({ campaignsLeft: 3 });
+    expect(found.campaigns).toHaveLength(100);
+  });
+
+  test("a sampler without a calendar knows weekends alone", async () => {
+    const { definitions: known, problems } = shop.facts.definitions();
+    const samplers = new Map([...known.samplers].map(([name, each]) => [name, { ...each, calendar: null }]));
+    const definitions = () => ({ definitions: { ...known, samplers }, problems });
+    const other = await buildConsole({ facts: { ...shop.facts, definitions }, log: quiet, webDir: "/nowhere" });
+    const found = (await other.inject("/api/v1/series/points?series=cancelled.orders&from=now-6d")).json().calendar;
+    await other.close();
+    expect(found).toEqual({
+      days: [{ type: "weekend", name: null, from: "2026-11-14T00:00:00Z", to: "2026-11-16T00:00:00Z" }],
+      campaigns: [],
+      campaignsLeft: 0,
+    });
+  });
+});
+
+describe("samplers, slots, definitions, mailbox, health", () => {
   test("a sampler tells its next slot, how late it is, and its last error", async () => {
     const { body } = await get("/samplers");
     const [cancelled, orders, payments] = body.items;

@@ -5,6 +5,7 @@ import type { TimeWindow } from "../../../core/model.ts";
 import { levelOf } from "../../../core/model.ts";
 import { hourMs, parseTimeMs } from "../../../core/time.ts";
 import { explanation, points, type Api as Shapes } from "../api.ts";
+import { calendarView } from "../calendar.ts";
 import { type Kept, thin } from "../downsample.ts";
 import type { Facts } from "../facts.ts";
 import { asked, Refusal } from "../problems.ts";
@@ -49,7 +50,9 @@ export function seriesRoutes(api: Api, facts: Facts): void {
       }
       const { found, stale } = await readColumns(facts, [series], window, verdictFields);
       const marks = await marksOf(facts, series.text, window);
-      return { ...pointsView(series, window, found.get(series.text) ?? new Map(), query.points_max, marks), stale };
+      const calendar = calendarView(facts.definitions().definitions, series, window);
+      const columns = found.get(series.text) ?? new Map();
+      return { ...pointsView(series, window, columns, query.points_max), marks, calendar, stale };
     },
   });
 
@@ -87,8 +90,7 @@ function pointsView(
   window: TimeWindow,
   columns: Columns,
   pointsMax: number,
-  marks: Shapes["Mark"][],
-): Omit<Shapes["Points"], "stale"> {
+): Omit<Shapes["Points"], "marks" | "calendar" | "stale"> {
   const timesMs = [...(columns.get(series.judged ? "level" : "observed")?.keys() ?? [])];
   const cell = (field: string, timeMs: number) => numberOf(columns.get(field)?.get(timeMs));
   const worth = timesMs.map(
@@ -113,7 +115,6 @@ function pointsView(
     upper: column("upper"),
     forecast: column("forecast"),
     level: shownMs.map((timeMs) => (series.judged ? levelOf(columns.get("level")?.get(timeMs)) : "unjudged")),
-    marks,
   };
 }
 

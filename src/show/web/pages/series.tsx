@@ -1,6 +1,7 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { hourMs, minuteMs } from "../../../core/time.ts";
 import type { Api } from "../../console/api.ts";
+import { CalendarLegend, momentText } from "../calendar.tsx";
 import { Chart, type ChartEvents, type ChartInput, type ChartRow, chartRows } from "../chart.ts";
 import { usePolled } from "../client.ts";
 import { ExplainPanel } from "../explain.tsx";
@@ -93,6 +94,7 @@ function Body({ points, show }: BodyProps) {
     () => ({
       rows,
       marks: points.marks,
+      calendar: points.calendar,
       fromMs: Date.parse(points.from),
       toMs: Date.parse(points.to),
       zone: points.zone,
@@ -121,6 +123,7 @@ function Body({ points, show }: BodyProps) {
           reset={() => show({})}
         />
         <Legend points={points} />
+        <CalendarLegend calendar={points.calendar} zone={points.zone} />
       </section>
       {points.judged ? (
         <ExplainPanel
@@ -137,7 +140,8 @@ function Body({ points, show }: BodyProps) {
 }
 
 /** The facts of one point, as text; spoken when the arrow keys move the cursor. */
-function PointFacts({ row, points: { zone } }: { row: ChartRow; points: Api["Points"] }) {
+function PointFacts({ row, points: { zone, calendar } }: { row: ChartRow; points: Api["Points"] }) {
+  const day = momentText(calendar, row.atMs);
   const band = row.lower === null || row.upper === null ? none : `${number(row.lower)} to ${number(row.upper)}`;
   return (
     <dl class="point" aria-live="polite">
@@ -169,6 +173,12 @@ function PointFacts({ row, points: { zone } }: { row: ChartRow; points: Api["Poi
           <LevelMark level={row.level} label />
         </dd>
       </div>
+      {day !== null && (
+        <div class="point-day">
+          <dt>Day</dt>
+          <dd>{day}</dd>
+        </div>
+      )}
     </dl>
   );
 }
