@@ -58,6 +58,20 @@ export function compareAlerts(before: readonly Alert[], after: readonly Alert[],
   };
 }
 
+/** Stretches of labelled rows; of a gap between two, nobody said that the event was over. */
+export function marksOf(
+  series: string,
+  { timesMs, labels, stepMs }: { timesMs: readonly number[]; labels: readonly boolean[]; stepMs: number },
+): Mark[] {
+  const marks: Mark[] = [];
+  for (const [row, timeMs] of timesMs.entries()) {
+    if (!labels[row]) continue;
+    const before = row > 0 && labels[row - 1] ? marks.pop() : undefined;
+    marks.push({ series, fromMs: before?.fromMs ?? timeMs, toMs: timeMs + stepMs });
+  }
+  return marks;
+}
+
 /** How many of the marks an alert overlaps. */
 export function marksFound(alerts: readonly Alert[], marks: readonly Mark[]): number {
   const found = Map.groupBy(

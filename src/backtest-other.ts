@@ -1,15 +1,20 @@
-/** Another version of a sampler's definition, to be compared with the one that holds. */
+/** Another version of a sampler's definition, or of judging alone, to be compared with what holds. */
+import type { Stats } from "node:fs";
 import { realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import type { Definitions, Sampler } from "./core/definitions.ts";
+import type { Definitions, FieldJudging, Lifecycle, Sampler } from "./core/definitions.ts";
 import type { Clock } from "./core/ports.ts";
 import { messageOf, Problem, Problems } from "./core/problem.ts";
 import { formatDuration } from "./core/time.ts";
 import { assemble } from "./define/assemble.ts";
-import { findFiles } from "./define/files.ts";
+import { readDocument } from "./define/document.ts";
+import { problemsOf } from "./define/fault.ts";
+import { findFiles, readBytes } from "./define/files.ts";
+import { judgedSchema, toJudging } from "./define/judging.ts";
 import { contextOf, inOrder, type LoadOptions, loadDefinitions, readFound } from "./define/load.ts";
 import type { FileResult } from "./define/read.ts";
+import { toJson } from "./define/schema.ts";
 
 type Options = LoadOptions & { readonly clock: Clock };
 
@@ -21,10 +26,7 @@ const option = "--compare";
  * @throws Problems, all faults of the file or folder; or one if its rows would be others than those of `sampler`
  */
 export async function readOther(path: string, sampler: Sampler, options: Options): Promise<Definitions> {
-  const found = await stat(path).catch((thrown: unknown) => {
-    const what = `cannot be read: ${messageOf(thrown).split(",")[0]}`;
-    throw refused(what, { where: path, fix: "name a file, or a config folder" });
-  });
+  const found = await statOf(path, "name a file, or a config folder");
   const folder = found.isDirectory();
   const now = folder ? options.dir : join(options.dir, sampler.place.split(":")[0] as string);
   if ((await realpath(path)) === (await realpath(now).catch(() => null))) {
@@ -42,6 +44,43 @@ export async function readOther(path: string, sampler: Sampler, options: Options
   }
   checkComparable(sampler, other);
   return definitions;
+}
+
+/** How another file judges, and how its alerts live. */
+export type OtherJudging = {
+  /** By field. */
+  readonly judge: Readonly<Record<string, FieldJudging>>;
+  /** Null: it says nothing of it. */
+  readonly lifecycle: Lifecycle | null;
+};
+
+/**
+ * `judge` and `alert` of a file, a sampler's definition or one of just these.
+ * @throws Problems, all faults of the two
+ */
+export async function readOtherJudging(path: string): Promise<OtherJudging> {
+  const fix = "name a file with judge: in it";
+  const found = await statOf(path, fix);
+  if (!found.isFile()) throw refused("not a file", { where: path, fix });
+  const sizeBytes = found.size;
+  const bytes = await readBytes("", { file: path, kind: "sampler", sizeBytes, stamp: "" });
+  if (bytes instanceof Problem) throw new Problems([bytes]);
+  const { document, problems } = readDocument(path, bytes);
+  if (document === null) throw new Problems(problems);
+  const result = judgedSchema.safeParse(document.value);
+  const scope = { document, base: [], schema: toJson(judgedSchema) };
+  const all = [...problems, ...(result.success ? [] : problemsOf(result.error.issues, scope))];
+  if (!result.success || all.length > 0) throw new Problems(inOrder(all));
+  const { judge, alert } = result.data;
+  const lifecycle = alert === undefined ? null : { ...alert.pending, recoverCount: alert.recover };
+  return { judge: toJudging(judge), lifecycle };
+}
+
+function statOf(path: string, fix: string): Promise<Stats> {
+  return stat(path).catch((thrown: unknown) => {
+    const what = `cannot be read: ${messageOf(thrown).split(",")[0]}`;
+    throw refused(what, { where: path, fix });
+  });
 }
 
 function refused(what: string, more: { where: string; path?: string; fix: string }): Problems {

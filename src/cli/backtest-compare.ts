@@ -1,21 +1,11 @@
 /** `backtest SAMPLER --compare OTHER.yaml`: the alerts gained and lost between two definitions. */
 import { type Replay, type ReplayOptions, replay } from "../backtest.ts";
-import {
-  type ComparedAlert,
-  type Comparison,
-  compareAlerts,
-  type Mark,
-  marksFound,
-  type Pair,
-  readOnce,
-} from "../backtest-compare.ts";
+import { type Mark, readOnce } from "../backtest-compare.ts";
 import { readOther } from "../backtest-other.ts";
-import { weeksOf } from "../backtest-weeks.ts";
 import type { Sampler } from "../core/definitions.ts";
-import { formatDuration, formatTimeUtc } from "../core/time.ts";
+import { formatDuration } from "../core/time.ts";
 import type { Desk, loadOptions } from "../desk.ts";
-import { listedMax, printFailed, saidBy, weekView } from "./backtest-show.ts";
-import { counted, numberText, print, printJson, table, timeText } from "./output.ts";
+import { showCompared } from "./backtest-compare-show.ts";
 import { ShareLine } from "./progress.ts";
 
 type Task = Pick<ReplayOptions, "fromMs" | "toMs" | "runner"> & {
@@ -45,9 +35,12 @@ export async function compareBacktests({ desk, load, sampler, path, fromMs, toMs
     const now = await run([sampler], definitions, 0);
     const then = await run([other.samplers.get(sampler.name) as Sampler], other, 1);
     progress.end();
-    const found = { sampler, path, fromMs, toMs, now, then, marks };
-    if (json) showJson(found);
-    else show(found);
+    const [name, time] = [sampler.name, formatDuration(toMs - fromMs)];
+    const title = `${name} in ${time}, as it is now and by ${path}; its rows were read once`;
+    showCompared(
+      { title, facts: { sampler: name }, path, fromMs, toMs, now, other: then, marks, bySeries: false },
+      json,
+    );
   } finally {
     progress.end();
   }
@@ -62,100 +55,4 @@ async function confirmedIn({ state }: Desk, sampler: Sampler, fromMs: number, to
   const stories = await Promise.all(taken.map(({ id }) => state.alerts.incident(id)));
   const alerts = stories.flatMap((story) => story?.alerts ?? []).filter((alert) => alert.sampler === sampler.name);
   return alerts.map(({ series, sinceMs, resolvedMs }) => ({ series, fromMs: sinceMs, toMs: resolvedMs }));
-}
-
-type Found = Pick<Task, "sampler" | "path" | "fromMs" | "toMs"> & {
-  readonly now: Replay;
-  readonly then: Replay;
-  readonly marks: readonly Mark[];
-};
-
-const alertsOf = ({ incidents }: Replay) => incidents.flatMap(({ alerts }) => alerts);
-const confirmed = (alerts: readonly { confirmed: boolean }[]) => alerts.filter((alert) => alert.confirmed).length;
-/** Of a pair, what either side overlaps. */
-const pairMark = ({ before, after }: Pair) => ({ confirmed: before.confirmed || after.confirmed });
-
-function show({ sampler, path, fromMs, toMs, now, then, marks }: Found): void {
-  print(`${sampler.name} in ${formatDuration(toMs - fromMs)}, as it is now and by ${path}; its rows were read once`);
-  printFailed(now.failed.length >= then.failed.length ? now.failed : then.failed);
-  const { normal, warning, critical, unknown } = { ...now.verdicts };
-  const verdicts = { normal, warning, critical, unknown };
-  const rows = [
-    ["slots", now.slots, then.slots],
-    ["slots failed", now.failed.length, then.failed.length],
-    ...Object.keys(verdicts).map((level) => {
-      const key = level as keyof typeof verdicts;
-      return [`verdicts ${level}`, now.verdicts[key], then.verdicts[key]];
-    }),
-    ["incidents", now.incidents.length, then.incidents.length],
-    ["alerts", alertsOf(now).length, alertsOf(then).length],
-    [`of ${marks.length} confirmed`, marksFound(alertsOf(now), marks), marksFound(alertsOf(then), marks)],
-    ["messages", now.messages.length, then.messages.length],
-    ["people", peopleOf(now), peopleOf(then)],
-  ];
-  print(...table(["", "now", "other"], rows).map((line) => `  ${line}`));
-  const comparison = compareAlerts(alertsOf(now), alertsOf(then), marks);
-  print("", summaryOf(comparison));
-  const { gained, lost, moved } = comparison;
-  const lines = [
-    ...gained.map((alert) => alertCells("gained", alert)),
-    ...lost.map((alert) => alertCells("lost", alert)),
-    ...moved.flatMap(({ before, after }) => [alertCells("moved", before), alertCells("  to", after)]),
-  ];
-  if (lines.length === 0) return;
-  print(...table(["what", "begin", "end", "level", "at worst", "confirmed", "series"], lines.slice(0, 2 * listedMax)));
-  if (lines.length > 2 * listedMax) print(`and ${counted(lines.length - 2 * listedMax, "line")} more; --json has all`);
-}
-
-function summaryOf({ gained, lost, moved, same }: Comparison): string {
-  return [
-    `gained ${gained.length} (${confirmed(gained)} confirmed)`,
-    `lost ${lost.length} (${confirmed(lost)} confirmed)`,
-    `moved ${moved.length} (${confirmed(moved.map(pairMark))} confirmed)`,
-    `same ${same.length} (${confirmed(same.map(pairMark))} confirmed)`,
-  ].join(", ");
-}
-
-function alertCells(what: string, alert: ComparedAlert): string[] {
-  const { series, fromMs, toMs, level, worstObserved, worstExpected } = alert;
-  const worst = `${numberText(worstObserved)} instead of ${numberText(worstExpected)}`;
-  const end = toMs === null ? "still open" : timeText(toMs);
-  return [what, timeText(fromMs), end, level, worst, alert.confirmed ? "yes" : "no", series];
-}
-
-function showJson({ sampler, path, fromMs, toMs, now, then, marks }: Found): void {
-  const { gained, lost, moved, same } = compareAlerts(alertsOf(now), alertsOf(then), marks);
-  const pairView = ({ before, after }: Pair) => ({ before: comparedView(before), after: comparedView(after) });
-  const side = (result: Replay) => ({
-    slots: result.slots,
-    failed: result.failed.map(({ startMs, ...rest }) => ({ start: formatTimeUtc(startMs), ...rest })),
-    verdicts: result.verdicts,
-    incidents: result.incidents.length,
-    alerts: alertsOf(result).length,
-    confirmed: marksFound(alertsOf(result), marks),
-    messages: result.messages.length,
-    people: peopleOf(result),
-    weeks: weeksOf(saidBy(result), fromMs, toMs).map(weekView),
-  });
-  printJson({
-    from: formatTimeUtc(fromMs),
-    to: formatTimeUtc(toMs),
-    sampler: sampler.name,
-    compared: path,
-    confirmed: marks.length,
-    now: side(now),
-    other: side(then),
-    gained: gained.map(comparedView),
-    lost: lost.map(comparedView),
-    moved: moved.map(pairView),
-    same: same.map(pairView),
-  });
-}
-
-function comparedView({ fromMs, toMs, ...rest }: ComparedAlert) {
-  return { begin: formatTimeUtc(fromMs), end: toMs === null ? null : formatTimeUtc(toMs), ...rest };
-}
-
-function peopleOf({ messages }: Replay): number {
-  return new Set(messages.map(({ recipientName }) => recipientName)).size;
 }

@@ -50,7 +50,7 @@ function weekLines(weeks: readonly Week[]): string[] {
   return ["by week", ...table(header, rows).map((line) => `  ${line}`)];
 }
 
-export function saidBy({ incidents, messages }: Pick<Replay, "incidents" | "messages">): Said {
+export function saidBy({ incidents, messages }: Pick<Replay, "incidents"> & Pick<Said, "messages">): Said {
   return { incidents: incidents.map(({ incident }) => incident), messages };
 }
 

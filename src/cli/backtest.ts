@@ -3,6 +3,7 @@ import { replay, storedRows } from "../backtest.ts";
 import type { Lifecycle } from "../core/definitions.ts";
 import { loadOptions } from "../desk.ts";
 import { compareBacktests } from "./backtest-compare.ts";
+import { compareFiles } from "./backtest-compare-csv.ts";
 import { backtestFiles, type Kind } from "./backtest-csv.ts";
 import { show, showJson } from "./backtest-show.ts";
 import {
@@ -43,11 +44,14 @@ export function backtestCommand(program: Command): void {
     .addOption(new Option("--kind <kind>", "what the values are").choices(["count", "gauge", "auto"]).default("auto"))
     .option(
       "--compare <path>",
-      "another version of the sampler's file, or another config folder: alerts gained and lost",
+      "another version of the sampler's file, or another config folder: alerts gained and lost; with --csv: a file with judge: in it",
     )
     .option("--alerts", "with --csv: also incidents and messages a week, by the life of alerts")
-    .option("--pending <n of m>", "with --alerts: bad rows that fire, of the latest so many; default: 2 of 3")
-    .option("--recover <n>", "with --alerts: good rows in a row that resolve; default: 3")
+    .option(
+      "--pending <n of m>",
+      "with --alerts or --compare: bad rows that fire, of the latest so many; default: 2 of 3",
+    )
+    .option("--recover <n>", "with --alerts or --compare: good rows in a row that resolve; default: 3")
     .action((samplers: readonly string[], options: Options) =>
       options.csv === undefined ? overSamplers(samplers, options) : overFiles(samplers, options, options.csv),
     );
@@ -92,23 +96,21 @@ async function overSamplers(names: readonly string[], options: Options): Promise
 }
 
 async function overFiles(samplers: readonly string[], options: Options, dir: string): Promise<void> {
-  const { out, kind, json = false } = options;
-  if (out === undefined || samplers.length > 0) {
-    throw usage("--csv takes no samplers, and needs --out", { fix: "write backtest --csv DIR --out DIR" });
+  const { out, compare: path, kind, json = false } = options;
+  if (samplers.length > 0 || (out === undefined) === (path === undefined)) {
+    const fix = "write backtest --csv DIR --out DIR, or backtest --csv DIR --compare FILE";
+    throw usage("--csv takes no samplers, and needs one of --out and --compare", { fix });
   }
-  if (options.compare !== undefined) {
-    throw usage("compares samplers, not files", { where: "--compare", fix: "leave it or --csv out" });
+  if (path !== undefined) return await compareFiles({ dir, path, kind, json, lifecycle: lifecycleOf(options) });
+  const { alerts, pending, recover } = options;
+  const lonely = pending === undefined ? "recover" : "pending";
+  if (!alerts && (pending ?? recover) !== undefined) {
+    throw usage("goes with --alerts or --compare", { where: `--${lonely}`, fix: "add --alerts" });
   }
-  await backtestFiles({ dir, out, kind, json, lifecycle: lifecycleOf(options) });
+  backtestFiles({ dir, out: out as string, kind, json, lifecycle: alerts ? lifecycleOf(options) : null });
 }
 
-/** Null: nobody asks what alerts there would have been. */
-function lifecycleOf({ alerts, pending, recover }: Options): Lifecycle | null {
-  if (!alerts) {
-    const lonely = pending === undefined ? "recover" : "pending";
-    if (pending === undefined && recover === undefined) return null;
-    throw usage("goes with --alerts", { where: `--${lonely}`, fix: "add --alerts" });
-  }
+function lifecycleOf({ pending, recover }: Options): Lifecycle {
   const [, count, of] = /^\s*(\d+)\s+of\s+(\d+)\s*$/.exec(pending ?? "2 of 3") ?? [];
   const [pendingCount, pendingOf] = [Number(count), Number(of)];
   const recoverCount = /^\d+$/.test(recover ?? "3") ? Number(recover ?? 3) : 0;

@@ -1,10 +1,11 @@
 /** `samplers/`: one metric family a file. */
 import { z } from "zod";
-import type { ActiveHours, FieldJudging, Place, Sampler, Schedule, Shadow } from "../core/definitions.ts";
+import type { ActiveHours, Place, Sampler, Schedule, Shadow } from "../core/definitions.ts";
 import { dayMs, formatDuration, hourMs, minuteMs, secondMs } from "../core/time.ts";
 import { wallToMs } from "../core/zone.ts";
 import { cronFault, longestGapDays } from "./cron.ts";
 import { fault, oneOf } from "./fault.ts";
+import { judgeSchema, toJudging } from "./judging.ts";
 import { type Kinds, onlyKey } from "./kinds.ts";
 import * as scalar from "./scalars.ts";
 import { across, count, duration, isNumber, type Report } from "./scalars.ts";
@@ -58,78 +59,6 @@ const active = z
     zone: scalar.zone.optional(),
   })
   .describe("when slots are due at all; default: always");
-
-const floor = across(
-  z.strictObject({
-    percent: scalar
-      .number(1, 1000)
-      .optional()
-      .describe("percent of the expectation for warning; default 20 for counts, none for others"),
-    critical_percent: scalar.number(1, 1000).optional().describe("percent for critical; default 50, at least percent"),
-    absolute: scalar
-      .number(0, 1e15)
-      .optional()
-      .describe("least difference in the field's own unit; default 3 for counts, 0 for others"),
-    volume: scalar
-      .number(0, 1e15)
-      .optional()
-      .describe("least sum that was expected, or came; default 3 for counts, 0 for others"),
-  }),
-  ({ percent, critical_percent: critical }, report) => {
-    if (isNumber(percent) && isNumber(critical) && critical < percent) {
-      report(
-        ["critical_percent"],
-        fault("RUL-002", `less than percent, which is ${percent}`, "write at least as much"),
-      );
-    }
-  },
-);
-
-const baseline = across(
-  z.strictObject({
-    days: count(4, 28).prefault(7).describe("calendar days looked back"),
-    trim: count(0, 13).prefault(1).describe("highest and lowest days dropped, each"),
-  }),
-  ({ days, trim }, report) => {
-    if (isNumber(days) && isNumber(trim) && days >= 4 && days - 2 * trim < 2) {
-      report(["trim"], fault("RUL-002", `leaves fewer than 2 of ${days} days`, "trim less, or look back further"));
-    }
-  },
-);
-
-const judging = across(
-  z.strictObject({
-    kind: z
-      .enum(["auto", "count", "gauge", "ratio"])
-      .prefault("auto")
-      .describe("what the numbers are; auto is told from them"),
-    denominator: scalar.field
-      .optional()
-      .describe("of a ratio: the field that says on how many it was measured; default: nobody says"),
-    direction: scalar.direction,
-    baseline: baseline.prefault({}).describe("the trimmed baseline"),
-    forecast: z
-      .strictObject({ points: count(4, 64).prefault(8).describe("latest points that GM(1,1) is fitted to") })
-      .prefault({})
-      .describe("the GM(1,1) forecast"),
-    sensitivity: z
-      .enum(["low", "normal", "high"])
-      .prefault("normal")
-      .describe("how much evidence is asked for: low a third more than normal, high a quarter less"),
-    drift: scalar
-      .number(5, 1000)
-      .optional()
-      .describe("percent by which a week must differ from the one before to be told; default: it is not"),
-    floor: floor.prefault({}).describe("differences below any of these do not count"),
-  }),
-  ({ direction, floor: gates }, report) => {
-    if (direction !== "down" || typeof gates !== "object" || gates === null) return;
-    for (const [key, value] of Object.entries(gates)) {
-      if (!key.endsWith("percent") || !isNumber(value) || value <= 100) continue;
-      report(["floor", key], fault("RUL-002", "more than 100 percent down cannot be", "write 100 or less"));
-    }
-  },
-);
 
 const point = across(
   z.strictObject({
@@ -194,7 +123,7 @@ export function samplerSchema(kinds: Kinds) {
       source: onlyKey(sources, "source kind").describe("where rows come from"),
       point: point.describe("which columns make the points"),
       empty: z.enum(["zero", "missing", "error"]).describe("what a slot without rows means"),
-      judge: z.record(scalar.field, judging).prefault({}).describe("fields that are judged; others are stored only"),
+      judge: judgeSchema.prefault({}).describe("fields that are judged; others are stored only"),
       priority: z
         .enum(["low", "medium", "high"])
         .prefault("medium")
@@ -372,7 +301,7 @@ export function toSampler(written: Written, place: Place, defaultZone: string): 
     source: { kind, options },
     point: written.point,
     empty: written.empty,
-    judge: Object.fromEntries(Object.entries(written.judge).map(([field, each]) => [field, toJudging(each)])),
+    judge: toJudging(written.judge),
     priority: written.priority,
     alerts: written.alerts,
     ...(written.shadow === undefined || written.shadow === false ? {} : { shadow: toShadow(written.shadow, zone) }),
@@ -395,15 +324,4 @@ function toShadow(written: string | true, zone: string): Shadow {
 function toActive(written: z.output<typeof active>, zone: string): ActiveHours {
   const { from: fromMinute, to: toMinute } = written.hours;
   return { zone: written.zone ?? zone, weekdays: written.days, fromMinute, toMinute };
-}
-
-function toJudging({ floor: written, ...rest }: z.output<typeof judging>): FieldJudging {
-  const { percent, critical_percent: critical, absolute, volume } = written;
-  const floor = {
-    percent: percent ?? null,
-    criticalPercent: critical ?? Math.max(50, percent ?? 0),
-    absolute: absolute ?? null,
-    volume: volume ?? null,
-  };
-  return { ...rest, floor };
 }

@@ -50,6 +50,6 @@ export function schemasOf(kinds: Kinds) {
   return { sampler, group, connection, files, json };
 }
 
-function toJson(schema: z.ZodType): JsonSchema {
+export function toJson(schema: z.ZodType): JsonSchema {
   return z.toJSONSchema(schema, { io: "input", target: "draft-7", unrepresentable: "any" }) as JsonSchema;
 }

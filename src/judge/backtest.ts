@@ -59,11 +59,15 @@ export function backtestJudging(kind: FieldJudging["kind"]): FieldJudging {
 /**
  * Judges a whole series by the decision that live judging takes, slot by slot: a row's verdict uses that row and
  * earlier ones only. The answer has one entry a row.
+ * @param hear gets each decision on the way
  * @throws Problem if the times do not ascend, or span more slots than a backtest holds
  */
-export function judgeSeries(series: SeriesToJudge): Judged[] {
+export function judgeSeries(series: SeriesToJudge, hear: (decision: Decision) => void = () => {}): Judged[] {
   const judged: Judged[] = [];
-  for (const decision of decisions(series)) judged.push(scored(decision));
+  for (const decision of decisions(series)) {
+    hear(decision);
+    judged.push(scored(decision));
+  }
   return judged;
 }
 

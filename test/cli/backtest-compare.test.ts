@@ -168,7 +168,7 @@ describe("what cannot be compared is exit code 2, with all that is wrong", () =>
 
   test.each<[string, readonly string[], RegExp]>([
     ["two samplers", ["shop-orders", "shop-returns", ...time, "--compare", "x"], /^--compare - compares one sampler/],
-    ["files", ["--csv", ".", "--out", "o", "--compare", "x"], /^--compare - compares samplers, not files/],
+    ["files", ["--csv", ".", "--out", "o", "--compare", "x"], /^--csv takes no samplers, and needs one of/],
     ["alerts of a sampler", ["shop-orders", ...time, "--alerts"], /^--alerts - goes with --csv/],
     ["no time", ["shop-orders", "--compare", "x"], /^a backtest needs samplers and a time/],
   ])("%s", async (_, args, message) => {

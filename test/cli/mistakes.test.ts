@@ -40,7 +40,11 @@ const mistakes: readonly Mistake[] = [
   { args: ["slots", "--state", "lost"], code: 2, err: /'lost' is invalid\. Allowed choices are due, leased, done/ },
   { args: ["slots", "--limit", "many"], code: 2, err: /'many' is invalid\. Write a number from 1 to 10000\./ },
   { args: ["backtest", "shop-orders"], code: 2, err: /^a backtest needs samplers and a time\. Fix: / },
-  { args: ["backtest", "--csv", "."], code: 2, err: /^--csv takes no samplers, and needs --out\. Fix: / },
+  {
+    args: ["backtest", "--csv", "."],
+    code: 2,
+    err: /^--csv takes no samplers, and needs one of --out and --compare\. Fix: /,
+  },
   {
     args: ["silence", "add", "Germany", "--for", "1h", "--reason", "x"],
     code: 2,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { compareAlerts, marksFound, readOnce } from "../../src/backtest-compare.ts";
+import { compareAlerts, marksFound, marksOf, readOnce } from "../../src/backtest-compare.ts";
 import { weeksOf } from "../../src/backtest-weeks.ts";
 import type { Sampler } from "../../src/core/definitions.ts";
 import type { Alert } from "../../src/core/model.ts";
@@ -70,6 +70,20 @@ describe("alerts of two backtests", () => {
       [20, 30],
     ]);
   });
+});
+
+test("labelled rows are marks: each stretch one, over rows that are not there, to the end of its last slot", () => {
+  const timesMs = [0, 10, 20, 50, 60, 70];
+  const of = (labels: readonly number[]) => {
+    const marks = marksOf("a", { timesMs, labels: labels.map((label) => label === 1), stepMs: 10 });
+    return marks.map(({ fromMs, toMs }) => [fromMs, toMs]);
+  };
+  expect(of([0, 0, 0, 0, 0, 0])).toEqual([]);
+  expect(of([0, 1, 1, 1, 0, 1])).toEqual([
+    [10, 60],
+    [70, 80],
+  ]);
+  expect(of([1, 1, 1, 1, 1, 1])).toEqual([[0, 80]]);
 });
 
 test("a window is asked for once, also one that failed", async () => {
