@@ -148,9 +148,7 @@ function judgedLines(
     ...(range === undefined || range.least === range.most
       ? []
       : [`Anything from ${round(range.least)} to ${round(range.most)} would be no news.`]),
-    ...(today === undefined || today.expected <= 0
-      ? []
-      : [`Lately ${round(today.observed / today.expected)} of plan came in all.`]),
+    ...(today === undefined || today.expected <= 0 ? [] : [todayText(kind, today.observed / today.expected)]),
     ...(drift === undefined ? [] : [`The last seven days had ${weekText(drift)} the seven before.`]),
     ...(tails === undefined
       ? []
@@ -159,6 +157,12 @@ function judgedLines(
             `${round(tails.points)} slots.`,
         ]),
   ];
+}
+
+function todayText(kind: Verdict["kind"], ratio: number): string {
+  return kind === "ratio"
+    ? `Lately its odds were ${round(ratio)} of plan.`
+    : `Lately ${round(ratio)} of plan came in all.`;
 }
 
 function weekText(drift: number): string {

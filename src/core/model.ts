@@ -126,7 +126,7 @@ export type Gate = {
 
 /** What judging the next slot of a series rests on beside its values; stored with each verdict that has some. */
 export type JudgeMemory = {
-  /** Of a count: how today runs against plan, as sums that forget with a half-life. */
+  /** How today runs against plan, as sums that forget with a half-life: of a count, or of the odds of a ratio with its denominators. */
   readonly level?: { readonly observed: number; readonly expected: number } | undefined;
   /** Of a count, or a ratio with its denominators, in an incident. */
   readonly recovery?: Recovery | undefined;

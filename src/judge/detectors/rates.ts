@@ -26,12 +26,14 @@ export type Rate = {
   readonly error: number;
   /** Variance of a slot over that of a binomial, at least 1: failures come in bursts. */
   readonly dispersion: number;
+  /** Variance of the rates of days beyond chance. */
+  readonly between: number;
 };
 
 /** Of the sums: their ratios, and on how many these were measured. */
 export type RateReading = Reading & { readonly trials: number };
 
-type Slot = { readonly hits: number; readonly trials: number };
+export type Slot = { readonly hits: number; readonly trials: number };
 
 /** The slots of one day together. */
 type Day = Slot & {
@@ -133,7 +135,7 @@ function pooled(days: readonly Day[]): Rate {
   const between = weight > 0 ? Math.max(0, (scatter - (days.length - 1) * dispersion * variance) / weight) : 0;
   const ofDays = (dispersion * variance) / (trials + 1) + between * (1 + 1 / days.length);
   const error = Math.sqrt(ofDays + (modelError * variance) ** 2);
-  return { rate, error, dispersion };
+  return { rate, error, dispersion, between };
 }
 
 /** Each slot against its own day, so that days that differ do not count twice. */
@@ -183,7 +185,7 @@ function readingOf(total: { hits: number; wanted: number; trials: number }, reac
 }
 
 /** Nothing is as sure as arithmetic makes it. */
-function certain(rate: number): number {
+export function certain(rate: number): number {
   return Math.min(1 - rateMin, Math.max(rateMin, rate));
 }
 

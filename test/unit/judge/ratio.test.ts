@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import type { Calendar, Campaign, Sampler } from "../../../src/core/definitions.ts";
 import type { Point, Verdict } from "../../../src/core/model.ts";
 import { backtestJudging, decisions } from "../../../src/judge/backtest.ts";
+import { rateToday } from "../../../src/judge/detectors/odds.ts";
 import { ratioEvidence } from "../../../src/judge/math/ratioevidence.ts";
 import { judgeOn, judgingOf, memoryStore, runSlot, samplerOf } from "./support.ts";
 
@@ -88,6 +89,33 @@ test.each([
   [1, 4, 0.5, 0.9],
 ])("%d of %d, rate %d, dispersion %d is refused", (hits, trials, rate, dispersion) => {
   expect(() => ratioEvidence(hits, trials, rate, dispersion)).toThrow("ratioEvidence requires");
+});
+
+// Expected: by hand. Days differ by 0.2 in log odds where b is 0.05 at one half.
+test.each([
+  ["nothing known of today", undefined, 0.05, 0.5, 0.06],
+  ["days that do not differ", { observed: 120, expected: 80 }, 0, 0.5, 0.06],
+  ["four fifths believed", { observed: 120, expected: 80 }, 0.05, 0.579986, 0.04],
+  ["two deviations at most", { observed: 200, expected: 50 }, 0.05, 0.59869, 0.03894],
+  ["less than planned", { observed: 80, expected: 120 }, 0.05, 0.420014, 0.04],
+])("today against plan: %s", (_, sums, differ, rate, error) => {
+  const found = rateToday({ rate: 0.5, error: 0.06, dispersion: 1, between: differ ** 2 }, sums);
+  expect(found.rate).toBeCloseTo(rate, 5);
+  expect(found.error).toBeCloseTo(error, 5);
+});
+
+test("where days differ, today's first hours tell which way it goes; an incident teaches nothing", async () => {
+  const like = (day: number, tried: number): Slot => ({ paid: day % 2 === 0 ? 0.9 : 0.94, tried });
+  const past = times(10 * slotsADay, (slot) => like(Math.floor(slot / slotsADay), 2_000));
+  const bad = times(6, () => ({ paid: 0.5, tried: 2_000 }));
+  const verdicts = await judged(2_000, [...times(24, () => like(0, 2_000)), ...bad], [1, 12, 26], { past });
+  const expected = verdicts.map((verdict) => verdict.expected as number);
+  expect(expected[0]).toBeCloseTo(0.92, 2);
+  expect(expected[23]).toBeLessThan(0.905);
+  expect(verdicts.slice(0, 24).every(({ level }) => level === "normal")).toBe(true);
+  expect(verdicts.slice(24).every(({ direction }) => direction === "down")).toBe(true);
+  const levels = verdicts.map(({ memory }) => memory?.level);
+  expect(levels.slice(24)).toEqual(times(6, () => levels[23]));
 });
 
 test("3 of 4 is chance, 3,000 of 4,000 is not; the sentence says of how many", async () => {
