@@ -1,7 +1,7 @@
 /**
  * What a ratio's denominator is worth: simulated payments, judged with it and without it, by the shipped defaults. Made
  * here, because no labelled ratios with their denominators are published; the same series in every run.
- * `npm run bench:ratios`; two minutes.
+ * `npm run bench:ratios`; two minutes. `-- 101`: other series, made from that seed on.
  */
 import { dayMs, minuteMs } from "../../src/core/time.ts";
 import { backtestJudging, decisions } from "../../src/judge/backtest.ts";
@@ -10,6 +10,7 @@ import { Chance } from "./chance.ts";
 const days = 28;
 const slotsADay = dayMs / minuteMs;
 const seriesEach = 6;
+const firstSeed = Number(process.argv[2] ?? 1);
 const startMs = Date.parse("2026-09-01T00:00:00Z");
 /** Minutes of the day by which rates swing, as a share of themselves. */
 const swing = 0.4;
@@ -85,7 +86,7 @@ function judged({ denominators, ...series }: Series, known: boolean): Found {
 }
 
 function row(shop: Shop): string {
-  const all = Array.from({ length: seriesEach }, (_, index) => seriesOf(shop, 1 + index));
+  const all = Array.from({ length: seriesEach }, (_, index) => seriesOf(shop, firstSeed + index));
   const figures = [true, false].map((known) => {
     const found = all.map((series) => judged(series, known));
     const falseOnes = found.reduce((sum, each) => sum + each.falseOnes, 0) / ((seriesEach * days) / 7);

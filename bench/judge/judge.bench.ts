@@ -2,6 +2,7 @@
  * How fast points are judged, with all that judging does, beside the least that anybody does with the same seven days.
  * Live judging includes reading history from the store, the whole verdict and its sentence.
  */
+import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import type { Point } from "../../src/core/model.ts";
 import type { TimeSeriesStore } from "../../src/core/ports.ts";
@@ -10,6 +11,7 @@ import { judgeSeries } from "../../src/judge/backtest.ts";
 import { Judge } from "../../src/judge/judge.ts";
 import { verdictPoint } from "../../src/judge/stored.ts";
 import { stores } from "../../src/store/stores/index.ts";
+import { pythonForScorer } from "../accuracy/python.ts";
 import { samplerOf } from "../sampler.ts";
 import { type BenchRow, benchFolder, beside, printTable, silent } from "../support.ts";
 
@@ -27,8 +29,8 @@ function clean(slots: number, mean: number, seed: number): Float64Array {
   });
 }
 
-/** The least that anybody does with the same seven days: is a value within three deviations of their mean? */
-function threeSigma(values: Float64Array, from: number): number {
+/** The least that anybody does with the same seven days: is a value within three deviations of the mean at its minute? */
+function ofMinutes(values: Float64Array, from: number): number {
   let outside = 0;
   for (let slot = from; slot < values.length; slot += 1) {
     let [count, sum, squares] = [0, 0, 0];
@@ -46,25 +48,72 @@ function threeSigma(values: Float64Array, from: number): number {
   return outside;
 }
 
+/** What most do with them: is a value within three deviations of all that came in seven days, read anew for each? */
+function ofWeek(values: Float64Array, from: number): number {
+  let outside = 0;
+  for (let slot = from; slot < values.length; slot += 1) {
+    let [count, sum, squares] = [0, 0, 0];
+    for (let at = slot - weekSlots; at < slot; at += 1) {
+      const value = values[at] as number;
+      if (Number.isNaN(value)) continue;
+      count += 1;
+      sum += value;
+      squares += value * value;
+    }
+    const mean = sum / count;
+    if (Math.abs((values[slot] as number) - mean) > 3 * Math.sqrt(squares / count - mean * mean)) outside += 1;
+  }
+  return outside;
+}
+
+/** Microseconds a point of both in Python: plain at its minute, numpy at its minute, numpy over all. */
+function inPython(points: number): number[] {
+  const script = join(import.meta.dirname, "three-sigma.py");
+  const { stdout } = spawnSync(pythonForScorer(), [script, String(points)], { encoding: "utf8" });
+  return stdout
+    .trim()
+    .split("\n")
+    .map((line) => Number.parseFloat(line));
+}
+
 async function overArrays(rows: BenchRow[]): Promise<void> {
-  const from = 7 * 1440;
-  const slots = from + 60_000;
+  const from = weekSlots;
+  const slots = from + peerPoints;
   for (const [what, kind, mean] of kinds) {
     const values = clean(slots, mean, mean).map((value) => (kind === "gauge" ? value + 0.5 : value));
     const timesMs = Array.from(values, (_, slot) => startMs + slot * minuteMs);
     const series = { timesMs, values, stepMs: minuteMs, kind: "auto" as const };
     const run = () => judgeSeries(series);
-    const peer = () => threeSigma(values, from);
-    const { workMs, peerMs, ratio } = await beside(5, run, peer);
-    rows.push({
-      what: `backtest, ${what}`,
-      measured: `${perSecond(slots, workMs)} verdicts/s`,
-      peer: `three deviations ${perSecond(60_000, peerMs)}`,
-      ratio: ((ratio * slots) / 60_000).toPrecision(2),
-      goal: ">= 1.7k/s",
-    });
+    for (const [peer, judge] of peers) {
+      const { workMs, peerMs, ratio } = await beside(5, run, () => judge(values, from));
+      rows.push({
+        what: `backtest, ${what}`,
+        measured: `${perSecond(slots, workMs)} verdicts/s`,
+        peer: `three deviations ${peer}, JavaScript ${perSecond(peerPoints, peerMs)}`,
+        ratio: ((ratio * slots) / peerPoints).toPrecision(2),
+        goal: ">= 1.7k/s; ahead",
+      });
+    }
+    const { workMs } = await beside(3, run, () => {});
+    for (const [index, us] of inPython(10_000).entries()) {
+      rows.push({
+        what: `backtest, ${what}`,
+        measured: `${perSecond(slots, workMs)} verdicts/s`,
+        peer: `three deviations ${inPythonNames[index]} ${(1_000 / us).toPrecision(2)}k`,
+        ratio: (us / ((1_000 * workMs) / slots)).toPrecision(2),
+        goal: "ahead",
+      });
+    }
   }
 }
+
+const weekSlots = 7 * 1440;
+const peerPoints = 60_000;
+const peers = [
+  ["of the minute", ofMinutes],
+  ["of all seven days", ofWeek],
+] as const;
+const inPythonNames = ["of the minute, Python", "of the minute, numpy", "of all seven days, numpy"];
 
 const kinds = [
   ["counts, 6 a minute", "count", 6],
