@@ -20,11 +20,11 @@ import { ShareLine } from "./progress.ts";
 
 type Options = CommonOptions & {
   readonly from?: string;
-  readonly to: string;
+  readonly to?: string;
   readonly stored?: boolean;
   readonly csv?: string;
   readonly out?: string;
-  readonly kind: Kind;
+  readonly kind?: Kind;
   readonly compare?: string;
   readonly alerts?: boolean;
   readonly pending?: string;
@@ -37,11 +37,13 @@ export function backtestCommand(program: Command): void {
     .description("the whole engine over the past: alerts, people, messages; or over a folder of CSV files")
     .argument("[sampler...]", "names of samplers")
     .option("--from <time>", "ISO 8601 with a zone, or now-7d")
-    .option("--to <time>", "end of the time", "now")
+    .option("--to <time>", "end of the time; default: now")
     .option("--stored", "take the stored points instead of asking the source again")
     .option("--csv <dir>", "judge NAME.csv or NAME.csv.gz with timestamp,value (unix seconds) instead")
     .option("--out <dir>", "where NAME.csv with timestamp,anomaly,score goes")
-    .addOption(new Option("--kind <kind>", "what the values are").choices(["count", "gauge", "auto"]).default("auto"))
+    .addOption(
+      new Option("--kind <kind>", "with --csv: what the values are; default: auto").choices(["count", "gauge", "auto"]),
+    )
     .option(
       "--compare <path>",
       "another version of the sampler's file, or another config folder: alerts gained and lost; with --csv: a file with judge: in it",
@@ -63,9 +65,9 @@ async function overSamplers(names: readonly string[], options: Options): Promise
     const what = options.out === undefined ? "a backtest needs samplers and a time" : "--out goes with --csv";
     throw usage(what, { fix: "write backtest SAMPLER --from now-7d, or backtest --csv DIR --out DIR" });
   }
-  const fileOnly = (["alerts", "pending", "recover"] as const).find((name) => options[name] !== undefined);
+  const fileOnly = (["kind", "alerts", "pending", "recover"] as const).find((name) => options[name] !== undefined);
   if (fileOnly !== undefined) {
-    const fix = "leave it out; a sampler says itself how its alerts live";
+    const fix = "leave it out; a sampler says itself how it is judged and its alerts live";
     throw usage("goes with --csv", { where: `--${fileOnly}`, fix });
   }
   if (options.compare !== undefined && new Set(names).size > 1) {
@@ -75,7 +77,7 @@ async function overSamplers(names: readonly string[], options: Options): Promise
   const samplers = [...new Set(names)].map((name) => findSampler(desk, name));
   const nowMs = desk.clock.nowMs();
   const fromMs = timeOf("--from", options.from, nowMs);
-  const toMs = timeOf("--to", options.to, nowMs);
+  const toMs = timeOf("--to", options.to ?? "now", nowMs);
   checkOrder(fromMs, toMs);
   const runner = options.stored ? storedRows(desk.store) : desk.runner;
   if (options.compare !== undefined) {
@@ -96,7 +98,11 @@ async function overSamplers(names: readonly string[], options: Options): Promise
 }
 
 async function overFiles(samplers: readonly string[], options: Options, dir: string): Promise<void> {
-  const { out, compare: path, kind, json = false } = options;
+  const { out, compare: path, kind = "auto", json = false } = options;
+  const samplersOnly = (["from", "to", "stored"] as const).find((name) => options[name] !== undefined);
+  if (samplersOnly !== undefined) {
+    throw usage("goes with samplers", { where: `--${samplersOnly}`, fix: "leave it out; files are judged whole" });
+  }
   if (samplers.length > 0 || (out === undefined) === (path === undefined)) {
     const fix = "write backtest --csv DIR --out DIR, or backtest --csv DIR --compare FILE";
     throw usage("--csv takes no samplers, and needs one of --out and --compare", { fix });

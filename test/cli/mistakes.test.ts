@@ -45,6 +45,12 @@ const mistakes: readonly Mistake[] = [
     code: 2,
     err: /^--csv takes no samplers, and needs one of --out and --compare\. Fix: /,
   },
+  { args: ["backtest", "--csv", ".", "--out", "x", "--to", "now"], code: 2, err: /^--to - goes with samplers\. Fix: / },
+  {
+    args: ["backtest", "shop-orders", "--from", "now-1d", "--kind", "count"],
+    code: 2,
+    err: /^--kind - goes with --csv/,
+  },
   {
     args: ["silence", "add", "Germany", "--for", "1h", "--reason", "x"],
     code: 2,
