@@ -61,6 +61,10 @@ export const parts: readonly Part[] = [
     "return Number.NaN;",
   ]),
   part("no band of strangers", counts, references, ["if (Number.isNaN(weekAgo)) return null;", "return null;"]),
+  part("noise of single days in that band", counts, references, [
+    "const kept = variance > counting ? Math.sqrt(1 - counting / variance) : 0;",
+    "const kept = 1;",
+  ]),
   constant("no widening by last week", counts, references, "weekShare = 0.2", never),
   constant("no habits", counts, references, "habitDays = 3", never),
   part(
@@ -109,6 +113,10 @@ export const parts: readonly Part[] = [
     "count: { percent: 20, absolute: 0, volume: 0 }",
   ]),
   // Counts: the end.
+  part("what would end at once begins", counts, "decidecount.ts", [
+    "opens(context, reading) && !isOver(slot, reading) ? reading : null",
+    "opens(context, reading) ? reading : null",
+  ]),
   constant("over at 3 nats", counts, "ended.ts", "closeNats = 4", "3"),
   constant("no new normal", counts, "accepted.ts", "newNormalMs = 48 * hourMs", never),
   // Both.

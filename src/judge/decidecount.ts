@@ -49,8 +49,22 @@ export function decideCount(context: Context, before: Before): Decision | null {
 /** Outside an incident: does one begin? */
 function outside(slot: Slot): Decision {
   const { context, readings } = slot;
+  const begins = (reading: Reading | null) => (opens(context, reading) && !isOver(slot, reading) ? reading : null);
+  const found = strongest({ up: begins(readings.up), down: begins(readings.down) });
+  if (found !== null) return begun(slot, found);
   const best = strongest(readings);
-  return opens(context, best) ? begun(slot, best) : quiet(slot, best);
+  return quiet(slot, opens(context, best) ? null : best);
+}
+
+/** A long sum still holds a trouble that has passed: what would end at once does not begin. */
+function isOver(slot: Slot, best: Reading): boolean {
+  const direction = best.observed > best.expected ? "up" : "down";
+  let recovery = noRecovery(best);
+  for (let back = best.reach - 1; back >= 0; back -= 1) {
+    const { observed, range } = slotAt(slot, back);
+    if (!Number.isNaN(observed)) recovery = recovered(recovery, observed, range, direction);
+  }
+  return recovery.nats >= closeNats;
 }
 
 /** Inside one: does it turn round, end, become the new normal, or go on? */
@@ -111,15 +125,14 @@ function begun(slot: Slot, best: Reading): Decision {
 }
 
 /** Where the trouble began, and what it has cost. */
-function beginning({ context, range }: Slot, best: Reading): Ongoing {
-  const { cells, place } = context;
+function beginning(slot: Slot, best: Reading): Ongoing {
+  const { place } = slot.context;
   const observed: number[] = [];
   const expected: number[] = [];
   for (let back = 0; back < best.reach; back += 1) {
-    const value = cells.values[place.now - back] as number;
-    const own = back === 0 ? range : rangeAt(context, back);
-    observed.push(Number.isNaN(own.least) ? Number.NaN : value);
-    expected.push(clamp(value, own.least, own.most));
+    const one = slotAt(slot, back);
+    observed.push(one.observed);
+    expected.push(clamp(one.observed, one.range.least, one.range.most));
   }
   const slots = onset(observed, expected, best.reach);
   let loss = 0;
@@ -130,8 +143,12 @@ function beginning({ context, range }: Slot, best: Reading): Ongoing {
   return { sinceMs: place.timeMs - (slots - 1) * place.stepMs, loss: finite(loss), direction };
 }
 
-function rangeAt({ cells, place }: Context, back: number): Range {
-  return { least: cells.least[place.now - back] as number, most: cells.most[place.now - back] as number };
+/** A slot so far back, and what was expected of it; NaN came where nothing was, or it has no value. */
+function slotAt({ context, range }: Slot, back: number): { readonly observed: number; readonly range: Range } {
+  const { cells, place } = context;
+  const cell = place.now - back;
+  const own = back === 0 ? range : { least: cells.least[cell] as number, most: cells.most[cell] as number };
+  return { observed: Number.isNaN(own.least) ? Number.NaN : (cells.values[cell] as number), range: own };
 }
 
 type Finding = Pick<Decision, "level" | "direction" | "ongoing" | "because" | "memory">;

@@ -62,7 +62,7 @@ function stronger<R extends Reading>(one: R | null, other: R): R {
 }
 
 /** What speaks most, whichever way; null: nothing is off by enough. */
-export function strongest<R extends Reading>({ up, down }: Readings<R>): R | null {
+export function strongest<R extends Reading>({ up, down }: Pick<Readings<R>, "up" | "down">): R | null {
   if (up === null || down === null) return up ?? down;
   return up.evidence > down.evidence ? up : down;
 }

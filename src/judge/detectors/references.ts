@@ -94,8 +94,22 @@ function usualAt(cells: Cells, place: Place): Expectation | null {
   if (alike.length >= 2) return recurring(widened(ofAlike(ascending(alike), smoothedSlots), weekAgo), incidents);
   // In the first week a false incident would hide its day, and the next such day would have nothing to compare with.
   if (Number.isNaN(weekAgo)) return null;
-  const [lower, upper] = [Math.min(...all), Math.max(...all)];
-  return { lower, upper, centre: (lower + upper) / 2, references: all.length, spread: 0, smoothedSlots };
+  return ofAnyKind(all, smoothedSlots);
+}
+
+/**
+ * The band of all days, narrower by what counting alone spreads them: it is summed over many slots, in each of which
+ * another day is the lowest by chance. What the days truly differ by stays.
+ */
+function ofAnyKind(values: readonly number[], smoothedSlots: number): Expectation {
+  const references = values.length;
+  const mean = values.reduce((sum, x) => sum + x, 0) / references;
+  const variance = values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (references - 1);
+  const counting = Math.max(0, mean) / smoothedSlots;
+  const kept = variance > counting ? Math.sqrt(1 - counting / variance) : 0;
+  const lower = mean + kept * (Math.min(...values) - mean);
+  const upper = mean + kept * (Math.max(...values) - mean);
+  return { lower, upper, centre: (lower + upper) / 2, references, spread: 0, smoothedSlots };
 }
 
 /** Thin counts are smoothed over as many slots as give enough of them; told from the days around the slot's time. */

@@ -56,6 +56,35 @@ describe("thin counts do not raise false alarms, and a full outage is found", ()
   });
 });
 
+test("what has passed before it was enough does not begin when a stray slot makes it so", () => {
+  const floor = { absolute: 97 };
+  const from = 9 * 1440 + 600;
+  const beginsAfter = (lasts: number) => {
+    const values = Array.from({ length: from + 120 }, (_, slot) => {
+      const more = slot >= from && slot < from + lasts ? 1 + ((slot - from) % 2) : 0;
+      return 1 + 2 * (slot % 2) + more + (slot === from + 95 ? 6 : 0);
+    });
+    const timesMs = values.map((_, slot) => startMs + slot * minuteMs);
+    const judged = judgeSeries({ timesMs, values, stepMs: minuteMs, kind: "count", judging: judgingOf({ floor }) });
+    return judged.findIndex(({ anomaly }) => anomaly === 1) - from;
+  };
+  expect(beginsAfter(65)).toBeLessThan(0);
+  expect(beginsAfter(95)).toBeGreaterThan(60);
+});
+
+test("where no two days of the kind are known, the noise of single days is no band", () => {
+  // The second Friday's night: the one before it is the only one of its kind.
+  const from = 12 * 1440 + 22 * 60;
+  const foundAfter = [1, 2, 3, 4, 5, 6, 7, 8].map((seed) => {
+    const { values, timesMs } = poissonSeries({ seed, days: 13, mean: 10 });
+    const thinned = values.map((value, slot) => (slot >= from && slot < from + 40 ? Math.floor(value / 3) : value));
+    const judged = judgeSeries({ timesMs, values: thinned, stepMs: minuteMs, kind: "count" });
+    return judged.findIndex(({ anomaly }, slot) => slot >= from && anomaly === 1) - from;
+  });
+  expect(Math.min(...foundAfter)).toBeGreaterThan(0);
+  expect(foundAfter.reduce((sum, slots) => sum + slots, 0) / 8).toBeLessThan(9);
+});
+
 test("a row is judged by itself and earlier rows only", () => {
   const series = poissonSeries({ seed: 5, days: 10, mean: 8 });
   const values = series.values.map((value, slot) => (slot > 9 * 1440 + 600 ? value * 4 : value));
