@@ -136,13 +136,26 @@ export const parts: readonly Part[] = [
   constant("false alarm in 28 days", gauges, jumps, "falseAlarmMs = 56 * dayMs", "28 * dayMs"),
   constant("false alarm in 112 days", gauges, jumps, "falseAlarmMs = 56 * dayMs", "112 * dayMs"),
   part("no rule for steps", gauges, jumps, ["jump !== 0 && isStep(cells, place)", "false"]),
+  part("what goes back is a surprise", gauges, jumps, [
+    "const disturbed = inIncident",
+    "const disturbed = false && inIncident",
+  ]),
+  part("days with an incident excuse nothing", gauges, jumps, [
+    "const jump = jumpOfPast(cells, at, stepMs);",
+    "const jump = cells.inIncident[at] === 0 ? jumpOfPast(cells, at, stepMs) : Number.NaN;",
+  ]),
+  part("either side keeps an incident open", gauges, "decidegauge.ts", [
+    "jump[ongoing.direction] >= calmScore",
+    "jump.score >= calmScore",
+  ]),
   constant("over after 1 calm slot", gauges, "decidegauge.ts", "calmSlots = 3", "1"),
   // The kind.
   part("every whole number is a count", ["count", "gauge"], "kind.ts", [
-    'return noisy(cells, place, tails === undefined ? 1 : 0) ? "gauge" : "count";',
+    'return noisy(cells, place, tails !== undefined) ? "gauge" : "count";',
     'return "count";',
   ]),
-  part("the kind may change back freely", ["count", "gauge"], "kind.ts", ["tails === undefined ? 1 : 0", "1"]),
+  part("the kind may change back freely", ["count", "gauge"], "kind.ts", ["wasGauge ? -error : noiseMax", "noiseMax"]),
+  part("a count again as soon as it may be one", ["count", "gauge"], "kind.ts", ["? -error :", "? 0 :"]),
   part("all are gauges", counts, "kind.ts", [
     'if (kind === "gauge" || kind === "ratio") return kind;',
     'return "gauge";',

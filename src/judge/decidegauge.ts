@@ -24,7 +24,8 @@ export function decideGauge(context: Context, before: Before): Decision | null {
   const jump = jumpAt(cells, place, before.memory.tails, sensitivityOf(judging));
   if (jump === null) return null;
   const alarms = jump.score >= 1 && passesFloors(context, observed, jump.expected);
-  const calm = jump.score >= calmScore ? 0 : (before.memory.calm ?? 0) + 1;
+  const lasts = alarms || lastsAt(jump, before.ongoing);
+  const calm = lasts ? 0 : (before.memory.calm ?? 0) + 1;
   const ongoing = alarms ? begun(context, before.ongoing, jump) : goesOn(context, before.ongoing, jump, calm);
   const percent = signedPercent(observed, jump.expected);
   const evidence = jump.score * openNats;
@@ -44,12 +45,17 @@ export function decideGauge(context: Context, before: Before): Decision | null {
     gates: gatesOf(context, observed, jump.expected, evidence),
     direction: ongoing?.direction ?? (percent === 0 ? null : jump.direction),
     ongoing,
-    because: ongoing === null || alarms ? null : jump.score >= calmScore ? "latched" : "recovering",
+    because: ongoing === null || alarms ? null : lasts ? "latched" : "recovering",
     range: null,
     drift: null,
     memory: { tails: jump.tails, ...(ongoing === null ? {} : { calm }) },
     accepted: null,
   };
+}
+
+/** What lies beyond on the other side does not keep an incident open. */
+function lastsAt(jump: Jump, ongoing: Ongoing | null): boolean {
+  return ongoing !== null && jump[ongoing.direction] >= calmScore;
 }
 
 /** A surprise in the other direction is the way back, or another incident: either way it is not the old one. */

@@ -17,8 +17,9 @@ const errors = 4;
 
 /**
  * A count is never negative and never broken, and not much noisier than counting is: what jumps from slot to slot by
- * more is judged as a gauge, by its own noise. What was judged as one before stays one while it is noisier at all: a
- * series near the line must not change sides every hour.
+ * more is judged as a gauge, by its own noise. What was judged as one before stays one until it is quieter than counting
+ * is by one standard error: a series near the line must not change sides every hour, nor one whose nights are too thin
+ * to tell every night.
  */
 export function kindOf(
   cells: Cells,
@@ -37,7 +38,7 @@ export function kindOf(
     return isBroken(cells.values[place.now] as number, kind === "count") ? "gauge" : "count";
   if (someBroken(cells, place, kind === "count")) return "gauge";
   if (kind === "count") return kind;
-  return noisy(cells, place, tails === undefined ? 1 : 0) ? "gauge" : "count";
+  return noisy(cells, place, tails !== undefined) ? "gauge" : "count";
 }
 
 /** @param negativeOnly what is called a count may have broken values, as sums of shares have */
@@ -65,7 +66,7 @@ function isBroken(value: number, negativeOnly: boolean): boolean {
  * Source: von Neumann, J. (1941), "Distribution of the ratio of the mean square successive difference to the variance",
  * Ann. Math. Statist. 12(4), for the estimate from differences.
  */
-function noisy(cells: Cells, { days }: Place, part: number): boolean {
+function noisy(cells: Cells, { days }: Place, wasGauge: boolean): boolean {
   const found: Differences[] = [];
   for (let day = 0; day + 1 < Math.min(days.length, referenceDays); day += 1) {
     const [later, earlier] = [days[day] as number, days[day + 1] as number];
@@ -86,7 +87,7 @@ function noisy(cells: Cells, { days }: Place, part: number): boolean {
   const mean = sum / pairs;
   const variance = Math.min(bySlots / 2, byDays / 4) / pairs;
   const error = Math.sqrt(3 / pairs + 0.75 / (pairs * mean)) / mean;
-  return (variance - mean) / mean ** 2 > part * (noiseMax + errors * error);
+  return (variance - mean) / mean ** 2 > (wasGauge ? -error : noiseMax + errors * error);
 }
 
 /** Sums over neighbours on one day and the day before: how many, values, squares of the two kinds of differences. */

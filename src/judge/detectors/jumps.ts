@@ -51,8 +51,10 @@ export type Jump = {
   /** From here to here a value is no surprise, and from here to here none that matters. */
   readonly lower: number;
   readonly upper: number;
-  /** The surprise over the one demanded: 1 = it matters. */
+  /** The surprise over the one demanded: 1 = it matters. The larger of both directions, and each. */
   readonly score: number;
+  readonly up: number;
+  readonly down: number;
   readonly direction: "up" | "down";
   readonly tails: Tails;
 };
@@ -60,45 +62,65 @@ export type Jump = {
 /** Null where too few values or days are known. @param sensitivity what is demanded is divided by it */
 export function jumpAt(cells: Cells, place: Place, before: Tails | undefined, sensitivity: number): Jump | null {
   const tails = before ?? noTails;
-  const jump = jumpOf(cells.values, place.now, place.stepMs);
+  const value = cells.values[place.now] as number;
+  const bases = basesAt(cells, place);
   const usual = usualAt(cells, place);
-  if (Number.isNaN(jump) || usual === null) return null;
+  if (Number.isNaN(value) || bases === null || usual === null) return null;
+  const base = Math.min(bases.high, Math.max(bases.low, value - usual.mean));
+  const jump = value - base;
   const step = jump !== 0 && isStep(cells, place);
   const about = { tails, stepMs: place.stepMs, range: usual.most - usual.least, step, sensitivity };
   const rise = surprise(about, tails.rises, jump - usual.most);
   const drop = surprise(about, tails.drops, usual.least - jump);
-  const value = cells.values[place.now] as number;
-  const base = value - jump;
   return {
     expected: base + usual.mean,
-    lower: base + usual.least - drop.demanded,
-    upper: base + usual.most + rise.demanded,
+    lower: bases.low + usual.least - drop.demanded,
+    upper: bases.high + usual.most + rise.demanded,
     score: Math.max(rise.score, drop.score),
+    up: rise.score,
+    down: drop.score,
     direction: rise.score > drop.score || (rise.score === drop.score && jump > usual.mean) ? "up" : "down",
     tails: taught(tails, rise.tail, drop.tail, place.stepMs),
   };
 }
 
-/** Each value less the median of the newest `window` before it; NaN where there are too few within {@link reach}. */
-function jumpOf(values: Float64Array, cell: number, stepMs: number): number {
-  const value = values[cell] as number;
-  if (Number.isNaN(value)) return Number.NaN;
+/** What the values before predict: anything from one to the other. */
+type Bases = { readonly low: number; readonly high: number };
+
+/**
+ * An incident soon moves the median. What then goes back to where it was before is no surprise, so the median of what
+ * was part of no incident is another prediction.
+ */
+function basesAt({ values, inIncident }: Cells, { now, stepMs }: Place): Bases | null {
+  const base = baseOf(values, now, stepMs, null);
+  if (Number.isNaN(base)) return null;
+  const disturbed = inIncident.subarray(Math.max(0, now - reach), now).includes(1);
+  const before = disturbed ? baseOf(values, now, stepMs, inIncident) : Number.NaN;
+  return Number.isNaN(before)
+    ? { low: base, high: base }
+    : { low: Math.min(base, before), high: Math.max(base, before) };
+}
+
+/**
+ * The median of the newest `window` values before; NaN where there are too few within {@link reach}.
+ * @param without marks those that are left out
+ */
+function baseOf(values: Float64Array, cell: number, stepMs: number, without: Uint8Array | null): number {
   const wanted = Math.max(windowMin, Math.min(window, Math.floor(dayMs / stepMs / 3)));
   const found: number[] = [];
   for (let at = cell - 1; at >= cell - reach && at >= 0 && found.length < wanted; at -= 1) {
     const one = values[at] as number;
-    if (!Number.isNaN(one)) found.push(one);
+    if (!Number.isNaN(one) && without?.[at] !== 1) found.push(one);
   }
-  if (found.length < windowMin) return Number.NaN;
-  return value - medianSorted(ascending(found));
+  return found.length < windowMin ? Number.NaN : medianSorted(ascending(found));
 }
 
-/** Jumps of past days are asked for again and again. Infinity = not yet. */
+/** A value less what those before predicted, asked for again and again. Infinity = not yet. */
 function jumpOfPast(cells: Cells, cell: number, stepMs: number): number {
   cells.jumps ??= new Float64Array(cells.values.length).fill(Number.POSITIVE_INFINITY);
   let jump = cells.jumps[cell] as number;
   if (jump === Number.POSITIVE_INFINITY) {
-    jump = jumpOf(cells.values, cell, stepMs);
+    jump = (cells.values[cell] as number) - baseOf(cells.values, cell, stepMs, null);
     cells.jumps[cell] = jump;
   }
   return jump;
@@ -108,7 +130,7 @@ type Usual = { readonly mean: number; readonly most: number; readonly least: num
 
 /**
  * Jumps near this time on a week of past days: their trimmed mean, and the largest and smallest but one. The day that
- * jumped most excuses nothing: a past incident must not hide the next.
+ * jumped most excuses nothing: a past incident must not hide the next. What came on two days is a habit, told or not.
  */
 function usualAt(cells: Cells, { days: past, stepMs }: Place): Usual | null {
   let [count, sum, low, high] = [0, 0, Infinity, -Infinity];
@@ -118,7 +140,7 @@ function usualAt(cells: Cells, { days: past, stepMs }: Place): Usual | null {
     if (cell < 0) continue;
     let [slots, total, dayMost, dayLeast] = [0, 0, -Infinity, Infinity];
     for (let at = cell - around; at <= cell + aroundAfter(stepMs); at += 1) {
-      const jump = cells.inIncident[at] === 0 ? jumpOfPast(cells, at, stepMs) : Number.NaN;
+      const jump = jumpOfPast(cells, at, stepMs);
       if (Number.isNaN(jump)) continue;
       slots += 1;
       total += jump;

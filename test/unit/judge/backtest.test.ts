@@ -85,6 +85,26 @@ test("where no two days of the kind are known, the noise of single days is no ba
   expect(foundAfter.reduce((sum, slots) => sum + slots, 0) / 8).toBeLessThan(9);
 });
 
+test("what comes in bursts by day is not taken for a count every night, when it is too thin to tell", () => {
+  const random = xoroshiro128plus(6);
+  const uniform = () => ((random.next() >>> 0) + 0.5) / 2 ** 32;
+  const thin = (rate: number): number => {
+    let count = -1;
+    for (let product = 1; product > Math.exp(-rate); product *= uniform()) count += 1;
+    return count;
+  };
+  const stepMs = 5 * minuteMs;
+  const timesMs = Array.from({ length: 40 * 288 }, (_, slot) => startMs + slot * stepMs);
+  const values = timesMs.map((timeMs) => {
+    const hour = (timeMs % dayMs) / (60 * minuteMs);
+    if (hour >= 8 && hour < 20) return Math.floor(-20 * Math.log(uniform()));
+    return thin(uniform() < 0.5 ? 1.5 : 2.5);
+  });
+  const kinds = [...decisions({ timesMs, values, stepMs, kind: "auto" })].map(({ kind }) => kind).slice(20 * 288);
+  const changes = kinds.filter((kind, slot) => slot > 0 && kind !== kinds[slot - 1]);
+  expect(changes.length).toBeLessThan(10);
+});
+
 test("a row is judged by itself and earlier rows only", () => {
   const series = poissonSeries({ seed: 5, days: 10, mean: 8 });
   const values = series.values.map((value, slot) => (slot > 9 * 1440 + 600 ? value * 4 : value));

@@ -10,13 +10,17 @@ const dayMs = 24 * hourMs;
 const stepMs = 5 * minuteMs;
 const startMs = Date.parse("2026-03-02T00:00:00Z");
 const judging = judgingOf({ kind: "count" });
-const sampler = samplerOf({ stepMs, judge: { orders: judging } });
 
 /** 400 orders a slot, with a little that repeats every 35 minutes. */
 const usual = (timeMs: number): number => 400 + ((timeMs / stepMs) % 7);
 
 /** The last verdicts of some days: live, with a new judge once a day, and as a backtest, which must come to the same. */
-async function judged(days: number, value: (timeMs: number) => number): Promise<Verdict[]> {
+async function judged(
+  days: number,
+  value: (timeMs: number) => number,
+  kind: "count" | "gauge" = "count",
+): Promise<Verdict[]> {
+  const sampler = samplerOf({ stepMs, judge: { orders: judgingOf({ kind }) } });
   const store = memoryStore();
   const timesMs = Array.from({ length: (days * dayMs) / stepMs }, (_, slot) => startMs + slot * stepMs);
   const values = timesMs.map(value);
@@ -26,7 +30,7 @@ async function judged(days: number, value: (timeMs: number) => number): Promise<
     if (row % (dayMs / stepMs) === 100) judge = judgeOn(store);
     verdicts.push(...(await runSlot(store, judge, sampler, timeMs, [orders(timeMs, values[row] as number)])));
   }
-  const tested = [...decisions({ timesMs, values, stepMs, kind: "count", judging })];
+  const tested = [...decisions({ timesMs, values, stepMs, kind })];
   const facts = tested.map(({ level, expected, ongoing }) => ({ level, expected, sinceMs: ongoing?.sinceMs ?? null }));
   expect(verdicts.map(({ level, expected, sinceMs }) => ({ level, expected, sinceMs }))).toEqual(facts);
   return verdicts;
@@ -89,4 +93,35 @@ test("two percent less each day leave no day's band; the week before shows them,
   expect(last(undefined)?.drift).toBeCloseTo(-13, 0);
   expect(last(10)).toMatchObject({ level: "warning", direction: "down", because: "drift", ongoing: null });
   expect(last(20)).toMatchObject({ level: "normal" });
+});
+
+/** A gauge about 400 whose noise repeats every 65 minutes, so not from day to day. */
+const gauge = (timeMs: number): number => 400 + ((((timeMs / stepMs) % 13) * 5) % 13);
+const starts = (verdicts: readonly Verdict[]) =>
+  incidents(verdicts).map((ms) => new Date(ms).toISOString().slice(5, 16));
+
+test("a gauge that comes back from an hour and a half far above is one incident, not two", async () => {
+  const bad = (timeMs: number) => timeMs >= at(8, 6) && timeMs < at(8, 7.5);
+  const verdicts = await judged(9, (timeMs) => gauge(timeMs) * (bad(timeMs) ? 3 : 1), "gauge");
+  expect(starts(verdicts)).toEqual(["03-10T06:00"]);
+  const back = verdicts.find(({ timeMs }) => timeMs === at(8, 7.5));
+  expect(back).toMatchObject({ level: "normal", sinceMs: null });
+  expect(back?.expected).toBeCloseTo(400, -2);
+});
+
+test("a gauge that is somewhat low after a spike does not keep the spike's incident open", async () => {
+  const after = (timeMs: number) => timeMs > at(8, 6) && timeMs < at(8, 6.5);
+  const verdicts = await judged(
+    9,
+    (timeMs) => (timeMs === at(8, 6) ? 900 : after(timeMs) ? 396 : gauge(timeMs)),
+    "gauge",
+  );
+  expect(starts(verdicts)).toEqual(["03-10T06:00"]);
+  expect(verdicts.filter(({ sinceMs }) => sinceMs !== null)).toHaveLength(3);
+});
+
+test("a job that runs at one time of each day is told on two days and is a habit of the gauge from then on", async () => {
+  const runs = (timeMs: number) => timeMs >= at(8) && (timeMs % dayMs) / hourMs === 4;
+  const verdicts = await judged(14, (timeMs) => gauge(timeMs) + (runs(timeMs) ? 800 : 0), "gauge");
+  expect(starts(verdicts)).toEqual(["03-10T04:00", "03-11T04:00"]);
 });
