@@ -6,6 +6,7 @@ import { formatProblem, messageOf, Problem } from "../core/problem.ts";
 import { secondMs } from "../core/time.ts";
 import { findStepMs } from "../judge/backtest.ts";
 import { usage } from "./context.ts";
+import { cellsOf } from "./csv-cells.ts";
 import { Exit, exitCodes } from "./exit.ts";
 
 export type CsvSeries = {
@@ -19,6 +20,8 @@ export type CsvSeries = {
 
 /** What one file may hold unpacked: some 20 million rows. */
 const bytesMax = 500_000_000;
+/** Seconds that are called milliseconds lie tens of thousands of years ahead; times of this century and the next do not. */
+const timeSecondsMax = Date.UTC(2101, 0, 1) / secondMs;
 /** How a value is written that is not there. */
 const absent = /^(|nan|null|na|n\/a|none)$/i;
 /** Lists of series that lie beside them. */
@@ -79,7 +82,7 @@ export function listCsv(dir: string): string[] {
  */
 function readCsv(path: string, labelled: boolean): Pick<CsvSeries, "timesMs" | "values" | "labels"> {
   const lines = readText(path).split(/\r?\n/);
-  const header = (lines[0] ?? "").split(",").map((cell) => cell.trim().toLowerCase());
+  const header = cellsAt(lines[0] ?? "", `${path}:1`).map((cell) => cell.trim().toLowerCase());
   const [timestamp, value] = [header.indexOf("timestamp"), header.indexOf("value")];
   if (timestamp < 0 || value < 0) {
     throw new Problem("no columns timestamp and value", {
@@ -94,9 +97,9 @@ function readCsv(path: string, labelled: boolean): Pick<CsvSeries, "timesMs" | "
   for (let index = 1; index < lines.length; index += 1) {
     const line = lines[index] as string;
     if (line.trim() === "") continue;
-    const cells = line.split(",");
     const where = `${path}:${index + 1}`;
-    const timeMs = numberOf(cells[timestamp], where, "time", "write unix seconds") * secondMs;
+    const cells = cellsAt(line, where);
+    const timeMs = timeOf(cells[timestamp], where);
     const beforeMs = timesMs.at(-1) ?? Number.NEGATIVE_INFINITY;
     if (!(timeMs > beforeMs)) {
       const what = timeMs === beforeMs ? "a second row of one time" : "a time before that of the row above";
@@ -112,6 +115,25 @@ function readCsv(path: string, labelled: boolean): Pick<CsvSeries, "timesMs" | "
     labels.push(!absent.test(mark) && numberOf(mark, where, "label", "write 0 or 1") !== 0);
   }
   return { timesMs, values, labels };
+}
+
+/** @throws Problem if a quote is not closed */
+function cellsAt(line: string, where: string): string[] {
+  const cells = cellsOf(line);
+  if (cells !== null) return cells;
+  throw new Problem("a quoted cell that does not end where its quotes do", {
+    where,
+    fix: "close the quotes in the same line, and write a quote inside them twice",
+  });
+}
+
+function timeOf(cell: string | undefined, where: string): number {
+  const timeSeconds = numberOf(cell, where, "time", "write unix seconds");
+  if (timeSeconds < timeSecondsMax) return timeSeconds * secondMs;
+  throw new Problem(`a time after the year 2100 (got ${cell?.trim()})`, {
+    where,
+    fix: "milliseconds? write unix seconds",
+  });
 }
 
 function readText(path: string): string {

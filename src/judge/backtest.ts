@@ -1,6 +1,6 @@
 import type { FieldJudging } from "../core/definitions.ts";
 import { Problem } from "../core/problem.ts";
-import { dayMs, minuteMs } from "../core/time.ts";
+import { dayMs, formatDuration, minuteMs } from "../core/time.ts";
 import { type Accepted, scalesOf } from "./accepted.ts";
 import {
   type Before,
@@ -22,6 +22,8 @@ import { Parts, partBefore } from "./parts.ts";
 import { openNats } from "./reading.ts";
 import { remember, still } from "./remember.ts";
 
+/** Times further than this from 1970 have no calendar day that could be looked back from. */
+const timeMsMax = 8e15;
 /** Cells that one series may have in a backtest: 95 years at 1 minute. */
 const cellsMax = 50_000_000;
 
@@ -154,7 +156,12 @@ function checkTimes(timesMs: ArrayLike<number>, stepMs: number): void {
   for (let row = 0; row < count; row += 1) {
     const timeMs = timesMs[row] as number;
     const after = row === 0 ? Number.NEGATIVE_INFINITY : (timesMs[row - 1] as number);
-    if (!(timeMs > after) || Math.abs(timeMs) > 8e15) {
+    if (!(Math.abs(timeMs) <= timeMsMax)) {
+      throw new Problem(`row ${row + 1}: a time beyond the calendar (got ${timeMs} ms)`, {
+        fix: "check the row's time, and its unit",
+      });
+    }
+    if (!(timeMs > after)) {
       throw new Problem(`row ${row + 1}: times must ascend (got ${timeMs} after ${after})`, {
         fix: "sort the rows by time and keep one a slot",
       });
@@ -162,9 +169,8 @@ function checkTimes(timesMs: ArrayLike<number>, stepMs: number): void {
   }
   const slots = ((timesMs[count - 1] as number) - (timesMs[0] as number)) / stepMs;
   if (!(stepMs > 0) || slots > cellsMax) {
-    throw new Problem(`too many slots (got ${slots} of ${stepMs} ms, at most ${cellsMax})`, {
-      fix: "give the step of the data, or a shorter stretch of it",
-    });
+    const what = `too many slots (got ${Math.ceil(slots)} of ${formatDuration(stepMs)}, at most ${cellsMax})`;
+    throw new Problem(what, { fix: "take out rows that lie far from all others, or judge a shorter stretch" });
   }
 }
 

@@ -22,6 +22,8 @@ const labelled = (label: (hour: number) => number) => [
   "label,value,timestamp,note",
   ...hours.map((one) => `${label(one.hour)},${valueAt(one)},${one.timeS},x`),
 ];
+/** As `series --csv` writes a series of two tags. */
+const quoted = ["timestamp,series,value", ...hours.map((one) => `${one.timeS},"a{b=""x"",c=""y""}.z",${valueAt(one)}`)];
 /** Every twentieth row is not there, and every thirtieth has no value. */
 const gaps = hours.filter(({ hour }) => hour % 20 !== 0 || down(hour));
 const missing = gaps.map(
@@ -48,6 +50,7 @@ describe("files that are in order", () => {
       "truth.csv": labelled((hour) => Number(down(hour))).join("\n"),
       "lies.csv": labelled((hour) => Number(!down(hour))).join("\n"),
       "missing.csv": ["timestamp,value", ...missing].join("\n"),
+      "quoted.csv": quoted.join("\r\n"),
       "index.csv": "name,what\nplain,orders\n",
       "notes.txt": "not a series",
     });
@@ -58,7 +61,7 @@ describe("files that are in order", () => {
   test("each gets an answer of its own, by the step of its data", () => {
     expect(ran).toMatchObject({ code: 0, err: "" });
     const done: { series: string; rows: number; anomalies: number; step: string }[] = JSON.parse(ran.out);
-    expect(done.map(({ series }) => series)).toEqual(["bom", "lies", "missing", "packed", "plain", "truth"]);
+    expect(done.map(({ series }) => series)).toEqual(["bom", "lies", "missing", "packed", "plain", "quoted", "truth"]);
     expect(new Set(done.map(({ step }) => step))).toEqual(new Set(["1h"]));
     expect(readdirSync(out).sort()).toEqual(done.map(({ series }) => `${series}.csv`));
   });
@@ -76,9 +79,10 @@ describe("files that are in order", () => {
     expect(Math.min(...scores(1))).toBeGreaterThan(Math.max(...scores(0)));
   });
 
-  test("packing, line ends, byte order mark, columns and a label change nothing", () => {
+  test("packing, line ends, byte order mark, columns, quotes and a label change nothing", () => {
     const expected = rowsOf(join(out, "plain.csv"));
-    for (const name of ["packed", "bom", "truth", "lies"]) expect(rowsOf(join(out, `${name}.csv`))).toEqual(expected);
+    for (const name of ["packed", "bom", "truth", "lies", "quoted"])
+      expect(rowsOf(join(out, `${name}.csv`))).toEqual(expected);
   });
 
   test("a missing row is a missing slot, a missing value is no zero: neither is an anomaly", () => {
@@ -170,11 +174,17 @@ test("files with faults are told by file and line; the others are judged", async
     "f-value.csv": "timestamp,value\n100,1\n200,many\n",
     "g-packed.csv.gz": "this is not packed",
     "h-empty.csv": "",
+    "i-quotes.csv": 'timestamp,series,value\n100,"a{b=""x""}.c",1\n200,"a{b=,2\n',
+    "j-header.csv": '"timestamp,value\n100,1\n',
+    "k-milliseconds.csv": "timestamp,value\n1780272000000,1\n1780275600000,2\n",
+    "l-before.csv": "timestamp,value\n-8640000000000,1\n100,2\n",
+    "m-far.csv": "timestamp,value\n0,1\n1780272000,2\n1780272001,2\n1780272002,2\n",
   });
   const { code, out, err } = await runInside(here, ["backtest", "--csv", made.in, "--out", made.out]);
   expect(code).toBe(1);
   expect(out).toMatch(/^series .*\na-sorted +360 +3 {2}1h\n$/);
   const path = (name: string) => join(made.in, name);
+  const closing = "Fix: close the quotes in the same line, and write a quote inside them twice.";
   expect(err.trimEnd().split("\n")).toEqual([
     `${path("b-unsorted.csv")}:4 - a time before that of the row above (got 200). Fix: sort the rows by time, one row a time.`,
     `${path("c-twice.csv")}:4 - a second row of one time (got 100). Fix: sort the rows by time, one row a time.`,
@@ -183,6 +193,11 @@ test("files with faults are told by file and line; the others are judged", async
     `${path("f-value.csv")}:3 - not a value (got "many"). Fix: write a number, or nothing where there is none.`,
     expect.stringContaining(`${path("g-packed.csv.gz")} - cannot be read: incorrect header check. Fix: `),
     `${path("h-empty.csv")}:1 - no columns timestamp and value. Fix: write the header timestamp,value.`,
+    `${path("i-quotes.csv")}:3 - a quoted cell that does not end where its quotes do. ${closing}`,
+    `${path("j-header.csv")}:1 - a quoted cell that does not end where its quotes do. ${closing}`,
+    `${path("k-milliseconds.csv")}:2 - a time after the year 2100 (got 1780272000000). Fix: milliseconds? write unix seconds.`,
+    `${path("l-before.csv")} - row 1: a time beyond the calendar (got -8640000000000000 ms). Fix: check the row's time, and its unit.`,
+    `${path("m-far.csv")} - too many slots (got 1780272002 of 1s, at most 50000000). Fix: take out rows that lie far from all others, or judge a shorter stretch.`,
   ]);
   expect(readdirSync(made.out)).toEqual(["a-sorted.csv"]);
 });

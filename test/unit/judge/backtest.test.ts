@@ -184,7 +184,9 @@ describe("odd series are judged, not refused", () => {
 
   test.each([
     { what: "times that do not ascend", timesMs: [startMs, startMs], fix: "sort the rows by time" },
-    { what: "a step that cannot be held", timesMs: [0, 4e15], fix: "give the step of the data" },
+    { what: "more slots than can be held", timesMs: [0, 4e15], fix: "take out rows that lie far from all others" },
+    { what: "times beyond the calendar", timesMs: [0, 8.64e15], fix: "check the row's time" },
+    { what: "times that are no numbers", timesMs: [Number.NaN, 0], fix: "check the row's time" },
   ])("$what are a Problem", ({ timesMs, fix }) => {
     const judge = () => judgeSeries({ timesMs, values: [1, 2], stepMs: minuteMs, kind: "count" });
     expect(judge).toThrow(expect.objectContaining({ fix: expect.stringContaining(fix) }));
