@@ -25,10 +25,20 @@ export type ReplayOptions = {
   readonly onProgress?: (share: number) => void;
 };
 
+export type FailedSlot = {
+  readonly sampler: string;
+  readonly startMs: number;
+  readonly error: string;
+  /** False: its source was not even asked, for what had failed before. */
+  readonly asked: boolean;
+};
+
 export type Replay = {
   readonly slots: number;
   /** Slots whose source failed, each with why. */
-  readonly failed: readonly { readonly sampler: string; readonly startMs: number; readonly error: string }[];
+  readonly failed: readonly FailedSlot[];
+  /** Of all that failed, in the days before `fromMs` too: the first whose source was asked, else the first. */
+  readonly firstFailure: Problem | null;
   readonly verdicts: Readonly<Record<"normal" | "warning" | "critical" | "unknown", number>>;
   readonly incidents: readonly { readonly incident: Incident; readonly alerts: readonly Alert[] }[];
   readonly messages: readonly {
@@ -44,6 +54,8 @@ export type Replay = {
 
 /** Slots that one backtest may run, the days before `fromMs` included. */
 const slotsMax = 2_000_000;
+/** Codes of slots that were held back: sampler slowed down, circuit open, budget spent. */
+const heldBack = new Set<string | undefined>(["SRC-001", "SRC-002", "SRC-003"]);
 /** How often, in replayed time, alerts are looked at for what only time changes. */
 const tickMs = minuteMs;
 
@@ -73,7 +85,8 @@ export async function replay(options: ReplayOptions): Promise<Replay> {
   const tally = countLevels(store);
   const judge = new Judge({ store: tally.store, log, calendarOf: (sampler) => calendarOf(definitions, sampler) });
   const pipeline = new Pipeline({ clock, runner, store: tally.store, judge, alerting, log });
-  const failed: { sampler: string; startMs: number; error: string }[] = [];
+  const failed: FailedSlot[] = [];
+  const first: { asked: Problem | null; heldBack: Problem | null } = { asked: null, heldBack: null };
   const signal = new AbortController().signal;
   let tickedMs = fromMs;
   for (const [index, slot] of slots.entries()) {
@@ -85,7 +98,10 @@ export async function replay(options: ReplayOptions): Promise<Replay> {
     tally.counting = !slot.catchUp;
     await pipeline.run(slot.sampler, slot, signal).catch((thrown: unknown) => {
       if (!(thrown instanceof Problem)) throw thrown;
-      if (!slot.catchUp) failed.push({ sampler: slot.sampler.name, startMs: slot.startMs, error: thrown.message });
+      const asked = !heldBack.has(thrown.code);
+      first[asked ? "asked" : "heldBack"] ??= thrown;
+      if (slot.catchUp) return;
+      failed.push({ sampler: slot.sampler.name, startMs: slot.startMs, error: thrown.message, asked });
     });
     if (index % 256 === 0) options.onProgress?.(index / slots.length);
   }
@@ -100,7 +116,8 @@ export async function replay(options: ReplayOptions): Promise<Replay> {
     }),
   );
   messages.sort((a, b) => a.atMs - b.atMs);
-  return { slots: ran, failed, verdicts: tally.levels, incidents: told, messages };
+  const firstFailure = first.asked ?? first.heldBack;
+  return { slots: ran, failed, firstFailure, verdicts: tally.levels, incidents: told, messages };
 }
 
 /** How far judging looks back, and a day more. */
@@ -135,19 +152,24 @@ function countLevels(store: TimeSeriesStore) {
   return tally;
 }
 
+export type StoredRows = Pick<SamplerRunner, "run"> & {
+  /** Names of samplers of which rows were found that came after `fromMs`. */
+  readonly found: ReadonlySet<string>;
+};
+
 /** Reads a sampler's rows back from the points that are stored, for sources that no longer have the past. */
-export function storedRows(store: TimeSeriesStore): Pick<SamplerRunner, "run"> {
+export function storedRows(store: TimeSeriesStore, fromMs: number): StoredRows {
+  const found = new Set<string>();
   return {
+    found,
     run: async (sampler: Sampler, window: TimeWindow) => {
       const { measurement, fields } = sampler.point;
       const { series } = await store.read({ measurement, fields, windows: [window] });
       const isRow = (tags: Tags): boolean => sampler.point.tags.length === 0 || Object.keys(tags).length > 0;
       // A total is made again from its rows.
-      return {
-        rows: rowsOf(series.filter(({ tags }) => isRow(tags))),
-        cost: { serverMs: 0, rowsRead: null },
-        elapsedMs: 0,
-      };
+      const rows = rowsOf(series.filter(({ tags }) => isRow(tags)));
+      if (rows.length > 0 && window.toMs > fromMs) found.add(sampler.name);
+      return { rows, cost: { serverMs: 0, rowsRead: null }, elapsedMs: 0 };
     },
   };
 }

@@ -15,13 +15,16 @@ type Task = Pick<ReplayOptions, "fromMs" | "toMs" | "runner"> & {
   readonly sampler: Sampler;
   /** The other version: a file, or a config folder. */
   readonly path: string;
+  /** @throws Problem if nothing was there to judge, so that no difference says nothing */
+  readonly check: (result: Replay) => void;
   readonly json: boolean;
 };
 
 /** Incidents that are looked at for what people said of them; the newest. */
 const incidentsMax = 10_000;
 
-export async function compareBacktests({ desk, load, sampler, path, fromMs, toMs, runner, json }: Task): Promise<void> {
+export async function compareBacktests(task: Task): Promise<void> {
+  const { desk, load, sampler, path, fromMs, toMs, runner, check, json } = task;
   const { definitions, log } = desk;
   const other = await readOther(path, sampler, load);
   const marks = await confirmedIn(desk, sampler, fromMs, toMs);
@@ -37,10 +40,11 @@ export async function compareBacktests({ desk, load, sampler, path, fromMs, toMs
     progress.end();
     const [name, time] = [sampler.name, formatDuration(toMs - fromMs)];
     const title = `${name} in ${time}, as it is now and by ${path}; its rows were read once`;
-    showCompared(
-      { title, facts: { sampler: name }, path, fromMs, toMs, now, other: then, marks, bySeries: false },
-      json,
-    );
+    const facts = { sampler: name };
+    const compared = { title, facts, path, fromMs, toMs, now, other: then, marks, bySeries: false };
+    if (!json) check(now);
+    showCompared(compared, json);
+    if (json) check(now);
   } finally {
     progress.end();
   }

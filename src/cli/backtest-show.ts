@@ -1,6 +1,7 @@
 /** What a backtest found, for people and for programs. */
 import type { Replay } from "../backtest.ts";
 import { type Said, type Week, weeksOf } from "../backtest-weeks.ts";
+import { Problem } from "../core/problem.ts";
 import { dayMs, formatDuration, formatTimeUtc } from "../core/time.ts";
 import { alertView, incidentView } from "../show/console/views.ts";
 import { counted, numberText, print, printJson, table, timeText } from "./output.ts";
@@ -71,8 +72,17 @@ export function showJson({ slots, failed, verdicts, incidents, messages }: Repla
   });
 }
 
+/** Those whose source was asked first: what was not asked only says so. */
 export function printFailed(failed: Replay["failed"]): void {
-  for (const { sampler, startMs, error } of failed.slice(0, failedListedMax))
+  const listed = [...failed.filter(({ asked }) => asked), ...failed.filter(({ asked }) => !asked)];
+  for (const { sampler, startMs, error } of listed.slice(0, failedListedMax))
     print(`  ${timeText(startMs)}  ${sampler}: ${error}`);
   if (failed.length > failedListedMax) print(`  and ${failed.length - failedListedMax} more`);
+}
+
+/** @throws Problem if no slot has an answer: that nothing was wrong then is not known */
+export function checkAnswered({ slots, failed, firstFailure }: Replay): void {
+  if (slots === 0 || failed.length < slots || firstFailure === null) return;
+  const { message, code, where, fix } = firstFailure;
+  throw new Problem(`all ${counted(slots, "slot")} failed: ${message}`, { code, where, fix });
 }

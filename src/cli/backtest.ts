@@ -1,11 +1,13 @@
 import { type Command, Option } from "commander";
-import { replay, storedRows } from "../backtest.ts";
-import type { Lifecycle } from "../core/definitions.ts";
+import { type Replay, replay, type StoredRows, storedRows } from "../backtest.ts";
+import type { Lifecycle, Sampler } from "../core/definitions.ts";
+import { Problem } from "../core/problem.ts";
+import { formatTimeUtc } from "../core/time.ts";
 import { loadOptions } from "../desk.ts";
 import { compareBacktests } from "./backtest-compare.ts";
 import { compareFiles } from "./backtest-compare-csv.ts";
 import { backtestFiles, type Kind } from "./backtest-csv.ts";
-import { show, showJson } from "./backtest-show.ts";
+import { checkAnswered, show, showJson } from "./backtest-show.ts";
 import {
   type CommonOptions,
   checkOrder,
@@ -78,14 +80,19 @@ async function overSamplers(names: readonly string[], options: Options): Promise
   const nowMs = desk.clock.nowMs();
   const fromMs = timeOf("--from", options.from, nowMs);
   const toMs = timeOf("--to", options.to ?? "now", nowMs);
-  checkOrder(fromMs, toMs);
-  const runner = options.stored ? storedRows(desk.store) : desk.runner;
+  checkOrder(fromMs, toMs, options.to === undefined);
+  const stored = options.stored ? storedRows(desk.store, fromMs) : null;
+  const runner = stored ?? desk.runner;
+  const check = (result: Replay) => {
+    if (stored !== null) checkStored(samplers, stored, fromMs, toMs);
+    checkAnswered(result);
+  };
   if (options.compare !== undefined) {
     const [sampler] = samplers as [(typeof samplers)[number]];
     const { compare: path, json = false } = options;
     const { settings, env } = settingsOf(options);
     const load = loadOptions(settings, env, desk.clock);
-    return await compareBacktests({ desk, load, sampler, path, fromMs, toMs, runner, json });
+    return await compareBacktests({ desk, load, sampler, path, fromMs, toMs, runner, check, json });
   }
   const progress = new ShareLine();
   const onProgress = (share: number) => progress.show(share);
@@ -94,7 +101,24 @@ async function overSamplers(names: readonly string[], options: Options): Promise
     progress.end(),
   );
   if (options.json) showJson(result, fromMs, toMs);
-  else show(result, fromMs, toMs);
+  check(result);
+  if (!options.json) show(result, fromMs, toMs);
+}
+
+/**
+ * Says of which samplers there was nothing to judge.
+ * @throws Problem if that is so of all of them
+ */
+function checkStored(samplers: readonly Sampler[], { found }: StoredRows, fromMs: number, toMs: number): void {
+  const lacking = samplers.filter(({ name }) => !found.has(name)).map(({ name }) => name);
+  if (lacking.length === 0) return;
+  const time = `from ${formatTimeUtc(fromMs)} to ${formatTimeUtc(toMs)}`;
+  if (lacking.length < samplers.length) {
+    process.stderr.write(`no points of ${lacking.join(", ")} are stored ${time}\n`);
+    return;
+  }
+  const fix = "give a time that bellwether series shows points of, or leave --stored out";
+  throw new Problem(`no points are stored ${time}`, { where: lacking.join(", "), fix });
 }
 
 async function overFiles(samplers: readonly string[], options: Options, dir: string): Promise<void> {

@@ -74,9 +74,15 @@ export function timeOf(option: string, text: string, nowMs: number): number {
   return typed(option, () => parseTimeMs(text, nowMs));
 }
 
-/** @throws Problems unless `fromMs` comes before `toMs` */
-export function checkOrder(fromMs: number, toMs: number): void {
-  if (fromMs >= toMs) throw usage("not before --to", { where: "--from", fix: "exchange them" });
+/**
+ * @param endsNow where `--to` was left out, and `toMs` is now
+ * @throws Problems unless `fromMs` comes before `toMs`
+ */
+export function checkOrder(fromMs: number, toMs: number, endsNow = false): void {
+  if (fromMs < toMs) return;
+  const what = endsNow && fromMs > toMs ? "lies in the future" : "not before --to";
+  const fix = endsNow ? "give a time before now" : fromMs > toMs ? "exchange them" : "give an earlier one";
+  throw usage(what, { where: "--from", fix });
 }
 
 /** Reads and explains beside a running process; logs only what is an error. */

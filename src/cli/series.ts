@@ -45,7 +45,7 @@ async function series(selector: string | undefined, options: Options): Promise<v
   const nowMs = desk.clock.nowMs();
   const toMs = timeOf("--to", options.to ?? "now", nowMs);
   const fromMs = options.from === undefined ? toMs - hourMs : timeOf("--from", options.from, nowMs);
-  checkOrder(fromMs, toMs);
+  checkOrder(fromMs, toMs, options.to === undefined);
   const wanted = typed("selector", () => parseSelector(selector));
   const window = { fromMs, toMs };
   const { lines, stale } = await (options.verdicts ? readVerdicts : readPoints)(desk, wanted, window);

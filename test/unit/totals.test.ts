@@ -82,6 +82,6 @@ test("a backtest over stored series makes totals again, and takes none for a row
   });
   await store.write(points as Parameters<typeof store.write>[0]);
   const window = { fromMs: nowMs, toMs: nowMs + minuteMs };
-  const { rows } = await storedRows(store).run(orders, window, new AbortController().signal);
+  const { rows } = await storedRows(store, nowMs).run(orders, window, new AbortController().signal);
   expect(rows.map(({ country }) => country).sort()).toEqual(["France", "Germany"]);
 });

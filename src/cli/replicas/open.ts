@@ -37,6 +37,6 @@ export async function openCopies(options: CommonOptions): Promise<{ desk: Desk; 
 export function spanOf({ from, to }: SpanOptions, nowMs: number): TimeWindow {
   const toMs = timeOf("--to", to ?? "now", nowMs);
   const fromMs = from === undefined ? toMs - dayMs : timeOf("--from", from, nowMs);
-  checkOrder(fromMs, toMs);
+  checkOrder(fromMs, toMs, to === undefined);
   return { fromMs, toMs };
 }

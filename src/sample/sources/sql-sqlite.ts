@@ -58,6 +58,8 @@ class Processes implements Shareable {
 export class SqliteSource implements Source {
   readonly #connection: SqliteConnection;
   readonly #where: string;
+  /** Of the file that is read. */
+  readonly #path: string;
   readonly #query: string;
   #text: Promise<string> | null = null;
   readonly #rowsMax: number;
@@ -70,9 +72,9 @@ export class SqliteSource implements Source {
     this.#query = query;
     this.#rowsMax = rowsMax;
     const { file, processes_max } = this.#connection;
-    const path = resolve(deps.dataDir, file);
-    const key = JSON.stringify(["sqlite", name, path, processes_max]);
-    this.#share = share(deps, key, () => new Processes(name, path, processes_max, deps));
+    this.#path = resolve(deps.dataDir, file);
+    const key = JSON.stringify(["sqlite", name, this.#path, processes_max]);
+    this.#share = share(deps, key, () => new Processes(name, this.#path, processes_max, deps));
   }
 
   async read(window: TimeWindow, signal: AbortSignal): Promise<SourceAnswer> {
@@ -131,7 +133,7 @@ export class SqliteSource implements Source {
       signal.throwIfAborted();
       if ("rows" in answer)
         return { rows: answer.rows.map((row) => named(answer.columns, row)), elapsedMs: answer.elapsedMs };
-      throw problemOf(answer.fault, this.#connection.file, this.#where);
+      throw problemOf(answer.fault, { file: this.#connection.file, path: this.#path }, this.#where);
     } catch (thrown) {
       throw timedOut(signal) ? cutAt(elapsedMs(), this.#where) : thrown;
     } finally {
@@ -166,7 +168,7 @@ function tableOf(step: string): string | undefined {
 type Fault = Extract<Answer, { fault: unknown }>["fault"];
 
 /** What SQLite said, as what the reader can do about it. */
-function problemOf({ code, text }: Fault, file: string, where: string): Problem {
+function problemOf({ code, text }: Fault, { file, path }: { file: string; path: string }, where: string): Problem {
   const problem = (what: string, rest: { code?: string; fix?: string; retryable?: boolean }): Problem =>
     new Problem(what, { where, ...rest });
   const unknown = /^no such (table|column|function): (.+)$/.exec(text);
@@ -182,7 +184,8 @@ function problemOf({ code, text }: Fault, file: string, where: string): Problem 
   }
   if (code === "SQLITE_CANTOPEN" || text.includes("directory does not exist")) {
     const fix = "check the connection's file and who may read it";
-    return problem(`cannot open ${file}`, { code: "SQL-015", fix, retryable: true });
+    // A relative name says nothing of the folder that was looked in.
+    return problem(`cannot open ${path}`, { code: "SQL-015", fix, retryable: true });
   }
   if (code === "SQLITE_NOTADB") {
     return problem(`${file} is not a SQLite database, or is encrypted`, { code: "SQL-014", fix: "name another file" });
