@@ -1,5 +1,5 @@
 /** Errors as RFC 9457 problem details. */
-import type { FastifyError, FastifyInstance, FastifyReply } from "fastify";
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { hasZodFastifySchemaValidationErrors } from "fastify-type-provider-zod";
 import type { z } from "zod";
 import type { Log } from "../../core/ports.ts";
@@ -48,7 +48,7 @@ export function asked<Result>(path: string, read: () => Result): Result {
 /** Makes every error of `app` a problem document; what is a defect is logged and not told. */
 export function tellProblems(app: FastifyInstance, log: Log): void {
   app.setErrorHandler<FastifyError>((error, request, reply) => {
-    const details = { ...detailsOf(error), instance: request.url.split("?")[0] };
+    const details = { ...detailsOf(error, request), instance: request.url.split("?")[0] };
     if (details.status === 500) log.error({ err: error, method: request.method, url: request.url }, "a request failed");
     return sendProblem(reply, details);
   });
@@ -63,7 +63,7 @@ export function sendProblem(reply: FastifyReply, details: Details): FastifyReply
     .send(details);
 }
 
-function detailsOf(error: FastifyError): Details {
+function detailsOf(error: FastifyError, request: FastifyRequest): Details {
   if (error instanceof Refusal) {
     const errors = error.path === undefined ? undefined : [{ path: error.path, detail: error.message }];
     return { ...about(error.status, error.message, error), ...(errors && { errors }), ...error.extra };
@@ -83,7 +83,7 @@ function detailsOf(error: FastifyError): Details {
   if (hasZodFastifySchemaValidationErrors(error)) {
     const errors = error.validation.map((issue) => ({
       path: issue.instancePath.slice(1).replaceAll("/", ".") || (error.validationContext ?? "request"),
-      detail: issue.message ?? "not valid",
+      detail: isMissing(issue, partOf(request, error)) ? "is missing" : (issue.message ?? "not valid"),
     }));
     const what = errors.map(({ path, detail }) => `${path}: ${detail}`).join("; ");
     return { ...about(400, what, { fix: "see /api/v1/openapi.json for what is expected" }), errors };
@@ -94,6 +94,18 @@ function detailsOf(error: FastifyError): Details {
   if (status === 503) return about(503, "the process is busy with other work", { fix: "ask again in a few seconds" });
   if (status < 500) return about(status, error.message, {});
   return about(500, "an error that nobody expected; the log has it", { fix: "look into the log of the process" });
+}
+
+/** What of a request was found not to be valid. */
+function partOf({ body, query, params }: FastifyRequest, { validationContext }: FastifyError): unknown {
+  return validationContext === "body" ? body : validationContext === "params" ? params : query;
+}
+
+/** Whether nothing was sent where something is wanted. Rules of our own have words of their own for it. */
+function isMissing({ keyword, instancePath }: { keyword: string; instancePath: string }, part: unknown): boolean {
+  const names = instancePath.split("/").filter((name) => name !== "");
+  const sent = names.reduce<unknown>((found, name) => (found as Record<string, unknown> | null)?.[name], part);
+  return keyword !== "custom" && (sent === undefined || (names.length === 0 && sent === null));
 }
 
 function about(status: number, detail: string, { fix, code }: { fix?: string | undefined; code?: string | undefined }) {

@@ -174,7 +174,8 @@ describe("one series", () => {
     [`/series/points?series=${encoded}&from=now-90d`, 400, "the window holds 129600 slots, at most 50000"],
     [`/series/points?series=${encoded}&points_max=1`, 400, "points_max"],
     [`/series/explain?series=${encodeURIComponent('orders{country="France"}.amount')}&at=now`, 404, "nobody judges"],
-    ["/series/explain", 400, "series: "],
+    ["/series/explain", 400, "series: is missing; at: is missing"],
+    [`/series/explain?series=${encoded}`, 400, "at: is missing"],
   ])("%s is refused with %i", async (url, status, detail) => {
     const answer = await get(url);
     expect(answer.status).toBe(status);
@@ -201,6 +202,8 @@ describe("incidents", () => {
     const url = `/incidents/${shop.openIncident}/acknowledge`;
     expect((await post(url, { by: "  " })).status).toBe(400);
     expect((await post(url, { by: "Ana", rank: 1 })).status).toBe(400);
+    expect((await post(url, {})).body.errors).toEqual([{ path: "by", detail: "is missing" }]);
+    expect((await post(url, { by: null })).body.detail).toBe("by: Invalid input: expected string, received null");
     expect((await post("/incidents/none/acknowledge", { by: "Ana" })).status).toBe(404);
     const stale = await post(url, { by: "Ben Ito", version: version + 7 });
     expect(stale.status).toBe(409);
