@@ -4,23 +4,27 @@ import { contributionText } from "./core/contribution.ts";
 import type { Definitions, Sampler } from "./core/definitions.ts";
 import { formatSeries, matchersOf, parseSelector } from "./core/labels.ts";
 import { maskAddresses } from "./core/mask.ts";
-import type { Alert, Explanation, SeriesId, Verdict } from "./core/model.ts";
+import type { Alert, Explanation, JudgedAs, OutboxItem, SeriesId, Transition, Verdict } from "./core/model.ts";
 import { levelOf } from "./core/model.ts";
-import type { TimeSeriesStore } from "./core/ports.ts";
-import { floorToStep } from "./core/time.ts";
+import type { Clock, TimeSeriesStore } from "./core/ports.ts";
+import { dayMs, floorToStep } from "./core/time.ts";
 import { formatLocal } from "./core/zone.ts";
 import type { Judge } from "./judge/judge.ts";
 import { slotHolding } from "./schedule/cron.ts";
 import type { State } from "./state/database.ts";
+import { stepOf } from "./state/outbox.ts";
 
 export type ExplainDeps = {
   readonly definitions: () => Definitions;
   readonly store: TimeSeriesStore;
   readonly state: State;
-  readonly judge: Judge;
+  readonly judge: Pick<Judge, "explain">;
+  readonly clock: Clock;
 };
 
 const silencesMax = 1_000;
+/** How far back an earlier point is looked for, piece by piece: where there is one it is mostly in the first. */
+const lookBacksMs = [dayMs, 30 * dayMs, Number.POSITIVE_INFINITY];
 
 /** Null for a series that no sampler judges, or that never had a point. `timeMs` may lie anywhere inside the slot. */
 export async function explain(deps: ExplainDeps, text: string, timeMs: number): Promise<Explanation | null> {
@@ -35,7 +39,9 @@ export async function explain(deps: ExplainDeps, text: string, timeMs: number): 
   const { verdict, stale } = await deps.judge.explain(sampler, series, startMs);
   const stored = await storedVerdict(deps.store, series, startMs);
   const slot = await deps.state.slots.get(sampler.name, startMs);
-  const alerts = await deps.state.alerts.alertsAt(name, startMs + sampler.schedule.stepMs);
+  const endMs = startMs + sampler.schedule.stepMs;
+  const alerts = (await deps.state.alerts.alertsAt(name, endMs)).filter(({ sinceMs }) => sinceMs < endMs);
+  const stood = await stoodOf(deps.state, alerts, startMs);
   const silences = await deps.state.silences.list({ limit: silencesMax });
   const labels = alerts.map((alert) => alert.labels);
   const mutes = [...new Set(labels.flatMap((each) => mutesAt(silences, each, timeMs)))];
@@ -43,10 +49,11 @@ export async function explain(deps: ExplainDeps, text: string, timeMs: number): 
   const notes = [
     ...(stale || stored.stale ? ["Its history could only be read from a copy that is behind."] : []),
     ...(holding === null ? [`${sampler.name} has no slot then: it is outside its schedule or active hours.`] : []),
-    ...(stored.verdict === null ? ["This slot was never judged; this is what judging says now."] : []),
+    ...(stored.verdict === null ? [await neverJudged(deps, series, verdict)] : []),
     ...(slot?.error ? [`The slot ${slot.state === "failed" ? "failed" : "had a fault"}: ${slot.error}`] : []),
   ];
-  const found = { verdict, stored: stored.verdict, slot, alerts, mutes, told, notes };
+  const judged = judgedAs(verdict, sampler);
+  const found = { verdict, stored: stored.verdict, judged, slot, alerts, stood, mutes, told, notes };
   const facts = { series: name, sampler: sampler.name, timeMs: startMs, ...found };
   return { ...facts, lines: sentences(facts, sampler) };
 }
@@ -82,20 +89,70 @@ async function storedVerdict(
   return { verdict, stale };
 }
 
-async function toldOf(state: State, alerts: readonly Alert[], zone: string): Promise<string[]> {
-  const told: string[] = [];
-  for (const id of new Set(alerts.flatMap(({ incidentId }) => incidentId ?? []))) {
-    for (const item of await state.outbox.list({ incidentId: id, limit: 100 })) {
-      const when = item.sentMs === null ? "" : ` at ${formatLocal(item.sentMs, zone)}`;
-      const why = item.error === null ? "" : ` (${maskAddresses(item.error)})`;
-      told.push(`${item.recipientName} by ${item.notifier}: ${item.kind} ${item.state}${when}${why}`);
-    }
+/** Why there is no stored verdict, as far as the time alone tells it. */
+async function neverJudged({ store, clock }: ExplainDeps, series: SeriesId, { timeMs, observed }: Verdict) {
+  if (timeMs > clock.nowMs()) return "This time lies in the future; this is what judging says of it now.";
+  return observed !== null || (await hasPointBefore(store, series, timeMs))
+    ? "This slot was never judged; this is what judging says now."
+    : "This time lies before the first point that is kept of the series; this is what judging says now.";
+}
+
+async function hasPointBefore(store: TimeSeriesStore, series: SeriesId, timeMs: number): Promise<boolean> {
+  const { measurement, field, tags } = series;
+  const name = formatSeries(series);
+  let toMs = timeMs;
+  for (const backMs of lookBacksMs) {
+    const fromMs = Math.max(0, timeMs - backMs);
+    if (fromMs >= toMs) continue;
+    const query = { measurement, fields: [field], tags: matchersOf(tags), windows: [{ fromMs, toMs }] };
+    if ((await store.read(query)).series.some((one) => formatSeries(one) === name)) return true;
+    toMs = fromMs;
   }
-  return told;
+  return false;
+}
+
+/** Alerts are stored as they are now; how they stood in a slot is told from their transitions. */
+async function stoodOf(state: State, alerts: readonly Alert[], startMs: number): Promise<string[]> {
+  if (alerts.length === 0) return [];
+  const transitions = await state.alerts.transitions(...alerts.map(({ id }) => id));
+  return alerts.flatMap((alert) => [
+    alertText(
+      alert,
+      transitions.filter(({ subjectId }) => subjectId === alert.id),
+      startMs,
+    ),
+    ...(alert.explained == null ? [] : [`What explains it: ${contributionText(alert.explained)}.`]),
+  ]);
+}
+
+function alertText(alert: Alert, transitions: readonly Transition[], startMs: number): string {
+  const { rule, state, recent, reason, lastSlotMs, stepMs } = alert;
+  const then = transitions.findLast(({ slotMs, atMs }) => (slotMs ?? atMs - stepMs) <= startMs)?.to;
+  if (lastSlotMs <= startMs && then === state) return `Alert ${rule} (${state}, slots ${recent}): ${reason}`;
+  const was = then === undefined ? "had yet to begin" : `was ${then}`;
+  const is = then === state ? "still is" : `is now ${state}`;
+  return `Alert ${rule} ${was} and ${is} (slots ${recent}), last judged: ${reason}`;
+}
+
+async function toldOf(state: State, alerts: readonly Alert[], zone: string): Promise<string[]> {
+  const items: OutboxItem[] = [];
+  for (const id of new Set(alerts.flatMap(({ incidentId }) => incidentId ?? []))) {
+    items.push(...(await state.outbox.list({ incidentId: id, limit: 100 })));
+  }
+  const atMs = ({ sentMs, dueMs }: OutboxItem) => sentMs ?? dueMs;
+  return items.sort((a, b) => atMs(a) - atMs(b) || a.createdMs - b.createdMs).map((item) => toldText(item, zone));
+}
+
+function toldText(item: OutboxItem, zone: string): string {
+  const when = item.sentMs === null ? "" : ` at ${formatLocal(item.sentMs, zone)}`;
+  const why = item.error === null ? "" : ` (${maskAddresses(item.error)})`;
+  const step = stepOf(item)?.index ?? 0;
+  const kind = step === 0 ? item.kind : `${item.kind} (step ${step + 1})`;
+  return `${item.recipientName} by ${item.notifier}: ${kind} ${item.state}${when}${why}`;
 }
 
 function sentences(facts: Omit<Explanation, "lines">, sampler: Sampler): string[] {
-  const { verdict, stored, slot, alerts, mutes, told, notes } = facts;
+  const { verdict, stored, judged, slot, alerts, stood, mutes, told, notes } = facts;
   const moved =
     stored !== null && stored.level !== verdict.level
       ? [`It was judged ${stored.level} at the time: ${stored.reason}`]
@@ -107,16 +164,12 @@ function sentences(facts: Omit<Explanation, "lines">, sampler: Sampler): string[
     `Data: ${verdict.state}${slot === null ? "; the ledger has no such slot" : `; slot ${slot.state}, started ${slot.attempts}x`}.`,
     ...baselineLines(verdict, sampler),
     forecastLine(verdict),
-    ...judgedLines(verdict, sampler),
+    ...(judged?.sentences ?? []),
     ...verdict.gates.map(
       ({ name, passed, measured, needed }) =>
         `Gate ${name}: ${passed ? "passed" : "not passed"} (${round(measured)}, needs ${round(needed)}).`,
     ),
-    ...(alerts.length === 0 ? ["No alert of this series stood at that time."] : []),
-    ...alerts.flatMap(({ rule, state, recent, reason, explained }) => [
-      `Alert ${rule} (${state}, slots ${recent}): ${reason}`,
-      ...(explained == null ? [] : [`What explains it: ${contributionText(explained)}.`]),
-    ]),
+    ...(alerts.length === 0 ? ["No alert of this series stood at that time."] : stood),
     ...mutes.map((mute) => `Muted: ${mute}.`),
     ...(alerts.length > 0 && told.length === 0 ? ["Nobody was told."] : told.map((line) => `Told: ${line}.`)),
   ];
@@ -124,7 +177,10 @@ function sentences(facts: Omit<Explanation, "lines">, sampler: Sampler): string[
 
 function baselineLines({ baseline }: Verdict, sampler: Sampler): string[] {
   const { centre, spread, daysUsed, daysTrimmed, days } = baseline;
-  if (centre === null) return [`Baseline: none, ${daysUsed} usable days are too few.`, ...dayLines(days, sampler)];
+  if (centre === null) {
+    const usable = daysUsed === 1 ? "1 usable day is" : `${daysUsed} usable days are`;
+    return [`Baseline: none, ${usable} too few.`, ...dayLines(days, sampler)];
+  }
   const about = spread === null ? "" : `, give or take ${round(spread)}`;
   return [
     `Baseline: ${round(centre)}${about}, from ${daysUsed} days, ${daysTrimmed} trimmed.`,
@@ -132,34 +188,43 @@ function baselineLines({ baseline }: Verdict, sampler: Sampler): string[] {
   ];
 }
 
-/** As what it was judged, and what of the series itself had a part in it. */
-function judgedLines(
-  { series, kind, range, memory = {}, slotsSummed, level, drift, trials }: Verdict,
-  sampler: Sampler,
-): string[] {
-  if (kind === undefined || level === "unknown") return [];
+function judgedAs({ series, kind, memory = {}, slotsSummed, level, ...verdict }: Verdict, sampler: Sampler) {
+  if (kind === undefined || level === "unknown") return null;
   const { kind: written, denominator } = sampler.judge[series.field] ?? {};
-  const told = written === "auto" ? ", as its values tell" : "";
-  const over = slotsSummed === 1 ? "" : `; evidence summed over ${slotsSummed} slots`;
-  const of = trials === undefined ? "" : `, measured on ${round(trials.summed)} ${denominator}`;
+  const { range, drift = null, trials } = verdict;
   const { level: today, tails } = memory;
+  const facts = {
+    kind,
+    kindTold: written === "auto",
+    range: range === undefined || range.least === range.most ? null : range,
+    today: today === undefined || today.expected <= 0 ? null : today.observed / today.expected,
+    drift,
+    trials: trials === undefined ? null : { ...trials, denominator: denominator ?? "" },
+    jumps: tails === undefined ? null : { slots: tails.points, rises: tails.rises.peaks, drops: tails.drops.peaks },
+  };
+  return { ...facts, sentences: judgedSentences(facts, slotsSummed) } satisfies JudgedAs;
+}
+
+function judgedSentences(facts: Omit<JudgedAs, "sentences">, slotsSummed: number): string[] {
+  const { kind, kindTold, range, today, drift, trials, jumps } = facts;
+  const told = kindTold ? ", as its values tell" : "";
+  const over = slotsSummed === 1 ? "" : `; evidence summed over ${slotsSummed} slots`;
+  const of = trials === null ? "" : `, measured on ${round(trials.summed)} ${trials.denominator}`;
   return [
     `Judged as a ${kind}${told}${over}${of}.`,
-    ...(range === undefined || range.least === range.most
-      ? []
-      : [`Anything from ${round(range.least)} to ${round(range.most)} would be no news.`]),
-    ...(today === undefined || today.expected <= 0 ? [] : [todayText(kind, today.observed / today.expected)]),
-    ...(drift === undefined ? [] : [`The last seven days had ${weekText(drift)} the seven before.`]),
-    ...(tails === undefined
+    ...(range === null ? [] : [`The days lead one to expect ${round(range.least)} to ${round(range.most)}.`]),
+    ...(today === null ? [] : [todayText(kind, today)]),
+    ...(drift === null ? [] : [`The last seven days had ${weekText(drift)} the seven before.`]),
+    ...(jumps === null
       ? []
       : [
-          `Beyond what is usual at this time: ${round(tails.rises.peaks)} rises and ${round(tails.drops.peaks)} drops in ` +
-            `${round(tails.points)} slots.`,
+          `Beyond what is usual at this time: ${round(jumps.rises)} rises and ${round(jumps.drops)} drops in ` +
+            `${round(jumps.slots)} slots.`,
         ]),
   ];
 }
 
-function todayText(kind: Verdict["kind"], ratio: number): string {
+function todayText(kind: JudgedAs["kind"], ratio: number): string {
   return kind === "ratio"
     ? `Lately its odds were ${round(ratio)} of plan.`
     : `Lately ${round(ratio)} of plan came in all.`;

@@ -420,6 +420,25 @@ export type Receipt = { readonly id: string; readonly detail: string };
 
 // ---- explaining -----------------------------------------------------------------------------------------------
 
+/** As what a point was judged, and what of the series itself had a part in it. */
+export type JudgedAs = {
+  readonly kind: NonNullable<Verdict["kind"]>;
+  /** True: its values told the kind (`kind: auto`). */
+  readonly kindTold: boolean;
+  /** What was expected at least and at most, in the field's own unit, where the days before do not agree; else null. */
+  readonly range: { readonly least: number; readonly most: number } | null;
+  /** What came lately as a part of what was planned (1 = as planned), of a ratio its odds; null: not known. */
+  readonly today: number | null;
+  /** By how many percent the last seven days had more than the seven before; null: not known. */
+  readonly drift: number | null;
+  /** Of a ratio: what it was measured on, as in {@link Verdict}, and the field that says it; null: nobody says. */
+  readonly trials: { readonly slot: number | null; readonly summed: number; readonly denominator: string } | null;
+  /** Of a gauge: slots seen, and rises and drops in them beyond what is usual at this time; slowly forgotten. Else null. */
+  readonly jumps: { readonly slots: number; readonly rises: number; readonly drops: number } | null;
+  /** All of it in plain sentences. */
+  readonly sentences: readonly string[];
+};
+
 /** Why, or why not, for one series and one slot: everything that the console, the API and `explain` show. */
 export type Explanation = {
   readonly series: string;
@@ -429,14 +448,18 @@ export type Explanation = {
   readonly verdict: Verdict;
   /** Level and reason as they were stored when the slot was judged; null if it never was. */
   readonly stored: { readonly level: Level; readonly reason: string } | null;
+  /** Null where it is not judged. */
+  readonly judged: JudgedAs | null;
   readonly slot: SlotRecord | null;
-  /** Alerts of this series that stood at that time. */
+  /** Alerts of this series that stood at that time, as they are now. */
   readonly alerts: readonly Alert[];
+  /** How those alerts stood at that time, and how they are now, as sentences. */
+  readonly stood: readonly string[];
   /** Silences that held then, as sentences. */
   readonly mutes: readonly string[];
-  /** Who was told of those alerts, as sentences. */
+  /** Who was told of those alerts, as sentences, the earliest first. */
   readonly told: readonly string[];
-  /** What is out of the ordinary, as sentences: no slot then, never judged, a slot that failed. */
+  /** What is out of the ordinary, as sentences: no slot then, not yet, never judged, a slot that failed. */
   readonly notes: readonly string[];
   /** The whole answer in plain sentences, most important first. */
   readonly lines: readonly string[];

@@ -184,6 +184,39 @@ describe.skipIf(missing !== null)(`the console${missing === null ? "" : ` (${mis
     });
   });
 
+  test("why, or why not, says what explain says: the kind, the days, today, alerts then and now, who was told", async () => {
+    const ukOrders = 'orders{country="United Kingdom"}.orders';
+    const then = "from=2026-11-20T13:00:00Z&to=2026-11-20T14:00:00Z";
+    await withPage({ viewport: { width: 1280, height: 860 } }, async (page, complaints) => {
+      let told: object | null = null;
+      await page.route("**/series/explain?**", async (route) => {
+        const asked = new URL(route.request().url());
+        if (asked.searchParams.get("series") === ukOrders) asked.searchParams.set("at", "2026-11-20T13:30:00Z");
+        const response = await route.fetch({ url: asked.href });
+        await route.fulfill({ response, json: { ...(await response.json()), ...told } });
+      });
+      const panel = page.locator(".explain");
+      await page.goto(`${url}/series?s=${encodeURIComponent(ukOrders)}&${then}`);
+      await panel.getByRole("heading", { name: "How it was judged" }).waitFor();
+      const [judged, alerts, who] = await panel.locator("h3 + .lines").allTextContents();
+      expect(judged).toMatch(
+        /^Judged as a count, as its values tell\.The days lead one to expect [\d.]+ to [\d.]+\.Lately 1\.04 of plan came in all\.The last seven days had 3 % less than the seven before\.$/,
+      );
+      expect(alerts).toMatch(/^Alert shop-orders was firing and is now resolved \(slots bbbggg\), last judged: /);
+      expect(who).toMatch(/^Ana Silva by email: opened sent at .*Ana Silva by email: resolved sent at /);
+      expect(await panel.locator(".gates tbody th").allTextContents()).toContain("Volume");
+      await panel.screenshot({ path: join(pictures, "explain.png") });
+      const stood = [`Alert shop-orders (firing, slots ${"b".repeat(200)}): far below what is usual.`];
+      told = { told: [], stood, notes: ["This time lies in the future; this is what judging says of it now."] };
+      await page.reload();
+      await panel.getByText("Nobody was told.").waitFor();
+      await panel.getByText("This time lies in the future").waitFor();
+      expect(await panel.evaluate(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth)).toBe(0);
+      expect([...(await violations(page)), ...complaints]).toEqual([]);
+      await page.unrouteAll({ behavior: "ignoreErrors" });
+    });
+  });
+
   test("an incident is acknowledged; who comes late hears who was first", async () => {
     await withPage({}, async (page) => {
       await page.goto(`${url}/incidents/0198-de`);

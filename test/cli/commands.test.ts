@@ -23,6 +23,8 @@ const questions: Readonly<Record<string, readonly string[]>> = {
   "explain critical --json": ["explain", uk, ...outage, "--json"],
   "explain normal": ["explain", germany, ...outage],
   "explain muted": ["explain", germany, "--at", "2026-06-10T10:55:00+01:00"],
+  "explain future --json": ["explain", germany, "--at", "2030-01-07T10:00:00Z", "--json"],
+  "explain before --json": ["explain", germany, "--at", "2026-05-20T10:00:00+01:00", "--json"],
   "explain cold start": ["explain", uk, "--at", "2026-06-02T10:00:00+01:00"],
   "explain at night": ["explain", uk, "--at", "2026-06-09T23:00:00Z"],
   "explain unknown series": ["explain", 'orders{country="France"}', ...outage],
@@ -147,7 +149,16 @@ describe("explain", () => {
     );
     expect(out).toMatch(/2026-06-09 10:05 {2}24 {2}used/);
     expect(out).toMatch(/Gate evidence: passed/);
-    expect(out).toMatch(/Told: Ana Silva by email: opened sent/);
+    expect(out.match(/Told: Ana Silva by email: .*? sent/g)).toEqual([
+      "Told: Ana Silva by email: opened sent",
+      "Told: Ana Silva by email: opened (step 2) sent",
+      "Told: Ana Silva by email: resolved sent",
+    ]);
+    const told = [...out.matchAll(/^Told: .* sent at (.*)\.$/gm)].map(([, when]) => when);
+    expect(told).toEqual(told.toSorted());
+    expect(out).toMatch(
+      /\nAlert watch was firing and is now resolved \(slots b{6}g\), last judged: 2\d orders at 10:30/,
+    );
     expect(out).not.toContain("ana@shop.example");
     const facts = json("explain critical --json");
     expect(facts).toMatchObject({ series: uk, at: "2026-06-10T09:05:00Z", level: "critical", observed: 0 });
@@ -165,7 +176,16 @@ describe("explain", () => {
   });
 
   test("cold start: too few days", () => {
-    expect(of("explain cold start").out).toMatch(/\nunknown: [\s\S]*Baseline: none, 1 usable days? /);
+    expect(of("explain cold start").out).toMatch(/\nunknown: [\s\S]*Baseline: none, 1 usable day is too few\./);
+  });
+
+  test("a time that lies in the future, or before the first point: one note says so", () => {
+    expect(json("explain future --json").notes).toEqual([
+      "This time lies in the future; this is what judging says of it now.",
+    ]);
+    expect(json("explain before --json").notes).toEqual([
+      "This time lies before the first point that is kept of the series; this is what judging says now.",
+    ]);
   });
 
   test("a time outside the active hours", () => {

@@ -12,21 +12,13 @@ import { join } from "node:path";
 import { checkSilence } from "../../src/alert/mute.ts";
 import { acknowledge } from "../../src/alert/plan.ts";
 import type { Calendar, Definitions, FieldJudging, Sampler } from "../../src/core/definitions.ts";
-import { formatSeries, parseSelector } from "../../src/core/labels.ts";
-import type {
-  Alert,
-  Explanation,
-  Incident,
-  OutboxItem,
-  Point,
-  Silence,
-  Transition,
-  Verdict,
-} from "../../src/core/model.ts";
+import { formatSeries, matchersOf } from "../../src/core/labels.ts";
+import type { Alert, Incident, OutboxItem, Point, Silence, Transition, Verdict } from "../../src/core/model.ts";
 import type { Log, Measured, TimeSeriesStore } from "../../src/core/ports.ts";
 import { Problem } from "../../src/core/problem.ts";
 import { dayMs, hourMs, minuteMs } from "../../src/core/time.ts";
 import { defaultCollection } from "../../src/define/collection.ts";
+import { explain } from "../../src/explain.ts";
 import { verdictPoint } from "../../src/judge/stored.ts";
 import { Composer } from "../../src/notify/compose.ts";
 import { Mailbox } from "../../src/notify/mailbox.ts";
@@ -77,6 +69,7 @@ export async function openShop(past = 26 * hourMs): Promise<Shop> {
   await fillMailbox({ mailboxDir, state, store, definitions, clock });
   const replicas = new SeededReplicas(clock);
   const shadows = await beginShadow(state, definitions, clock);
+  const explaining = { definitions: () => definitions, store, state, clock, judge: shopJudge(store) };
   const shop: Shop = {
     clock,
     store,
@@ -92,7 +85,7 @@ export async function openShop(past = 26 * hourMs): Promise<Shop> {
       zone,
       version: "0.1.0-test",
       next: (name) => nextOf(definitions.samplers.get(name), clock.nowMs()),
-      explain: (series, timeMs) => explain({ definitions, store, state }, series, timeMs),
+      explain: (series, timeMs) => explain(explaining, series, timeMs),
       mailbox: new Mailbox(mailboxDir),
       replicas,
       ready: async () => ({ ready: shop.unready === null, reasons: shop.unready === null ? [] : [shop.unready] }),
@@ -219,7 +212,7 @@ function shopDefinitions(): Definitions {
       title: "Orders placed",
       purpose: "Orders by country and minute, as the shop books them.",
       point: { measurement: "orders", tags: ["country"], fields: ["orders", "amount"] },
-      judge: { orders: judging },
+      judge: { orders: { ...judging, kind: "auto" } },
     }),
     sampler("shop-payments", {
       title: "Payments that succeed",
@@ -396,6 +389,12 @@ function verdictAt(
     sinceMs: low ? germanySinceMs : null,
     lossSoFar: low ? expected - observed : null,
     slotsSummed: 1,
+    ...(known && {
+      kind: series.field === "success_rate" ? "ratio" : "count",
+      range: { least: expected * 0.9, most: expected * 1.1 },
+      memory: { level: { observed: expected * 60 * 1.04, expected: expected * 60 } },
+      drift: -3.2,
+    }),
     reason: !known
       ? "Not judged: fewer than four of the last seven days have this slot."
       : low
@@ -406,42 +405,22 @@ function verdictAt(
 
 // ---- explaining -----------------------------------------------------------------------------------------------
 
-type Known = { definitions: Definitions; store: TimeSeriesStore; state: State };
-
-async function explain(
-  { definitions, store, state }: Known,
-  text: string,
-  timeMs: number,
-): Promise<Explanation | null> {
-  const { measurement, tags, field } = parseSelector(text);
-  const own = [...definitions.samplers.values()].find(({ point }) => point.measurement === measurement);
-  if (own === undefined || field === null || own.judge[field] === undefined) return null;
-  const windows = [{ fromMs: timeMs, toMs: timeMs + 1 }];
-  const { series: found } = await store.read({
-    measurement: `${measurement}_verdict`,
-    fields: ["observed", "expected"],
-    tags,
-    windows,
-  });
-  const value = (name: string) => {
-    const [cell] = found.find((series) => series.field === name)?.values ?? [];
-    return typeof cell === "number" ? cell : null;
-  };
-  const series = { measurement, tags: Object.fromEntries(tags.map((tag) => [tag.label, tag.value])), field };
-  const verdict = verdictAt(own.name, series, timeMs, value("observed"), value("expected"));
-  const alerts = await state.alerts.alertsAt(text, timeMs);
+/** Judges as the stored verdicts do. */
+function shopJudge(store: TimeSeriesStore): Parameters<typeof explain>[0]["judge"] {
   return {
-    series: text,
-    sampler: own.name,
-    timeMs,
-    verdict,
-    stored: { level: verdict.level, reason: verdict.reason },
-    slot: await state.slots.get(own.name, timeMs),
-    alerts,
-    mutes: [],
-    told: alerts.map(() => "Ana Silva by email, sent at 14:14"),
-    notes: [],
-    lines: [verdict.reason],
+    explain: async (sampler, series, timeMs) => {
+      const { series: found, stale } = await store.read({
+        measurement: `${series.measurement}_verdict`,
+        fields: ["observed", "expected"],
+        tags: matchersOf({ ...series.tags, field: series.field }),
+        windows: [{ fromMs: timeMs, toMs: timeMs + 1 }],
+      });
+      const value = (name: string) => {
+        const [cell] = found.find(({ field }) => field === name)?.values ?? [];
+        return typeof cell === "number" ? cell : null;
+      };
+      return { verdict: verdictAt(sampler.name, series, timeMs, value("observed"), value("expected")), stale };
+    },
   };
 }
 
@@ -624,7 +603,13 @@ async function fillSilences(state: State): Promise<void> {
   }
 }
 
-type MailboxInput = Known & { mailboxDir: string; clock: SimulatedClock };
+type MailboxInput = {
+  definitions: Definitions;
+  store: TimeSeriesStore;
+  state: State;
+  mailboxDir: string;
+  clock: SimulatedClock;
+};
 
 async function fillMailbox({ mailboxDir, state, store, definitions, clock }: MailboxInput): Promise<void> {
   const composer = new Composer({

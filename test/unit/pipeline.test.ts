@@ -107,7 +107,7 @@ test.each(["away", "behind"] as const)("nothing fires while the store is %s", as
 test("explain says that its history came from a copy that is behind, first of all notes", async () => {
   const { judge, run } = start();
   await run(100, 3);
-  const deps = { definitions: () => defined, store, state, judge };
+  const deps = { definitions: () => defined, store, state, judge, clock };
   const timeMs = beganMs + minuteMs;
   const note = "Its history could only be read from a copy that is behind.";
   const sound = await explain(deps, uk, timeMs);

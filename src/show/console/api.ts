@@ -172,11 +172,37 @@ const alert = z.object({
   reason: text,
 });
 
+const judgedAs = z.object({
+  kind: z.enum(["count", "gauge", "ratio"]),
+  kindTold: z.boolean().describe("Whether its values told the kind (`kind: auto`)"),
+  range: z
+    .object({ least: z.number(), most: z.number() })
+    .nullable()
+    .describe(
+      "What was expected at least and at most, in the field's own unit, where the days do not agree; else null",
+    ),
+  today: number.describe("What came lately as a part of plan (1 = as planned), of a ratio its odds; null: not known"),
+  drift: number.describe("By how many percent the last seven days had more than the seven before; null: not known"),
+  trials: z
+    .object({
+      denominator: text.describe("The field that it was measured on"),
+      slot: number.describe("Its count in the slot; null: not known"),
+      summed: z.number().describe("Its count in the slots summed"),
+    })
+    .nullable()
+    .describe("Of a ratio with a denominator; else null"),
+  jumps: z
+    .object({ slots: z.number(), rises: z.number(), drops: z.number() })
+    .nullable()
+    .describe("Of a gauge: rises and drops beyond what is usual, in how many slots, slowly forgotten; else null"),
+  sentences: z.array(text).describe("All of it in sentences"),
+});
+
 export const explanation = z.object({
   series: text,
   sampler: text,
   at: moment,
-  notes: z.array(text).describe("What is out of the ordinary: no slot then, never judged, a slot that failed"),
+  notes: z.array(text).describe("What is out of the ordinary: no slot then, not yet, never judged, a slot that failed"),
   lines: z.array(text).describe("The whole answer in sentences, most important first"),
   state: dataState,
   level,
@@ -199,6 +225,9 @@ export const explanation = z.object({
       z.object({ at: moment, value: number, use: z.enum(["used", "trimmed", "missing", "incident", "campaign"]) }),
     ),
   }),
+  judged: judgedAs
+    .nullable()
+    .describe("As what it was judged, and what of the series itself had a part in it; null if it was not"),
   gates: z.array(
     z.object({
       name: z.enum(["relative", "absolute", "volume", "evidence", "direction"]),
@@ -208,9 +237,10 @@ export const explanation = z.object({
     }),
   ),
   slot: slot.nullable(),
-  alerts: z.array(alert),
-  mutes: z.array(text),
-  told: z.array(text),
+  alerts: z.array(alert).describe("Alerts of the series that stood at that time, as they are now"),
+  stood: z.array(text).describe("How those alerts stood at that time and how they are now, in sentences"),
+  mutes: z.array(text).describe("Silences that held then, in sentences"),
+  told: z.array(text).describe("Who was told of those alerts, in sentences, the earliest first; empty: nobody was"),
 });
 
 // ---- incidents, silences --------------------------------------------------------------------------------------

@@ -100,7 +100,7 @@ export function silenceView(silence: Silence, nowMs: number): Api["Silence"] {
 }
 
 export function explanationView(explanation: Explanation): Api["Explanation"] {
-  const { verdict, series, sampler, stored, mutes, told, notes, lines } = explanation;
+  const { verdict, series, sampler, stored, judged, stood, mutes, told, notes, lines } = explanation;
   const { state, level, reason, observed, expected, lower, upper, direction, evidence, gates } = verdict;
   const { lossSoFar, slotsSummed, forecast, baseline } = verdict;
   return {
@@ -110,11 +110,13 @@ export function explanationView(explanation: Explanation): Api["Explanation"] {
       slotsSummed,
       notes: [...notes],
       lines: [...lines],
+      stood: [...stood],
       mutes: [...mutes],
       told: [...told],
       gates: [...gates],
     },
     at: moment(explanation.timeMs),
+    judged: judged && { ...judged, sentences: [...judged.sentences] },
     since: momentOrNull(verdict.sinceMs),
     forecast:
       forecast.value === null

@@ -1,7 +1,7 @@
 import type { Api } from "../console/api.ts";
 import { usePolled } from "./client.ts";
 import { none, number, wall } from "./format.ts";
-import { Answer, Chip, DataWord, Field, LevelMark } from "./parts.tsx";
+import { Answer, DataWord, Field, LevelMark } from "./parts.tsx";
 import { Link } from "./router.tsx";
 
 type Explanation = Api["Explanation"];
@@ -29,7 +29,7 @@ export function ExplainPanel({ series, zone, atMs, latest }: PanelProps) {
 }
 
 function Body({ explanation, zone }: { explanation: Explanation; zone: string }) {
-  const { level, notes, mutes, told, alerts, stored } = explanation;
+  const { level, notes, judged, mutes, stood, told, alerts, stored } = explanation;
   return (
     <div aria-live="polite">
       <div class="verdict-line">
@@ -41,13 +41,7 @@ function Body({ explanation, zone }: { explanation: Explanation; zone: string })
           At the time it was judged {stored.level}: {stored.reason}
         </p>
       )}
-      {notes.length > 0 && (
-        <ul class="lines">
-          {notes.map((note) => (
-            <li key={note}>{note}</li>
-          ))}
-        </ul>
-      )}
+      <Sentences sentences={notes} />
       <Gates gates={explanation.gates} />
       <Days explanation={explanation} zone={zone} />
       <dl class="facts">
@@ -60,31 +54,30 @@ function Body({ explanation, zone }: { explanation: Explanation; zone: string })
         {explanation.slot && <Field label="Slot">{explanation.slot.state}</Field>}
         {explanation.slotsSummed > 1 && <Field label="Slots summed">{explanation.slotsSummed}</Field>}
       </dl>
-      {mutes.length > 0 && <Sentences title="Muted" sentences={mutes} />}
-      {told.length > 0 && <Sentences title="Who was told" sentences={told} />}
+      <Sentences title="How it was judged" sentences={judged?.sentences ?? []} />
+      <Sentences title="Alerts" sentences={stood} />
+      {alerts.map(
+        ({ id, incident }) =>
+          incident && (
+            <p key={id}>
+              <Link href={`/incidents/${incident}`}>Incident of this alert</Link>
+            </p>
+          ),
+      )}
+      <Sentences title="Muted" sentences={mutes} />
       {alerts.length > 0 && (
-        <p>
-          {alerts.map((alert) =>
-            alert.incident === null ? (
-              <Chip key={alert.id} tone="plain">
-                {alert.rule} {alert.state}
-              </Chip>
-            ) : (
-              <Link key={alert.id} href={`/incidents/${alert.incident}`}>
-                Incident of this alert
-              </Link>
-            ),
-          )}
-        </p>
+        <Sentences title="Who was told" sentences={told.length > 0 ? told : ["Nobody was told."]} />
       )}
     </div>
   );
 }
 
-function Sentences({ title, sentences }: { title: string; sentences: readonly string[] }) {
+/** Nothing where there are none. */
+function Sentences({ title, sentences }: { title?: string; sentences: readonly string[] }) {
+  if (sentences.length === 0) return null;
   return (
     <>
-      <h3>{title}</h3>
+      {title && <h3>{title}</h3>}
       <ul class="lines">
         {sentences.map((sentence) => (
           <li key={sentence}>{sentence}</li>
@@ -97,7 +90,7 @@ function Sentences({ title, sentences }: { title: string; sentences: readonly st
 const gateWords: Readonly<Record<Explanation["gates"][number]["name"], string>> = {
   relative: "Difference in %",
   absolute: "Difference",
-  volume: "Expected volume",
+  volume: "Volume",
   evidence: "Evidence",
   direction: "Direction",
 };

@@ -163,6 +163,17 @@ describe("one series", () => {
     expect(body.baseline.days).toHaveLength(7);
     expect(body.slot).toMatchObject({ state: "done", start: "2026-11-20T14:20:00Z" });
     expect(body.alerts[0].incident).toBe(shop.openIncident);
+    expect(body.stood).toEqual([expect.stringMatching(/^Alert shop-orders was firing and still is /)]);
+    expect(body.told).toEqual([expect.stringMatching(/^Ana Silva by email: opened sent at /)]);
+    expect(body.judged).toMatchObject({ kind: "count", kindTold: true, today: expect.closeTo(1.04), drift: -3.2 });
+    expect(body.judged.range.least).toBeLessThan(body.judged.range.most);
+    for (const sentence of body.judged.sentences) expect(body.lines).toContain(sentence);
+  });
+
+  test("a time that has not come is noted", async () => {
+    const { body } = await get(`/series/explain?series=${encoded}&at=2030-01-01T00:00:00Z`);
+    expect(body).toMatchObject({ level: "unknown", judged: null, stored: null });
+    expect(body.notes).toEqual(["This time lies in the future; this is what judging says of it now."]);
   });
 
   test.each([
