@@ -156,7 +156,8 @@ function definitionsOf(sampler: Sampler): Definitions {
 
 /** What alerts need of a decision; nobody reads its sentence. */
 function verdictOf(decision: Decision, timeMs: number, stepMs: number): Verdict {
-  const { state, level, observed, expected, lower, upper, evidence, gates, direction, ongoing, slotsSummed } = decision;
+  const { state, level, observed, expected, lower, upper, evidence, gates, direction, slotsSummed } = decision;
+  const { ongoing, memory } = decision;
   return {
     ...{
       sampler: seriesId.measurement,
@@ -172,7 +173,7 @@ function verdictOf(decision: Decision, timeMs: number, stepMs: number): Verdict 
     },
     forecast: { value: null, abstained: "not kept" },
     baseline: { centre: null, spread: null, daysUsed: 0, daysTrimmed: 0, days: [] },
-    ...{ evidence, gates, direction, slotsSummed, reason: level },
+    ...{ evidence, gates, direction, slotsSummed, memory, reason: level },
     sinceMs: ongoing?.sinceMs ?? null,
     lossSoFar: ongoing?.loss ?? null,
   };

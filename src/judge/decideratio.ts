@@ -131,7 +131,7 @@ function concluded({ context, plan }: Slot, reading: RateReading, finding: Findi
     evidence,
     percent: signedPercent(reading.observed, reading.expected),
     slotsSummed: reading.reach,
-    trials: { slot: Number.isNaN(denominator) ? null : denominator, summed: reading.trials },
+    trials: { slot: denominator >= 0 ? denominator : null, summed: reading.trials },
     gates: gatesOf(context, reading.observed, reading.expected, evidence),
     range: { least: rate, most: rate },
     drift: null,

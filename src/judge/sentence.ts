@@ -15,6 +15,8 @@ export type Facts = {
   /** Begin of what goes on, or of what just ended; null = nothing. */
   readonly sinceMs: number | null;
   readonly closes: boolean;
+  /** Where it was not judged, what there is too little of for that. */
+  readonly lacking: string | null;
   /** Title of the campaign that runs; null = none. */
   readonly campaign: string | null;
   readonly clock: ZoneDays;
@@ -29,13 +31,14 @@ export function sentence(facts: Facts): string {
   const at = timeOfDay(clock.wallMs(timeMs));
   if (decision.because === "missing") return missing(facts, at);
   const trials = decision.trials?.slot ?? null;
+  const say = figureOf(decision);
   const of = trials === null ? "" : ` of ${figure(trials)} ${facts.judging.denominator}`;
-  const head = `${figure(decision.observed as number)} ${field}${of} at ${at}`;
-  if (decision.because === "cold") return `${head}; not judged: ${daysAtHand(facts)}`;
+  const head = `${say(decision.observed as number)} ${field}${of} at ${at}`;
+  if (decision.because === "cold") return `${head}; not judged: ${facts.lacking}`;
   const { centre } = facts.baseline;
-  const days = `${facts.judging.baseline.days}-day trimmed ${centre === null ? "unknown" : figure(centre)}`;
+  const days = `${facts.judging.baseline.days}-day trimmed ${centre === null ? "unknown" : say(centre)}`;
   const during = facts.campaign === null ? "" : ` in ${facts.campaign}`;
-  const expected = `${figure(decision.expected as number)} expected${during} (${days}, ${outlook(facts.forecast)})`;
+  const expected = `${expectedText(decision)} expected${during} (${days}, ${outlook(facts)})`;
   return `${head}; ${expected}; ${finding(facts)}`;
 }
 
@@ -51,20 +54,22 @@ export function sentenceWithout(without: string, observed: number | null, field:
 
 function missing(facts: Facts, at: string): string {
   const { expected } = facts.decision;
-  const wanted = expected === null ? "" : `; ${figure(expected)} expected`;
+  const wanted = expected === null ? "" : `; ${figureOf(facts.decision)(expected)} expected`;
   const since = facts.sinceMs === null ? "" : `; the incident since ${moment(facts, facts.sinceMs)} goes on`;
   return `no ${facts.field} known at ${at}${wanted}; a missing value is not a zero${since}`;
 }
 
-function daysAtHand({ baseline, judging }: Facts): string {
-  const inIncidents = baseline.days.filter((day) => day.use === "incident").length;
-  const left = inIncidents === 0 ? "" : `, ${inIncidents} left out as part of an incident`;
-  const usable = baseline.daysUsed + baseline.daysTrimmed;
-  return `too few days like today are known (${usable} of ${judging.baseline.days} days usable${left})`;
+/** From here to there where the days do not agree: it is the nearer end that a value is off. */
+function expectedText(decision: Decision): string {
+  const say = figureOf(decision);
+  const { range, expected } = decision;
+  const [least, most] = range === null ? ["", ""] : [say(range.least), say(range.most)];
+  return least === most ? say(expected as number) : `${least} to ${most}`;
 }
 
-function outlook(forecast: Forecast): string {
-  return forecast.value === null ? `forecast abstained: ${forecast.abstained}` : `forecast ${figure(forecast.value)}`;
+function outlook({ forecast, decision }: Facts): string {
+  if (forecast.value === null) return `forecast abstained: ${forecast.abstained}`;
+  return `forecast ${figureOf(decision)(forecast.value)}`;
 }
 
 function finding(facts: Facts): string {
@@ -86,7 +91,8 @@ function finding(facts: Facts): string {
   if (facts.closes) return `as expected again, after trouble since ${moment(facts, facts.sinceMs as number)}`;
   const failed = decision.gates.find((gate) => !gate.passed);
   // Only where the percentage stands out does a reader wonder what held it back.
-  const stands = decision.gates.find((gate) => gate.name === "relative")?.passed === true;
+  const relative = decision.gates.find((gate) => gate.name === "relative");
+  const stands = relative?.passed === true && (relative.needed > 0 || decision.evidence >= openNats / 2);
   if (!stands || failed === undefined) return `as expected${over(decision)}`;
   return `${difference(decision)}, but ${held(failed.name, failed.measured, failed.needed)}`;
 }
@@ -147,6 +153,17 @@ function dateOf(wallMs: number): string {
 /** With seconds where they are not zero: slots may be shorter than a minute. */
 function timeOfDay(wallMs: number): string {
   return new Date(wallMs).toISOString().slice(11, wallMs % 60_000 === 0 ? 16 : 19);
+}
+
+function figureOf({ kind }: Decision): (value: number) => string {
+  return kind === "ratio" ? shareFigure : figure;
+}
+
+/** 99.93 % is not all: two digits of whichever is nearer, nothing or all. */
+function shareFigure(value: number): string {
+  const near = Math.min(value, 1 - value);
+  if (!(near > 0)) return figure(value);
+  return String(Number(value.toFixed(Math.min(12, 1 - Math.floor(Math.log10(near))))));
 }
 
 /** A number as people say it: whole from 100 on, one decimal below, two digits below 1. */

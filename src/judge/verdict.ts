@@ -5,6 +5,7 @@ import type { ZoneDays } from "./days.ts";
 import { type Decision, stateOf } from "./decision.ts";
 import { baselineOf } from "./detectors/baseline.ts";
 import { forecastOf } from "./detectors/forecast.ts";
+import { lackingAt } from "./lacking.ts";
 import type { Part } from "./parts.ts";
 import { sentence, sentenceWithout } from "./sentence.ts";
 
@@ -27,7 +28,7 @@ export function verdictOf(decision: Decision, cells: Cells, place: Place, about:
   const days = place.days.slice(0, judging.baseline.days);
   const starts = days.map((_, index) => about.clock.beforeMs(place.timeMs, index + 1));
   const baseline = baselineOf(cells, place, judging.baseline, starts);
-  const forecast = forecastOf(decision.outlook, judging.forecast.points);
+  const forecast = forecastOf(decision.outlook);
   const closes = decision.ongoing === null && (before !== null || about.wasInIncident);
   const { timeMs } = place;
   const reason = sentence({
@@ -39,6 +40,7 @@ export function verdictOf(decision: Decision, cells: Cells, place: Place, about:
     timeMs,
     sinceMs: decision.ongoing?.sinceMs ?? before?.sinceMs ?? null,
     closes,
+    lacking: decision.because === "cold" ? lackingAt(cells, place, decision.kind, judging) : null,
     campaign: place.campaign?.title ?? null,
     clock: about.clock,
   });

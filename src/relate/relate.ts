@@ -2,8 +2,8 @@
  * From verdicts to conclusions: one per verdict and rule that matches its series.
  *
  * A conclusion is three-valued. `bad`: the rule's level and direction are reached and everything it needs holds.
- * `good`: the point was judged and that is not so. `unknown`: the point could not be judged; it neither fires nor
- * resolves.
+ * `good`: the point was judged and that is not so. `unknown`: the point could not be judged, or is one of the calm slots
+ * that a gauge's incident waits for before it ends; it neither fires nor resolves.
  */
 import type { Contribution } from "../core/contribution.ts";
 import type { Rule, Sampler } from "../core/definitions.ts";
@@ -74,8 +74,9 @@ export function conclude(input: ConcludeInput): Conclusion[] {
 
 /** What one rule sees in one verdict, before `needs`. */
 function look(rule: Watch, verdict: Verdict): { state: Conclusion["state"]; reason: string } {
-  const { level, direction, reason } = verdict;
-  if (level === "unknown") return { state: "unknown", reason };
+  const { level, direction, reason, memory } = verdict;
+  const calm = level !== "normal" && (memory?.calm ?? 0) > 0;
+  if (level === "unknown" || calm) return { state: "unknown", reason };
   if (level === "normal") return { state: "good", reason };
   if (rule.level === "critical" && level !== "critical") {
     return { state: "good", reason: `${reason}; rule ${rule.name} begins at critical` };

@@ -1,6 +1,6 @@
 import type { Forecast } from "../../core/model.ts";
 import { type Cells, forecastReach, type Place, skipSlotsMax } from "../cells.ts";
-import { type Gm11, gm11, gm11At } from "../math/gm11.ts";
+import { type Gm11, gm11, gm11At, ratioMax, smallErrorsMin } from "../math/gm11.ts";
 import { levelShift } from "../math/levelratios.ts";
 
 /** Least points that GM(1,1) is fitted to. */
@@ -14,7 +14,7 @@ export type Outlook =
   | { readonly kind: "value"; readonly value: number; readonly model: Gm11 }
   | { readonly kind: "points"; readonly points: number; readonly looked: number }
   | { readonly kind: "far"; readonly slots: number }
-  | { readonly kind: "ratios"; readonly shift: number }
+  | { readonly kind: "ratios"; readonly points: number }
   | { readonly kind: "development"; readonly a: number }
   | { readonly kind: "grade"; readonly c: number; readonly p: number };
 
@@ -46,7 +46,7 @@ export function forecastAt(cells: Cells, place: Place, points: number, skip: num
   }
   const shift = flat ? 0 : levelShift(found);
   // A shift beyond the values' own size would make any series pass.
-  if (shift > size) return { kind: "ratios", shift: shift / size };
+  if (shift > size) return { kind: "ratios", points: found.length };
   for (let k = 0; k < found.length; k += 1) (found[k] as number) += shift;
   const model = gm11(found);
   if (Math.abs(model.a) > developmentMax) return { kind: "development", a: model.a };
@@ -57,25 +57,33 @@ export function forecastAt(cells: Cells, place: Place, points: number, skip: num
 }
 
 /** The outlook as a verdict carries it. */
-export function forecastOf(outlook: Outlook, points: number): Forecast {
+export function forecastOf(outlook: Outlook): Forecast {
+  if (outlook.kind !== "value") return { value: null, abstained: abstainedText(outlook) };
+  return { value: outlook.value, a: outlook.model.a, b: outlook.model.b, grade: outlook.model.grade };
+}
+
+function abstainedText(outlook: Exclude<Outlook, { readonly kind: "value" }>): string {
   switch (outlook.kind) {
-    case "value":
-      return { value: outlook.value, a: outlook.model.a, b: outlook.model.b, grade: outlook.model.grade };
-    case "points":
-      return {
-        value: null,
-        abstained: `${outlook.points} usable points in the last ${outlook.looked} slots, ${pointsMin} needed`,
-      };
+    case "points": {
+      const { points, looked } = outlook;
+      return `${points} usable ${points === 1 ? "point" : "points"} in the last ${looked} slots, ${pointsMin} needed`;
+    }
     case "far":
-      return { value: null, abstained: `the newest usable point is ${outlook.slots} slots back` };
+      return `the newest usable point is ${outlook.slots} slots back`;
     case "ratios":
-      return { value: null, abstained: `the last ${points} points jump too much for a grey model` };
+      return `the last ${outlook.points} points jump too much for a grey model`;
     case "development":
-      return { value: null, abstained: `the model runs away, a = ${outlook.a.toFixed(2)}` };
+      return `the model runs away, a = ${outlook.a.toFixed(2)}`;
     case "grade":
-      return {
-        value: null,
-        abstained: `poor fit, C ${outlook.c.toFixed(2)} above 0.65 or P ${outlook.p.toFixed(2)} below 0.70`,
-      };
+      return `poor fit: ${poorText(outlook)}`;
   }
+}
+
+/** Which of the two tests of a grey model it fails. */
+function poorText({ c, p }: { readonly c: number; readonly p: number }): string {
+  const failed = [
+    ...(c > ratioMax ? [`C ${c.toFixed(2)} above ${ratioMax.toFixed(2)}`] : []),
+    ...(p < smallErrorsMin ? [`P ${p.toFixed(2)} below ${smallErrorsMin.toFixed(2)}`] : []),
+  ];
+  return failed.length === 0 ? "it has no errors to be compared" : failed.join(", ");
 }

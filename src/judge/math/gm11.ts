@@ -18,6 +18,10 @@ export type Gm11 = {
   readonly grade: "good" | "qualified" | "just qualified" | "unqualified";
 };
 
+/** The worst that a model may be and still be of use: C at most, and P at least. */
+export const ratioMax = 0.65;
+export const smallErrorsMin = 0.7;
+
 /**
  * The grey model GM(1,1): fits x0(k) + a z1(k) = b by least squares, where x1 is the running sum of the input and
  * z1(k) the mean of its neighbours x1(k) and x1(k-1); grades itself by the posterior check.
@@ -94,6 +98,6 @@ function leastSquares(values: readonly number[]): { a: number; b: number } {
 function gradeOf(c: number, p: number): Gm11["grade"] {
   if (c <= 0.35 && p >= 0.95) return "good";
   if (c <= 0.5 && p >= 0.8) return "qualified";
-  if (c <= 0.65 && p >= 0.7) return "just qualified";
+  if (c <= ratioMax && p >= smallErrorsMin) return "just qualified";
   return "unqualified";
 }

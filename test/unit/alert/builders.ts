@@ -1,5 +1,5 @@
 import type { Definitions, Group, Person, Route, Rule, Sampler } from "../../../src/core/definitions.ts";
-import type { Level, NoticeKind, OutboxItem, Tags, Verdict } from "../../../src/core/model.ts";
+import type { JudgeMemory, Level, NoticeKind, OutboxItem, Tags, Verdict } from "../../../src/core/model.ts";
 import { defaultCollection } from "../../../src/define/collection.ts";
 
 /** Small definitions and verdicts, whole enough for everything after judging. */
@@ -119,6 +119,7 @@ export type VerdictParts = {
   sinceMs?: number | null;
   lossSoFar?: number | null;
   stepMs?: number;
+  memory?: JudgeMemory;
 };
 
 export function verdict(parts: VerdictParts): Verdict {
@@ -147,6 +148,7 @@ export function verdict(parts: VerdictParts): Verdict {
     sinceMs: parts.sinceMs === undefined ? (bad ? parts.timeMs : null) : parts.sinceMs,
     lossSoFar: parts.lossSoFar === undefined ? (bad ? 18 : null) : parts.lossSoFar,
     slotsSummed: 1,
+    memory: parts.memory,
     reason: `${observed} orders, about 21 were expected`,
   };
 }

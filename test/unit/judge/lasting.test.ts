@@ -1,7 +1,8 @@
 /** What goes on for hours and days, and what comes again; through the judge's public doors, on the embedded store. */
 import { expect, test } from "vitest";
+import { SeriesLife } from "../../../src/backtest-series.ts";
 import type { Verdict } from "../../../src/core/model.ts";
-import { decisions } from "../../../src/judge/backtest.ts";
+import { decisions, judgeSeries } from "../../../src/judge/backtest.ts";
 import { judgeOn, judgingOf, memoryStore, orders, runSlot, samplerOf } from "./support.ts";
 
 const minuteMs = 60_000;
@@ -124,4 +125,25 @@ test("a job that runs at one time of each day is told on two days and is a habit
   const runs = (timeMs: number) => timeMs >= at(8) && (timeMs % dayMs) / hourMs === 4;
   const verdicts = await judged(14, (timeMs) => gauge(timeMs) + (runs(timeMs) ? 800 : 0), "gauge");
   expect(starts(verdicts)).toEqual(["03-10T04:00", "03-11T04:00"]);
+});
+
+test("the slots that a gauge's incident waits for do not fire: a spike of one slot is one bad slot", () => {
+  const slots = 30 * 288;
+  const spike = slots - 20;
+  const values = Array.from({ length: slots }, (_, slot) => 50.5 + 5 * Math.sin(slot / 9) + (slot === spike ? 400 : 0));
+  const timesMs = values.map((_, slot) => startMs + slot * stepMs);
+  const series = { timesMs, values, stepMs, kind: "gauge" as const };
+  const found = [...decisions(series)].slice(spike, spike + 4);
+  expect(found.map(({ memory }) => memory.calm)).toEqual([0, 1, 2, undefined]);
+  expect(
+    judgeSeries(series)
+      .slice(spike, spike + 4)
+      .map(({ anomaly }) => anomaly),
+  ).toEqual([1, 0, 0, 0]);
+  const messages = (pendingCount: number) => {
+    const life = new SeriesLife(series, { pendingCount, pendingOf: 3, recoverCount: 3 });
+    for (const decision of decisions(series)) life.hear(decision);
+    return life.heard().messages.filter(({ atMs }) => atMs >= (timesMs[spike] as number)).length;
+  };
+  expect([messages(1), messages(2)]).toEqual([2, 0]);
 });

@@ -23,6 +23,12 @@ test("without a matching rule the built-in rule watch concludes, in both directi
   expect(states(concludeOne({ level: "unknown", observed: null }))).toEqual(["watch unknown"]);
 });
 
+test("a calm slot of an incident that has not ended is neither bad nor good", () => {
+  expect(states(concludeOne({ level: "warning", memory: { calm: 0 } }))).toEqual(["watch bad"]);
+  expect(states(concludeOne({ level: "warning", memory: { calm: 2 } }))).toEqual(["watch unknown"]);
+  expect(states(concludeOne({ level: "normal", memory: { calm: 3 } }))).toEqual(["watch good"]);
+});
+
 test("every matching rule concludes, and then watch does not", () => {
   const rules = [
     rule({ name: "uk", match: ['country="United Kingdom"', 'measurement="orders"'] }),
