@@ -150,6 +150,9 @@ function missingKey(key: string, schema: JsonSchema | undefined): string {
 
 function wrongType(expected: string, shown: string | null): string {
   const what = `wants ${words[expected] ?? expected}`;
+  if (/^(number|int)$/.test(expected) && shown !== "nothing") {
+    return fault("CFG-008", what, "write a bare number, without quotes or a unit");
+  }
   if (expected !== "string" || shown === "a list" || shown === "a mapping") return fault("CFG-008", what);
   if (shown === "nothing") return fault("CFG-008", what, "write it, or remove the key");
   return fault("CFG-008", what, shown === null ? "quote it" : `quote it: "${shown}"`);

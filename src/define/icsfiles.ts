@@ -115,7 +115,7 @@ class Reading implements IcsReading {
     const { error: errors = [], warning: warnings = [] } = Object.groupBy(result.problems, (each) => each.severity);
     this.problems.push(...[...errors, ...warnings].slice(0, icsFaultsMax));
     const [first] = errors;
-    return first === undefined ? result : fault("CAL-016", `at fault itself, see ${first.where}`);
+    return first === undefined ? result : atFault(first.where ?? file);
   }
 
   #bytes(file: string): Uint8Array | string {
@@ -131,7 +131,7 @@ class Reading implements IcsReading {
       if (!stats.isFile()) return fault("CAL-016", "not a file", "name the .ics file itself");
       if (stats.size > fileBytesMax) {
         this.problems.push(tooLarge(file, Number(stats.size)));
-        return fault("CAL-016", `at fault itself, see ${file}`);
+        return atFault(file);
       }
       const bytes = readFileSync(path);
       digest = createHash("sha256").update(bytes).digest("hex");
@@ -145,6 +145,10 @@ class Reading implements IcsReading {
 }
 
 const outside = fault("CFG-015", "outside the folder rules/", "copy the file into it, and name the copy");
+
+function atFault(where: string): string {
+  return fault("CAL-016", `at fault itself, see ${where}`, "mend that file first");
+}
 
 function unreadable(file: string, thrown: unknown): string {
   if ((thrown as NodeJS.ErrnoException).code === "ENOENT") {

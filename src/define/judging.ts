@@ -2,7 +2,7 @@
 import { z } from "zod";
 import type { FieldJudging } from "../core/definitions.ts";
 import { fault } from "./fault.ts";
-import { across, count, direction, field, isNumber, lifecycle, number } from "./scalars.ts";
+import { across, count, direction, field, isNumber, lifecycle, number, type Report } from "./scalars.ts";
 
 const floor = across(
   z.strictObject({
@@ -63,14 +63,30 @@ const judging = across(
       .describe("percent by which a week must differ from the one before to be told; default: it is not"),
     floor: floor.prefault({}).describe("differences below any of these do not count"),
   }),
-  ({ direction, floor: gates }, report) => {
-    if (direction !== "down" || typeof gates !== "object" || gates === null) return;
+  ({ kind, direction, drift, floor: written }, report) => {
+    const gates = Object(written) as Record<string, unknown>;
+    if (drift !== undefined && (kind === "gauge" || kind === "ratio")) {
+      report(["drift"], fault("CFG-019", `drift with kind: ${kind}`, "write kind: count, or remove it"));
+    }
+    if (kind === "ratio") checkRatio(gates, report);
+    if (direction !== "down") return;
     for (const [key, value] of Object.entries(gates)) {
       if (!key.endsWith("percent") || !isNumber(value) || value <= 100) continue;
       report(["floor", key], fault("RUL-002", "more than 100 percent down cannot be", "write 100 or less"));
     }
   },
 );
+
+/** A share has no volume of its own, and goes from 0 to 100 percent. */
+function checkRatio({ volume, absolute }: Record<string, unknown>, report: Report): void {
+  if (volume !== undefined) {
+    const fix = "write absolute, which is in percentage points, or remove it";
+    report(["floor", "volume"], fault("CFG-019", "volume with kind: ratio", fix));
+  }
+  if (isNumber(absolute) && absolute > 100) {
+    report(["floor", "absolute"], fault("RUL-002", "more than 100 percentage points cannot be", "write 100 or less"));
+  }
+}
 
 export const judgeSchema = z.record(field, judging);
 

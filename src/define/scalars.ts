@@ -136,14 +136,23 @@ export const waitRange: Range = { minMs: 0, maxMs: 7 * dayMs };
 
 /** A number in a range, both ends included. */
 export function number(min: number, max: number) {
-  const message = fault("RUL-002", `wants a number from ${min} to ${max}`);
-  return z.number().min(min, message).max(max, message);
+  const what = `wants a number from ${min} to ${max}`;
+  return z.number().min(min, tooLow(what, min)).max(max, tooHigh(what, max));
 }
 
 /** A whole number in a range, both ends included. */
 export function count(min: number, max: number) {
-  const message = fault("RUL-002", `wants a whole number from ${min} to ${max}`);
-  return z.number().int(message).min(min, message).max(max, message);
+  const what = `wants a whole number from ${min} to ${max}`;
+  const broken = fault("RUL-002", what, "write it without a fraction");
+  return z.number().int(broken).min(min, tooLow(what, min)).max(max, tooHigh(what, max));
+}
+
+export function tooLow(what: string, min: number): string {
+  return fault("RUL-002", what, `write ${min} or more`);
+}
+
+export function tooHigh(what: string, max: number): string {
+  return fault("RUL-002", what, `write ${max} or less`);
 }
 
 /** Cities and offsets that people write for zones, where the database has no name that resembles them. */

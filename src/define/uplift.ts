@@ -1,7 +1,7 @@
 /** Times the usual expectation: 2.5, or a range where nobody knows it better. */
 import { z } from "zod";
 import { fault } from "./fault.ts";
-import { isNumber, number, type Report } from "./scalars.ts";
+import { isNumber, number, type Report, tooHigh, tooLow } from "./scalars.ts";
 
 export const upliftMin = 0.01;
 export const upliftMax = 100;
@@ -16,8 +16,9 @@ export function checkUplift(written: unknown, path: readonly (string | number)[]
   const { min, max } = Object(written) as { min?: unknown; max?: unknown };
   if (!isNumber(min) || !isNumber(max)) return;
   for (const [key, value] of Object.entries({ min, max })) {
-    if (value >= upliftMin && value <= upliftMax) continue;
-    report([...path, key], fault("RUL-002", `wants a number from ${upliftMin} to ${upliftMax}`));
+    const what = `wants a number from ${upliftMin} to ${upliftMax}`;
+    if (value < upliftMin) report([...path, key], tooLow(what, upliftMin));
+    if (value > upliftMax) report([...path, key], tooHigh(what, upliftMax));
   }
   if (min > max) report([...path, "min"], fault("RUL-002", `more than max, which is ${max}`, "exchange them"));
 }

@@ -228,14 +228,18 @@ const mistakes: { about: string; lines: readonly string[]; says: readonly string
         "title: e, from: 2026-05-05, to: 2026-05-05, expect: { uplift: { min: 0, max: 101 } }",
       ),
       says: [
-        ...["0", "-1", "1000"].map(
-          (got, index) =>
+        ...[
+          "(got 0). Fix: write 0.01 or more.",
+          "(got -1). Fix: write 0.01 or more.",
+          "(got 1000). Fix: write 100 or less.",
+        ].map(
+          (rest, index) =>
             `RUL-002 ${file}:${5 + index}:71 calendars.c.campaigns[${index}].expect.uplift - ` +
-            `wants a number from 0.01 to 100 (got ${got})`,
+            `wants a number from 0.01 to 100 ${rest}`,
         ),
         `RUL-002 ${file}:8:78 calendars.c.campaigns[3].expect.uplift.min - more than max, which is 2 (got 3). Fix: exchange them.`,
-        `RUL-002 ${file}:9:78 calendars.c.campaigns[4].expect.uplift.min - wants a number from 0.01 to 100 (got 0)`,
-        `RUL-002 ${file}:9:86 calendars.c.campaigns[4].expect.uplift.max - wants a number from 0.01 to 100 (got 101)`,
+        `RUL-002 ${file}:9:78 calendars.c.campaigns[4].expect.uplift.min - wants a number from 0.01 to 100 (got 0). Fix: write 0.01 or more.`,
+        `RUL-002 ${file}:9:86 calendars.c.campaigns[4].expect.uplift.max - wants a number from 0.01 to 100 (got 101). Fix: write 100 or less.`,
       ],
     },
     {

@@ -81,6 +81,49 @@ const inFiles: Row[] = [
         "Fix: write kind: ratio, or remove it.",
     ],
   },
+  ...(["gauge", "ratio"] as const).map((kind) => ({
+    id: "B5",
+    about: `a drift of a ${kind}, which only counts have`,
+    files: { ...base, [file]: sampler({ judge: `{ orders: { kind: ${kind}, drift: 20 } }` }) },
+    says: [
+      `CFG-019 ${file}:8:40 judge.orders.drift - drift with kind: ${kind} (got 20). Fix: write kind: count, or remove it.`,
+    ],
+  })),
+  {
+    id: "B5",
+    about: "floors that a ratio has not",
+    files: {
+      ...base,
+      [file]: sampler({ judge: "{ orders: { kind: ratio, floor: { volume: 50, absolute: 300 } } }" }),
+    },
+    says: [
+      `CFG-019 ${file}:8:50 judge.orders.floor.volume - volume with kind: ratio (got 50). ` +
+        "Fix: write absolute, which is in percentage points, or remove it.",
+      `RUL-002 ${file}:8:64 judge.orders.floor.absolute - more than 100 percentage points cannot be (got 300). ` +
+        "Fix: write 100 or less.",
+    ],
+  },
+  {
+    id: "B5",
+    about: "numbers out of their range, broken, and with a unit",
+    files: {
+      ...base,
+      [file]: sampler({
+        judge: '{ orders: { drift: 2, baseline: { days: 7.5, trim: 20 }, floor: { percent: "20%", volume: [3] } } }',
+      }),
+    },
+    says: [
+      `RUL-002 ${file}:8:27 judge.orders.drift - wants a number from 5 to 1000 (got 2). Fix: write 5 or more.`,
+      `RUL-002 ${file}:8:48 judge.orders.baseline.days - wants a whole number from 4 to 28 (got 7.5). ` +
+        "Fix: write it without a fraction.",
+      `RUL-002 ${file}:8:59 judge.orders.baseline.trim - wants a whole number from 0 to 13 (got 20). ` +
+        "Fix: write 13 or less.",
+      `CFG-008 ${file}:8:83 judge.orders.floor.percent - wants a number (got "20%"). ` +
+        "Fix: write a bare number, without quotes or a unit.",
+      `CFG-008 ${file}:8:98 judge.orders.floor.volume - wants a number (got a list). ` +
+        "Fix: write a bare number, without quotes or a unit.",
+    ],
+  },
   {
     id: "B5",
     about: "a denominator that is the ratio itself",

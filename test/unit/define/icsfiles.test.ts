@@ -192,7 +192,7 @@ describe("campaigns", () => {
 
 describe("what is told, in one pass, with the calendar left out", () => {
   const see = (line: string, shown = ' (got "days.ics")') =>
-    `CAL-016 ${file}:4:10 calendars.c.ics - at fault itself, see ${ics}${line}${shown}`;
+    `CAL-016 ${file}:4:10 calendars.c.ics - at fault itself, see ${ics}${line}${shown}. Fix: mend that file first.`;
   const one = "BEGIN:VEVENT\nDTSTART;VALUE=DATE:20260501\nEND:VEVENT\n";
   test.each<[string, Files, readonly string[]]>([
     [

@@ -219,7 +219,7 @@ describe("an iCalendar file that a calendar names", () => {
     expect(await watched.watcher.reload()).toBe(true);
     expect(holidays(watched)).toEqual(["2026-05-01"]);
     expect(messages(watched.watcher.current)).toEqual([
-      `CAL-016 ${calendar}:1:24 calendars.c.ics - at fault itself, see ${ics}:2:1 (got "days.ics")`,
+      `CAL-016 ${calendar}:1:24 calendars.c.ics - at fault itself, see ${ics}:2:1 (got "days.ics"). Fix: mend that file first.`,
       `CFG-016 ${calendar}:1:24 - not taken over for 2 faults; the version read at 2026-01-10 12:03 (Europe/London) ` +
         "stays in force. Fix: see line 1.",
       `CAL-010 ${ics}:2:1 - VEVENT has no end: the file is cut off. Fix: export it again.`,
