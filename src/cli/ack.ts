@@ -4,6 +4,7 @@ import { incidentView } from "../show/console/views.ts";
 import { type CommonOptions, commonOptions, openDesk, userName } from "./context.ts";
 import { findIncident } from "./incidents.ts";
 import { print, printJson, timeText } from "./output.ts";
+import { personOf } from "./person.ts";
 
 type Options = CommonOptions & { readonly by: string };
 
@@ -18,15 +19,16 @@ export function ackCommand(program: Command): void {
 }
 
 async function acknowledge(id: string, options: Options): Promise<void> {
+  const by = personOf(options.by);
   await using desk = await openDesk(options);
   const { id: incidentId } = await findIncident(desk, id);
-  const { done, incident } = await desk.alerting.acknowledge(incidentId, options.by);
+  const { done, incident } = await desk.alerting.acknowledge(incidentId, by);
   if (!done || incident === null) {
     const atMs = incident?.acknowledgedMs ?? incident?.resolvedMs ?? null;
-    const by = incident?.acknowledgedBy ? ` by ${incident.acknowledgedBy}` : "";
+    const who = incident?.acknowledgedBy ? ` by ${incident.acknowledgedBy}` : "";
     const when = atMs === null ? "" : ` at ${timeText(atMs)}`;
-    throw new Problem(`already ${incident?.state ?? "gone"}${by}${when}`, { where: `incident ${incidentId}` });
+    throw new Problem(`already ${incident?.state ?? "gone"}${who}${when}`, { where: `incident ${incidentId}` });
   }
   if (options.json) printJson(incidentView(incident));
-  else print(`acknowledged by ${options.by}: ${incident.title}`);
+  else print(`acknowledged by ${by}: ${incident.title}`);
 }

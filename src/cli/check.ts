@@ -53,7 +53,7 @@ async function check(paths: readonly string[], options: Options): Promise<void> 
     const found = [
       counted(samplers.size, "sampler"),
       counted(rules.size, "rule"),
-      `${people.size} people in ${counted(groups.size, "group")}`,
+      `${people.size === 1 ? "1 person" : `${people.size} people`} in ${counted(groups.size, "group")}`,
       counted(calendars.size, "calendar"),
       counted(connections.size, "connection"),
     ];

@@ -5,6 +5,7 @@ import { formatDuration, hourMs, minuteMs } from "../core/time.ts";
 import { shadowView } from "../show/console/views.ts";
 import { type CommonOptions, commonOptions, findSampler, openDesk, userName } from "./context.ts";
 import { numberText, print, printJson, table, timeText } from "./output.ts";
+import { personOf } from "./person.ts";
 
 export function shadowCommand(program: Command): void {
   const shadow = program
@@ -65,9 +66,10 @@ function countsOf(
 }
 
 async function endShadow(name: string, options: CommonOptions & { by: string }): Promise<void> {
+  const by = personOf(options.by);
   await using desk = await openDesk(options);
   findSampler(desk, name);
-  const ending = await desk.shadows.end(name, options.by);
+  const ending = await desk.shadows.end(name, by);
   if (!ending.done) {
     const fix = "take one that bellwether shadow list shows as running";
     throw new Problem(ending.reason, { where: `sampler ${name}`, fix });

@@ -4,6 +4,7 @@ import { parseDurationMs } from "../core/time.ts";
 import { silenceView } from "../show/console/views.ts";
 import { type CommonOptions, commonOptions, openDesk, usage, userName } from "./context.ts";
 import { print, printJson, table, timeText } from "./output.ts";
+import { personOf } from "./person.ts";
 
 type AddOptions = CommonOptions & { readonly for: string; readonly reason: string; readonly by: string };
 
@@ -32,9 +33,10 @@ async function addSilence(matchers: readonly string[], options: AddOptions): Pro
   if (forMs === undefined) {
     throw usage(`not a duration (got ${JSON.stringify(options.for)})`, { where: "--for", fix: "write 2h" });
   }
+  const author = personOf(options.by);
   await using desk = await openDesk(options);
   const startsMs = desk.clock.nowMs();
-  const { reason, by: author } = options;
+  const { reason } = options;
   const silence = await desk.alerting.addSilence({ matchers, reason, author, startsMs, endsMs: startsMs + forMs });
   if (options.json) printJson(silenceView(silence, startsMs));
   else print(`silenced until ${timeText(silence.endsMs)}, id ${silence.id}`);
@@ -58,6 +60,7 @@ async function listSilences(options: CommonOptions): Promise<void> {
 }
 
 async function endSilence(id: string, options: CommonOptions & { by: string }): Promise<void> {
+  const by = personOf(options.by);
   await using desk = await openDesk(options);
   const found = (await desk.state.silences.list({ limit: 1_000 })).filter((silence) => silence.id.startsWith(id));
   const [only] = found;
@@ -65,7 +68,7 @@ async function endSilence(id: string, options: CommonOptions & { by: string }): 
     const what = only === undefined ? "there is no silence" : `${found.length} silences begin with`;
     throw new Problem(`${what} ${JSON.stringify(id)}`, { fix: "take an id that bellwether silence list shows" });
   }
-  if (!(await desk.alerting.endSilence(only.id, options.by))) {
+  if (!(await desk.alerting.endSilence(only.id, by))) {
     throw new Problem(`it ended at ${timeText(only.endsMs)}`, { where: `silence ${only.id}` });
   }
   if (options.json) printJson({ id: only.id, ended: true });
