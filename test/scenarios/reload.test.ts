@@ -8,6 +8,7 @@ test("a broken file keeps its last good version, and disturbs nothing else", asy
   await world.minutes(2, usual);
   world.write("samplers/shop/orders.yaml", ordersYaml.replace("every: 1m", "evry: 1m"));
   world.write("samplers/shop/totals.yaml", totalsYaml);
+  await world.taken(usual);
   await world.minutes(4, usual);
   const { problems, definitions } = world.app.desk.watcher.current;
   expect(problems.map(({ code }) => code)).toContain("CFG-016");
@@ -18,6 +19,7 @@ test("a broken file keeps its last good version, and disturbs nothing else", asy
 
   // Mended, it takes over; the outage that begins then is told.
   world.write("samplers/shop/orders.yaml", ordersYaml.replace("Orders placed", "Orders, all of them"));
+  await world.taken(usual);
   await world.minutes(1, usual);
   await world.minutes(10, { France: 30 });
   expect(world.app.desk.watcher.current.problems).toEqual([]);
@@ -32,12 +34,15 @@ test("an iCalendar file that a calendar names is followed while it runs", async 
   world.write("samplers/shop/orders.yaml", `${ordersYaml}calendar: shop\n`);
   world.write("rules/calendars/shop.yaml", "calendars: { shop: { ics: days.ics } }\n");
   world.write("rules/calendars/days.ics", event("Stocktaking"));
+  await world.taken(usual);
   await world.minutes(4, usual);
   expect(today()).toBe("Stocktaking");
   world.write("rules/calendars/days.ics", event("Company day"));
+  await world.taken(usual);
   await world.minutes(4, usual);
   expect(today()).toBe("Company day");
   world.write("rules/calendars/days.ics", "BEGIN:VCAL");
+  await world.taken(usual);
   await world.minutes(4, usual);
   expect(today()).toBe("Company day");
   const { problems } = world.app.desk.watcher.current;
@@ -48,6 +53,7 @@ test("an iCalendar file that a calendar names is followed while it runs", async 
 test("a sampler that is taken away is sampled no more, and its file may come back", async () => {
   await using world = await World.open("2026-11-18T10:00:00Z", usual);
   world.write("samplers/shop/totals.yaml", totalsYaml);
+  await world.taken(usual);
   await world.minutes(4, usual);
   const count = async () =>
     (await world.app.desk.state.slots.list({ sampler: "shop-totals", state: "done", limit: 100 })).length;
@@ -56,6 +62,7 @@ test("a sampler that is taken away is sampled no more, and its file may come bac
     "samplers/shop/totals.yaml",
     ordersYaml.replace("name: shop-orders", "name: other").replace("measurement: orders", "measurement: other"),
   );
+  await world.taken(usual);
   await world.minutes(3, usual);
   const before = await count();
   await world.minutes(3, usual);
@@ -68,6 +75,7 @@ test("a connection that leads elsewhere is followed at once", async () => {
   await world.minutes(2, usual);
   expect(await world.stored("Germany")).toContain(40);
   world.write("rules/connections.yaml", "connections: { shop: { sqlite: { file: moved.db, time: epoch-ms } } }\n");
+  await world.taken(usual);
   await world.minutes(4, usual);
   const [failed] = await world.app.desk.state.slots.list({ sampler: "shop-orders", state: "failed", limit: 1 });
   expect(failed?.error).toMatch(/cannot open .*moved\.db/);
@@ -77,6 +85,7 @@ test("a measurement that is renamed has no past, and its verdicts say so", async
   await using world = await World.open("2026-11-18T10:00:00Z", usual);
   await world.minutes(3, usual);
   world.write("samplers/shop/orders.yaml", ordersYaml.replace("measurement: orders", "measurement: sales"));
+  await world.taken(usual);
   await world.minutes(5, usual);
   const { series: found } = await world.app.desk.store.read({
     measurement: "sales_verdict",

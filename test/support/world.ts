@@ -51,6 +51,8 @@ type Line = { readonly level: string; readonly text: string };
 /** `BELLWETHER_TEST_STORE=influx`: scenarios run on two InfluxDBs, and not on the embedded store. */
 const storedTwice = process.env.BELLWETHER_TEST_STORE === "influx";
 
+const takenMinutesMax = 60;
+
 export class World implements AsyncDisposable {
   readonly dir = mkdtempSync(join(tmpdir(), "bellwether-world-"));
   readonly clock: SimulatedClock;
@@ -148,6 +150,15 @@ export class World implements AsyncDisposable {
     for (let minute = 0; minute < minutes; minute += 1) {
       for (const [country, count] of Object.entries(perMinute)) this.order(country, count);
       await this.clock.advance(minuteMs, () => this.settle());
+    }
+  }
+
+  /** Minutes go by until what was written is in force: reading a real disk takes its time, whatever the clock says. */
+  async taken(perMinute: Readonly<Record<string, number>>): Promise<void> {
+    const { watcher } = this.app.desk;
+    const before = watcher.current;
+    for (let minute = 0; minute < takenMinutesMax && watcher.current === before; minute += 1) {
+      await this.minutes(1, perMinute);
     }
   }
 
