@@ -19,14 +19,17 @@ def of_minutes(values, slot):
     return abs(values[slot] - mean) > 3 * deviation
 
 
+def of_slice(values, slot, stride):
+    week = values[slot - WEEK : slot : stride]
+    return abs(values[slot] - week.mean()) > 3 * week.std()
+
+
 def of_minutes_numpy(values, slot):
-    days = values[slot - WEEK : slot : DAY]
-    return abs(values[slot] - days.mean()) > 3 * days.std()
+    return of_slice(values, slot, DAY)
 
 
 def of_week(values, slot):
-    week = values[slot - WEEK : slot]
-    return abs(values[slot] - week.mean()) > 3 * week.std()
+    return of_slice(values, slot, 1)
 
 
 points = int(sys.argv[1])

@@ -5,11 +5,11 @@ import { type Heard, SeriesLife } from "../backtest-series.ts";
 import type { FieldJudging, Lifecycle } from "../core/definitions.ts";
 import { Problem } from "../core/problem.ts";
 import { formatDuration } from "../core/time.ts";
+import { counted } from "../core/words.ts";
 import { decisions, type SeriesToJudge } from "../judge/backtest.ts";
 import { type Side, showCompared } from "./backtest-compare-show.ts";
 import type { Kind } from "./backtest-csv.ts";
 import { type CsvSeries, listCsv, overCsv, tellFaults } from "./csv.ts";
-import { counted } from "./output.ts";
 
 type Task = {
   readonly dir: string;

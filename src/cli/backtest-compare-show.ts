@@ -11,8 +11,9 @@ import {
 import type { Heard } from "../backtest-series.ts";
 import { weeksOf } from "../backtest-weeks.ts";
 import { formatTimeUtc } from "../core/time.ts";
+import { counted } from "../core/words.ts";
 import { listedMax, printFailed, saidBy, weekView } from "./backtest-show.ts";
-import { counted, numberText, print, printJson, table, timeText } from "./output.ts";
+import { numberText, print, printJson, table, timeText } from "./output.ts";
 
 /** What came of one side. */
 export type Side = Heard & Pick<Replay, "failed">;

@@ -3,8 +3,9 @@ import type { Replay } from "../backtest.ts";
 import { type Said, type Week, weeksOf } from "../backtest-weeks.ts";
 import { Problem } from "../core/problem.ts";
 import { dayMs, formatDuration, formatTimeUtc } from "../core/time.ts";
+import { counted } from "../core/words.ts";
 import { alertView, incidentView } from "../show/console/views.ts";
-import { counted, numberText, print, printJson, table, timeText } from "./output.ts";
+import { numberText, print, printJson, table, timeText } from "./output.ts";
 
 export const listedMax = 50;
 const failedListedMax = 5;

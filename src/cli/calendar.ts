@@ -4,6 +4,7 @@ import { type Command, Option } from "commander";
 import { compilePattern } from "../core/labels.ts";
 import { formatProblem, messageOf, Problem, Problems } from "../core/problem.ts";
 import { systemClock } from "../core/time.ts";
+import { counted } from "../core/words.ts";
 import { isZone, localTime } from "../core/zone.ts";
 import { fileBytesMax, tooLarge } from "../define/document.ts";
 import { type IcsOptions, type IcsResult, readIcs } from "../define/ics.ts";
@@ -11,7 +12,7 @@ import { type EventKind, eventKinds, titled } from "../define/icsdays.ts";
 import { calendarYaml } from "../define/import.ts";
 import { name as nameSchema } from "../define/scalars.ts";
 import { type CommonOptions, commonOptions, settingsOf, typed, usage } from "./context.ts";
-import { counted, print, printJson } from "./output.ts";
+import { print, printJson } from "./output.ts";
 
 type Options = CommonOptions & {
   readonly name: string;

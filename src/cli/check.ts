@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import type { Definitions, Sampler } from "../core/definitions.ts";
 import { formatProblem } from "../core/problem.ts";
 import { systemClock } from "../core/time.ts";
+import { counted } from "../core/words.ts";
 import { loadDefinitions } from "../define/load.ts";
 import { loadOptions, openRunner } from "../desk.ts";
 import { latestSlot } from "../schedule/cron.ts";
@@ -11,7 +12,7 @@ import { definitionProblemView } from "../show/console/views.ts";
 import { type CommonOptions, commonOptions, type Env, openLog, settingsOf } from "./context.ts";
 import { Exit, exitCodes } from "./exit.ts";
 import { type Inspection, inspectionLines, inspectionView, inspectSampler, isFaulty } from "./inspect.ts";
-import { counted, paint, print, printJson } from "./output.ts";
+import { paint, print, printJson } from "./output.ts";
 
 type Options = CommonOptions & { readonly connect?: boolean };
 

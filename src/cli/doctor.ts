@@ -5,6 +5,7 @@ import type { Command } from "commander";
 import { clockFaults } from "../app.ts";
 import { formatProblem, messageOf, type Problem, toProblem } from "../core/problem.ts";
 import { formatDuration, hourMs, minuteMs, secondMs } from "../core/time.ts";
+import { counted } from "../core/words.ts";
 import type { Desk } from "../desk.ts";
 import { connectionOf } from "../sample/sample.ts";
 import { latestSlot } from "../schedule/cron.ts";
@@ -12,7 +13,7 @@ import { checkRedis } from "../schedule/queues/index.ts";
 import { type CommonOptions, commonOptions, openDesk } from "./context.ts";
 import { Exit, exitCodes } from "./exit.ts";
 import { inspectionLines, inspectSampler, isFaulty } from "./inspect.ts";
-import { counted, numberText, paint, print, printJson, timeText } from "./output.ts";
+import { numberText, paint, print, printJson, timeText } from "./output.ts";
 import { replicaFindings } from "./replicas/findings.ts";
 import { unsafeSettings } from "./safety.ts";
 

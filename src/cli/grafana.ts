@@ -3,11 +3,12 @@ import { dirname, join } from "node:path";
 import type { Command } from "commander";
 import { messageOf, Problem, Problems } from "../core/problem.ts";
 import { systemClock } from "../core/time.ts";
+import { counted } from "../core/words.ts";
 import { loadDefinitions } from "../define/load.ts";
 import { loadOptions } from "../desk.ts";
 import { boardsFolder, isGenerated, provisioningFiles } from "../show/boards/index.ts";
 import { type CommonOptions, commonOptions, settingsOf } from "./context.ts";
-import { counted, print, printJson } from "./output.ts";
+import { print, printJson } from "./output.ts";
 
 type Options = CommonOptions & { readonly out: string };
 

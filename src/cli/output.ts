@@ -25,11 +25,6 @@ export function table(header: readonly string[], rows: readonly (readonly (strin
   );
 }
 
-/** `1 slot`, `2 slots`. */
-export function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? "" : "s"}`;
-}
-
 /** A moment for people: UTC to the second. */
 export function timeText(timeMs: number): string {
   return formatTimeUtc(Math.floor(timeMs / secondMs) * secondMs);

@@ -5,6 +5,7 @@ import type { Point, Row, Slot, Verdict } from "../core/model.ts";
 import type { SourceCost } from "../core/ports.ts";
 import { formatProblem, Problem } from "../core/problem.ts";
 import { formatTimeUtc } from "../core/time.ts";
+import { counted } from "../core/words.ts";
 import { formatLocal } from "../core/zone.ts";
 import type { Desk } from "../desk.ts";
 import { knownSeries } from "../pipeline.ts";
@@ -14,7 +15,7 @@ import { definitionProblemView } from "../show/console/views.ts";
 import { type CommonOptions, commonOptions, findSampler, openDesk, timeOf } from "./context.ts";
 import { Exit, exitCodes } from "./exit.ts";
 import { type Inspection, inspectionLines, inspectionView, inspectSampler } from "./inspect.ts";
-import { counted, print, printJson, table } from "./output.ts";
+import { print, printJson, table } from "./output.ts";
 
 type Options = CommonOptions & { readonly at: string };
 

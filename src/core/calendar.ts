@@ -4,7 +4,7 @@
  */
 import type { Calendar, Campaign, Definitions, Sampler } from "./definitions.ts";
 import { type Matcher, matchesAll, parseMatcher } from "./labels.ts";
-import type { Labels } from "./model.ts";
+import type { Labels, TimeWindow } from "./model.ts";
 import { dayMs, hourMs } from "./time.ts";
 import { localDay, startOfDayMs } from "./zone.ts";
 
@@ -117,6 +117,18 @@ export function means(campaign: Campaign, subject: Labels): boolean {
     remembered(matchersOf, campaign, () => campaign.match.map(parseMatcher)),
     subject,
   );
+}
+
+/** Campaigns that touch the window and are meant for what `subject` describes, which is asked only where some touch it. */
+export function campaignsIn(
+  calendar: Calendar | null,
+  subject: () => Labels,
+  { fromMs, toMs }: TimeWindow,
+): readonly Campaign[] {
+  const touching = (calendar?.campaigns ?? []).filter((each) => each.fromMs < toMs && each.toMs > fromMs);
+  if (touching.length === 0) return none;
+  const labels = subject();
+  return touching.filter((each) => means(each, labels));
 }
 
 type Memory<K, V> = { get(key: K): V | undefined; set(key: K, value: V): unknown };

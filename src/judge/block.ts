@@ -1,8 +1,9 @@
+import { campaignsIn } from "../core/calendar.ts";
 import type { Calendar } from "../core/definitions.ts";
 import type { JudgeMemory, Labels, Tags, TimeWindow } from "../core/model.ts";
 import { hourMs } from "../core/time.ts";
 import { type Accepted, acceptedMsMax, scalesOf } from "./accepted.ts";
-import { likeDays, onCampaigns, someCampaign } from "./campaigns.ts";
+import { likeDays, onCampaigns } from "./campaigns.ts";
 import {
   type Before,
   type Cells,
@@ -239,7 +240,8 @@ export class Block {
     const { calendar, zone } = this.shape;
     const found = partBefore(held.cells, place, this.#clock);
     // What a campaign brought says nothing of weekdays.
-    const special = found !== null && someCampaign(calendar, subject, place.timeMs - partMs, place.timeMs);
+    const within = { fromMs: place.timeMs - partMs, toMs: place.timeMs };
+    const special = found !== null && campaignsIn(calendar, subject, within).length > 0;
     const part = special ? { ...found, sum: Number.NaN } : found;
     if (part !== null) held.parts.put(part);
     held.cells.ratios = held.parts.at(place.timeMs, this.#clock, isFree(calendar, zone, place.timeMs), held.accepted);

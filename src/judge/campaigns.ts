@@ -1,5 +1,5 @@
 /** What announced campaigns make of the expectation of one series. */
-import { campaignAt, means } from "../core/calendar.ts";
+import { campaignAt } from "../core/calendar.ts";
 import type { Calendar, Campaign, Expectation } from "../core/definitions.ts";
 import type { Labels } from "../core/model.ts";
 import { dayMs } from "../core/time.ts";
@@ -47,12 +47,6 @@ export function onCampaigns(
     onCampaign: on,
     ...(now === null ? {} : { campaign: campaignOf(now, likeCell) }),
   };
-}
-
-/** Whether a campaign that means this series touches `[fromMs, toMs)`. */
-export function someCampaign(calendar: Calendar | null, subject: () => Labels, fromMs: number, toMs: number): boolean {
-  const near = (calendar?.campaigns ?? []).filter((each) => each.fromMs < toMs && each.toMs > fromMs);
-  return near.some((each) => means(each, subject()));
 }
 
 function campaignOf({ title, expect }: Campaign, likeCell: (daysBefore: number) => number): OnCampaign {

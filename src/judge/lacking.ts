@@ -1,14 +1,11 @@
 /** What there is too little of where a value cannot be judged, in words. */
 import type { FieldJudging } from "../core/definitions.ts";
+import { counted } from "../core/words.ts";
 import { type Cells, type Place, referenceDays, smoothSlots } from "./cells.ts";
+import { jumpDays, jumpDaysMin } from "./detectors/jumps.ts";
 import { slotAt } from "./detectors/rates.ts";
+import { alikeMin, daysMin } from "./detectors/references.ts";
 import type { Kind } from "./kind.ts";
-
-/** Days that are wanted, and how far they lie back: see docs/judging.md, cold start. */
-const anyMin = 4;
-const alikeMin = 2;
-const gaugeMin = 3;
-const gaugeDays = 7;
 
 /**
  * `2 days known at this time, 4 needed`, `1 day like today known at this time, 2 needed; 1 more in incidents`. Days count
@@ -16,16 +13,16 @@ const gaugeDays = 7;
  */
 export function lackingAt(cells: Cells, place: Place, kind: Kind, { denominator }: FieldJudging): string {
   if (kind === "count") {
-    return evidenceLacks(cells, place, "", anyMin, (at) => !Number.isNaN(cells.values[at]));
+    return evidenceLacks(cells, place, "", daysMin, (at) => !Number.isNaN(cells.values[at]));
   }
   if (kind === "ratio" && denominator !== undefined) {
     return evidenceLacks(cells, place, ` with ${denominator}`, 0, (at) => slotAt(cells, at) !== null);
   }
   const known = place.days
-    .slice(0, gaugeDays)
+    .slice(0, jumpDays)
     .filter((cell) => around(place, cell, (at) => !Number.isNaN(cells.values[at])));
-  if (known.length >= gaugeMin) return "too few values right before it are known";
-  return `${counted(known.length, "day")} known at this time, ${gaugeMin} needed`;
+  if (known.length >= jumpDaysMin) return "too few values right before it are known";
+  return `${counted(known.length, "day")} known at this time, ${jumpDaysMin} needed`;
 }
 
 /** @param min days of any kind that are wanted beside those like today */
@@ -49,8 +46,4 @@ function around({ stepMs }: Place, cell: number, holds: (at: number) => boolean)
   const reach = smoothSlots(stepMs);
   for (let at = Math.max(0, cell - reach); at <= cell + reach; at += 1) if (holds(at)) return true;
   return false;
-}
-
-function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }

@@ -1,10 +1,11 @@
 import type { TimeWindow } from "../../core/model.ts";
 import type { ComparisonFound } from "../../core/ports.ts";
 import { deadline, formatDuration, hourMs, minuteMs } from "../../core/time.ts";
+import { counted } from "../../core/words.ts";
 import { comparisonView } from "../../show/console/views.ts";
 import type { Mirror } from "../../store/mirror.ts";
 import { Exit, exitCodes } from "../exit.ts";
-import { counted, print, printJson, table, timeText } from "../output.ts";
+import { print, printJson, table, timeText } from "../output.ts";
 import { openCopies, type SpanOptions, spanOf } from "./open.ts";
 
 /** Windows that are listed, and of these, those whose values are counted copy by copy. */

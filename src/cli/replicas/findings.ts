@@ -2,11 +2,11 @@
 import type { ReplicaFacts, ReplicaStatus } from "../../core/ports.ts";
 import { formatProblem } from "../../core/problem.ts";
 import { deadline, formatDuration, minuteMs, secondMs } from "../../core/time.ts";
+import { counted } from "../../core/words.ts";
 import type { Desk } from "../../desk.ts";
 import type { InfluxTarget } from "../../settings.ts";
 import type { Mirror } from "../../store/mirror.ts";
 import type { Finding } from "../doctor.ts";
-import { counted } from "../output.ts";
 import { bytesText } from "./status.ts";
 
 const askTimeoutMs = 10 * secondMs;

@@ -1,13 +1,14 @@
 /** What changes copies: done here, or by the process that has the spool. */
 import { Problem } from "../../core/problem.ts";
 import { formatTimeUtc, secondMs, systemClock } from "../../core/time.ts";
+import { counted } from "../../core/words.ts";
 import { openMirror } from "../../desk.ts";
 import type { Api } from "../../show/console/api.ts";
 import { comparisonView } from "../../show/console/views.ts";
 import type { Mirror } from "../../store/mirror.ts";
 import { type CommonOptions, openLog, settingsOf } from "../context.ts";
 import { Exit, exitCodes } from "../exit.ts";
-import { counted, print, printJson } from "../output.ts";
+import { print, printJson } from "../output.ts";
 import { stopSignal } from "../start.ts";
 import { checkCopies, checkTarget, type SpanOptions, spanOf } from "./open.ts";
 import { Running } from "./running.ts";

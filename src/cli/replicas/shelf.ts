@@ -2,11 +2,12 @@ import { join } from "node:path";
 import type { ShelfEntry } from "../../core/ports.ts";
 import { Problem } from "../../core/problem.ts";
 import { formatTimeUtc, systemClock } from "../../core/time.ts";
+import { counted } from "../../core/words.ts";
 import type { Settings } from "../../settings.ts";
 import { bucketsOf } from "../../store/batch.ts";
 import { Spool } from "../../store/spool.ts";
 import { type CommonOptions, openLog, settingsOf } from "../context.ts";
-import { counted, print, printJson, table, timeText } from "../output.ts";
+import { print, printJson, table, timeText } from "../output.ts";
 import { checkCopies, checkTarget, openCopies } from "./open.ts";
 
 export type ShelfOptions = CommonOptions & {

@@ -1,9 +1,10 @@
 import { deadline, formatDuration, minuteMs, secondMs } from "../../core/time.ts";
+import { counted } from "../../core/words.ts";
 import type { Api } from "../../show/console/api.ts";
 import { replicasView } from "../../show/console/views.ts";
 import type { CommonOptions } from "../context.ts";
 import { Exit, exitCodes } from "../exit.ts";
-import { counted, numberText, paint, print, printJson, table } from "../output.ts";
+import { numberText, paint, print, printJson, table } from "../output.ts";
 import { openCopies } from "./open.ts";
 import { Running } from "./running.ts";
 

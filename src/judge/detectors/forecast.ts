@@ -1,4 +1,5 @@
 import type { Forecast } from "../../core/model.ts";
+import { counted } from "../../core/words.ts";
 import { type Cells, forecastReach, type Place, skipSlotsMax } from "../cells.ts";
 import { type Gm11, gm11, gm11At, ratioMax, smallErrorsMin } from "../math/gm11.ts";
 import { levelShift } from "../math/levelratios.ts";
@@ -64,10 +65,8 @@ export function forecastOf(outlook: Outlook): Forecast {
 
 function abstainedText(outlook: Exclude<Outlook, { readonly kind: "value" }>): string {
   switch (outlook.kind) {
-    case "points": {
-      const { points, looked } = outlook;
-      return `${points} usable ${points === 1 ? "point" : "points"} in the last ${looked} slots, ${pointsMin} needed`;
-    }
+    case "points":
+      return `${counted(outlook.points, "usable point")} in the last ${outlook.looked} slots, ${pointsMin} needed`;
     case "far":
       return `the newest usable point is ${outlook.slots} slots back`;
     case "ratios":

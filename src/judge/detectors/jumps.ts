@@ -18,8 +18,8 @@ const windowMin = 3;
 /** Slots back in which they lie: a gap does not hide what comes after it. */
 const reach = 40;
 /** Past days whose jumps excuse today's: a week. Slots either side there: jobs do not start at the same minute. */
-const days = 7;
-const daysMin = 3;
+export const jumpDays = 7;
+export const jumpDaysMin = 3;
 const around = 2;
 /** Chance alone may bring one alarm of each direction in this time. */
 const falseAlarmMs = 56 * dayMs;
@@ -135,7 +135,7 @@ type Usual = { readonly mean: number; readonly most: number; readonly least: num
 function usualAt(cells: Cells, { days: past, stepMs }: Place): Usual | null {
   let [count, sum, low, high] = [0, 0, Infinity, -Infinity];
   let [most, most2, least, least2] = [-Infinity, -Infinity, Infinity, Infinity];
-  for (let day = 0; day < days; day += 1) {
+  for (let day = 0; day < jumpDays; day += 1) {
     const cell = past[day] ?? -1;
     if (cell < 0) continue;
     let [slots, total, dayMost, dayLeast] = [0, 0, -Infinity, Infinity];
@@ -158,7 +158,7 @@ function usualAt(cells: Cells, { days: past, stepMs }: Place): Usual | null {
     if (dayLeast < least) [least2, least] = [least, dayLeast];
     else if (dayLeast < least2) least2 = dayLeast;
   }
-  if (count < daysMin) return null;
+  if (count < jumpDaysMin) return null;
   const mean = (sum - low - high) / (count - 2);
   return { mean, most: Math.max(mean, most2), least: Math.min(mean, least2) };
 }
@@ -215,7 +215,7 @@ function isStep({ values }: Cells, { now, days: past }: Place): boolean {
     return !Number.isNaN(level);
   };
   if (!same(start - reach, start - 1)) return false;
-  for (const cell of past.slice(0, days)) if (cell < 0 || !same(cell - around, cell + around)) return false;
+  for (const cell of past.slice(0, jumpDays)) if (cell < 0 || !same(cell - around, cell + around)) return false;
   const side = Math.sign((values[now] as number) - level);
   for (let at = start; at <= now; at += 1) {
     if (!(((values[at] as number) - level) * side > rounding * Math.abs(level))) return false;

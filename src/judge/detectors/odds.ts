@@ -1,7 +1,8 @@
 /** How a ratio runs today against plan, in odds: as far as days are known to differ, and hardly while something may be wrong. */
+import type { JudgeMemory } from "../../core/model.ts";
 import { certain, type Rate, type Slot } from "./rates.ts";
 
-type Sums = { readonly observed: number; readonly expected: number };
+type Sums = NonNullable<JudgeMemory["level"]>;
 
 /** Deviations of days that today may be off at most, and by what factor its odds. */
 const deviationsMax = 2;

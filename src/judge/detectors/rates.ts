@@ -5,9 +5,8 @@
 import { type Cells, type Place, referenceDays, smoothSlots, windowSlots } from "../cells.ts";
 import { ratioEvidence } from "../math/ratioevidence.ts";
 import { type Reading, type Readings, readingsOf } from "./readings.ts";
+import { alikeMin, daysMin } from "./references.ts";
 
-/** Days of any kind that must be known where there are not two of the same kind. */
-const daysMin = 4;
 /** A day this many deviations off the others is no reference, of so many at most: trouble that nobody marked. */
 const oddDeviations = 3;
 const oddDays = 2;
@@ -62,7 +61,7 @@ export function rateAt(cells: Cells, place: Place): Rate | null {
     all.push(found);
     if (place.alike[day] === true) alike.push(found);
   }
-  if (alike.length >= 2) return pooled(withoutOdd(alike));
+  if (alike.length >= alikeMin) return pooled(withoutOdd(alike));
   return all.length >= daysMin ? pooled(withoutOdd(all)) : null;
 }
 

@@ -16,7 +16,8 @@ const smoothCounts = 500;
  * Days of any kind that must be known at all; where there are not two of the same kind, they stand in if last week's
  * same weekday is among them.
  */
-const daysMin = 4;
+export const daysMin = 4;
+export const alikeMin = 2;
 /** By how much last week's slot must differ to be a level of its own: as a share, and in deviations of its count. */
 const weekShare = 0.2;
 const weekNoise = 1;
@@ -91,7 +92,7 @@ function usualAt(cells: Cells, place: Place): Expectation | null {
     if (place.alike[day] === true) alike.push(value * (cells.ratios?.[day] ?? 1));
   }
   if (all.length < daysMin) return null;
-  if (alike.length >= 2) return recurring(widened(ofAlike(ascending(alike), smoothedSlots), weekAgo), incidents);
+  if (alike.length >= alikeMin) return recurring(widened(ofAlike(ascending(alike), smoothedSlots), weekAgo), incidents);
   // In the first week a false incident would hide its day, and the next such day would have nothing to compare with.
   if (Number.isNaN(weekAgo)) return null;
   return ofAnyKind(all, smoothedSlots);

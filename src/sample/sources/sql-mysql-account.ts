@@ -1,4 +1,5 @@
 /** What an account of MySQL or MariaDB may do beyond reading, from the lines of `SHOW GRANTS`. Pure. */
+import { counted } from "../../core/words.ts";
 
 /** Rights that change nothing and take nobody anything. */
 const harmless = new Set(["SELECT", "USAGE", "SHOW VIEW", "SHOW DATABASES", "REFERENCES", "EXECUTE"]);
@@ -24,8 +25,8 @@ export function excessOf(grants: readonly string[], tables: TableCount): string[
     }
     if (/ WITH GRANT OPTION$/.test(grant)) found.push("GRANT OPTION");
   }
-  const counted = [...counts].map(([right, count]) => `${right} on ${count} table${count === 1 ? "" : "s"}`);
-  return [...new Set([...counted, ...found])];
+  const onTables = [...counts].map(([right, count]) => `${right} on ${counted(count, "table")}`);
+  return [...new Set([...onTables, ...found])];
 }
 
 /** `SELECT (a, b), INSERT` -> SELECT, INSERT */

@@ -1,4 +1,5 @@
 /** What an account of PostgreSQL may do beyond reading, counted over the tables of its database. Pure but for its query. */
+import { counted } from "../../core/words.ts";
 
 const writing = ["INSERT", "UPDATE", "DELETE", "TRUNCATE"] as const;
 
@@ -39,12 +40,8 @@ export function excessOf(row: Readonly<Record<string, unknown>>): string[] {
   return [
     ...truths,
     ...roles,
-    ...writing.filter((right) => some(right) > 0).map((right) => `${right} on ${plural(some(right), "table")}`),
-    ...(schemas > 0 ? [`CREATE in ${plural(schemas, "schema")}`] : []),
-    ...(some("large objects") > 0 ? [`owner of ${plural(some("large objects"), "large object")}`] : []),
+    ...writing.filter((right) => some(right) > 0).map((right) => `${right} on ${counted(some(right), "table")}`),
+    ...(schemas > 0 ? [`CREATE in ${counted(schemas, "schema")}`] : []),
+    ...(some("large objects") > 0 ? [`owner of ${counted(some("large objects"), "large object")}`] : []),
   ];
-}
-
-function plural(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }

@@ -1,5 +1,5 @@
 /** What the calendar of a sampler says of a window of one of its series: days out of the ordinary, and campaigns. */
-import { type CalendarDay, calendarOf, dayAt, means } from "../../core/calendar.ts";
+import { type CalendarDay, calendarOf, campaignsIn, dayAt } from "../../core/calendar.ts";
 import type { Calendar, Campaign, Definitions } from "../../core/definitions.ts";
 import { seriesLabels } from "../../core/labels.ts";
 import type { TimeWindow } from "../../core/model.ts";
@@ -18,10 +18,7 @@ export function calendarView(
   window: TimeWindow,
 ): Api["Calendar"] {
   const calendar = calendarOf(definitions, sampler);
-  const labels = seriesLabels(sampler, id);
-  const touching = (calendar?.campaigns ?? []).filter(
-    (each) => each.fromMs < window.toMs && each.toMs > window.fromMs && means(each, labels),
-  );
+  const touching = campaignsIn(calendar, () => seriesLabels(sampler, id), window);
   const isLong = window.toMs - window.fromMs > daysMax * dayMs;
   return {
     days: isLong ? null : daysOf(calendar, sampler.zone, window),

@@ -1,6 +1,7 @@
 import type { Definitions, Group, Person, Route, Rule, Sampler } from "../../../src/core/definitions.ts";
 import type { JudgeMemory, Level, NoticeKind, OutboxItem, Tags, Verdict } from "../../../src/core/model.ts";
 import { defaultCollection } from "../../../src/define/collection.ts";
+import { plainSampler } from "../../support/sampler.ts";
 
 /** Small definitions and verdicts, whole enough for everything after judging. */
 
@@ -8,20 +9,9 @@ export const minuteMs = 60_000;
 
 export function sampler(fields: Partial<Sampler> = {}): Sampler {
   return {
-    name: "shop-orders",
-    title: "Orders placed",
-    owner: "shop-team",
-    group: "shop-team",
-    purpose: null,
+    ...plainSampler,
     runbook: "docs/runbooks/orders.md",
-    schedule: { kind: "every", stepMs: minuteMs, delayMs: 0 },
     zone: "Europe/London",
-    active: null,
-    timeoutMs: 10_000,
-    calendar: null,
-    graceMs: 0,
-    resample: 0,
-    source: { kind: "sql", options: {} },
     point: { measurement: "orders", tags: ["country"], fields: ["orders"] },
     empty: "zero",
     judge: {
@@ -33,11 +23,7 @@ export function sampler(fields: Partial<Sampler> = {}): Sampler {
         floor: { percent: 30, criticalPercent: 50, absolute: 10, volume: 20 },
       },
     },
-    priority: "medium",
-    alerts: true,
-    alerting: { pendingCount: 2, pendingOf: 3, recoverCount: 3 },
     labels: { team: "shop" },
-    place: "samplers/shop/orders.yaml:1:1",
     ...fields,
   };
 }

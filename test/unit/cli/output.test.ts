@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { counted, numberText, paint, table, timeText } from "../../../src/cli/output.ts";
+import { numberText, paint, table, timeText } from "../../../src/cli/output.ts";
+import { counted } from "../../../src/core/words.ts";
 
 describe("table", () => {
   test("columns are as wide as their widest cell, numbers stand to the right, nothing trails", () => {

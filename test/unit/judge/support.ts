@@ -6,6 +6,7 @@ import { Judge } from "../../../src/judge/judge.ts";
 import { verdictPoint } from "../../../src/judge/stored.ts";
 import { stores } from "../../../src/store/stores/index.ts";
 import { SimulatedClock } from "../../support/clock.ts";
+import { plainSampler } from "../../support/sampler.ts";
 
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -38,30 +39,13 @@ export function samplerOf(parts: {
   judge?: Record<string, FieldJudging>;
   tags?: readonly string[];
 }): Sampler {
-  const judge = parts.judge ?? { orders: judgingOf() };
+  const { stepMs = 60_000, zone = "UTC", tags = [], judge = { orders: judgingOf() } } = parts;
   return {
-    name: "shop-orders",
-    title: "Orders placed",
-    owner: "shop-team",
-    group: "shop-team",
-    purpose: null,
-    runbook: null,
-    schedule: { kind: "every", stepMs: parts.stepMs ?? 60_000, delayMs: 0 },
-    zone: parts.zone ?? "UTC",
-    active: null,
-    timeoutMs: 10_000,
-    calendar: null,
-    graceMs: 0,
-    resample: 0,
-    source: { kind: "sql", options: {} },
-    point: { measurement: "orders", tags: parts.tags ?? [], fields: Object.keys(judge) },
-    empty: "missing",
+    ...plainSampler,
+    schedule: { kind: "every", stepMs, delayMs: 0 },
+    zone,
+    point: { measurement: "orders", tags, fields: Object.keys(judge) },
     judge,
-    priority: "medium",
-    alerts: true,
-    alerting: { pendingCount: 2, pendingOf: 3, recoverCount: 3 },
-    labels: {},
-    place: "samplers/shop/orders.yaml:1:1",
   };
 }
 

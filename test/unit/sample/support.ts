@@ -3,33 +3,15 @@ import Database from "better-sqlite3";
 import type { Connection, Sampler } from "../../../src/core/definitions.ts";
 import type { Log, Source, SourceDeps } from "../../../src/core/ports.ts";
 import { sources } from "../../../src/sample/sources/index.ts";
+import { plainSampler } from "../../support/sampler.ts";
 
 const quiet = (): void => {};
 export const quietLog: Log = { debug: quiet, info: quiet, warn: quiet, error: quiet };
 
 export const sampler = (changes: Partial<Sampler> = {}): Sampler => ({
-  name: "shop-orders",
+  ...plainSampler,
   title: "Orders",
-  owner: "shop-team",
-  group: "shop-team",
-  purpose: null,
-  runbook: null,
-  schedule: { kind: "every", stepMs: 60_000, delayMs: 0 },
-  zone: "UTC",
-  active: null,
-  timeoutMs: 10_000,
-  calendar: null,
-  graceMs: 0,
-  resample: 0,
-  source: { kind: "sql", options: {} },
   point: { measurement: "orders", tags: ["country"], fields: ["orders", "amount"] },
-  empty: "missing",
-  judge: {},
-  priority: "medium",
-  alerts: true,
-  alerting: { pendingCount: 2, pendingOf: 3, recoverCount: 3 },
-  labels: {},
-  place: "samplers/shop/orders.yaml:1:1",
   ...changes,
 });
 

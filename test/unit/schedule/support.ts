@@ -6,6 +6,7 @@ import { SlotWorker, type SlotWorkerDeps } from "../../../src/schedule/worker.ts
 import { openState, type State } from "../../../src/state/database.ts";
 import type { SlotLedger } from "../../../src/state/slots.ts";
 import { idle } from "../../support/clock.ts";
+import { plainSampler } from "../../support/sampler.ts";
 
 /** Remembers what was logged, as `level: text`. */
 export class NotedLog implements Log {
@@ -29,27 +30,11 @@ export const cron = (expression: string, zone = "UTC", stepMs = 3_600_000): Sche
 };
 
 export const sampler = (name: string, schedule: Schedule, changes: Partial<Sampler> = {}): Sampler => ({
+  ...plainSampler,
   name,
   title: name,
-  owner: "shop-team",
-  group: "shop-team",
-  purpose: null,
-  runbook: null,
   schedule,
-  zone: "UTC",
-  active: null,
-  timeoutMs: 10_000,
-  calendar: null,
-  graceMs: 0,
-  resample: 0,
-  source: { kind: "sql", options: {} },
   point: { measurement: name, tags: [], fields: ["n"] },
-  empty: "missing",
-  judge: {},
-  priority: "medium",
-  alerts: true,
-  alerting: { pendingCount: 2, pendingOf: 3, recoverCount: 3 },
-  labels: {},
   place: `samplers/${name}.yaml:1:1`,
   ...changes,
 });
