@@ -20,8 +20,9 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     globalSetup: "test/support/setup.ts",
     reporters: ["default", new Skips()],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // A net for what hangs; a test that needs longer names its own. How long something may take is said by `bench/`.
+    testTimeout: 120_000,
+    hookTimeout: 180_000,
     pool: "forks",
     maxWorkers: 3,
     sequence: { sequencer: LongestFirst },

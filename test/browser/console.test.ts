@@ -86,7 +86,6 @@ describe.skipIf(missing !== null)(`the console${missing === null ? "" : ` (${mis
         expect([...faults, ...complaints]).toEqual([]);
       });
     },
-    60_000,
   );
 
   test("a reader hears that a copy is behind, and no longer once it is not", async () => {
@@ -101,7 +100,7 @@ describe.skipIf(missing !== null)(`the console${missing === null ? "" : ` (${mis
         await note.waitFor({ state: "detached", timeout: 15_000 });
       }
     });
-  }, 60_000);
+  });
 
   test("search and levels narrow the overview, and the address remembers them", async () => {
     await withPage({}, async (page) => {

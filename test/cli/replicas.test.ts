@@ -55,7 +55,7 @@ beforeAll(async () => {
     BELLWETHER_PORT: "1",
     BELLWETHER_LOG: "silent",
   };
-}, 60_000);
+});
 afterAll(async () => {
   await a?.[Symbol.asyncDispose]();
   await b?.[Symbol.asyncDispose]();
@@ -173,107 +173,97 @@ whole("what a copy refuses is on the shelf; requeue sends it once more, and what
   expect((await ask("replicas")).code).toBe(0);
 });
 
-whole(
-  "beside a running Bellwether: it does what changes something, found by the settings or by --url",
-  async () => {
-    const child = begin(here, ["start", "--port", "0"], env);
-    const end = ended(child);
-    try {
-      const line = await firstLine(child);
-      const url = /Console: (\S+)/.exec(line)?.[1] ?? "";
-      await spoil(a);
+whole("beside a running Bellwether: it does what changes something, found by the settings or by --url", async () => {
+  const child = begin(here, ["start", "--port", "0"], env);
+  const end = ended(child);
+  try {
+    const line = await firstLine(child);
+    const url = /Console: (\S+)/.exec(line)?.[1] ?? "";
+    await spoil(a);
 
-      const lost = await ask("replicas", "repair");
-      expect(lost).toMatchObject({ code: 75, out: "" });
-      expect(lost.err).toMatch(
-        new RegExp(
-          `^SPL-001 .*spool\\.db - held by process ${child.pid}, and nobody .* http://127\\.0\\.0\\.1:1: .*--url`,
-        ),
-      );
-      const repaired = await ask("replicas", "repair", "--url", url, "--json");
-      expect(repaired.err).toBe("");
-      expect(json(repaired)).toMatchObject({ repaired: 60, undecidedValues: 0 });
-      expect(await a.count("shop", "orders", "orders")).toBe(240);
-      const port = new URL(url).port;
-      const requeued = await run(here, ["replicas", "requeue"], { ...env, BELLWETHER_PORT: port });
-      expect(requeued).toMatchObject({ code: 0, out: "0 points taken, 0 refused again\n" });
-
-      const status = await ask("replicas", "--url", url);
-      expect(status.out).toMatch(/^writes +idle +idle$/m);
-      expect(status.out).toContain(`carried by: the Bellwether at ${url}\n`);
-      expect((await ask("replicas", "import", "--back")).err).toMatch(/^SPL-001 .* - held by process \d+\./);
-      const doctor = await ask("doctor", "--json");
-      expect(json(doctor)).toContainEqual({
-        what: "process on the data folder",
-        state: "ok",
-        detail: `process ${child.pid} runs on it; a second one would be refused`,
-      });
-      // Another Bellwether's servers are not repaired by mistake.
-      const other = { ...env, INFLUX_URLS: `a=${b.urlWith("shop")} b=${a.urlWith("shop")}` };
-      expect((await run(here, ["replicas", "repair", "--url", url], other)).err).toContain(
-        "carries to other servers: a=http",
-      );
-    } finally {
-      child.kill("SIGTERM");
-      await end;
-    }
-  },
-  60_000,
-);
-
-whole(
-  "doctor: rights, clocks, retention, one server under two names, and one that is down",
-  async () => {
-    const sound = json(await ask("doctor", "--json")) as { what: string; state: string; detail: string }[];
-    const of = (findings: typeof sound, what: string) => findings.filter((finding) => finding.what === what);
-    expect(of(sound, "InfluxDB a")[0]).toMatchObject({
-      state: "ok",
-      detail: expect.stringMatching(/^1\.\S+ at http.*\/shop, .* of data$/),
-    });
-    expect(of(sound, "InfluxDB b")[1]).toMatchObject({
-      state: "warning",
-      detail: expect.stringContaining("may do everything"),
-    });
-    expect(of(sound, "series")[0]?.detail).toMatch(/^\d+ stored in the InfluxDBs a, b$/);
-    expect(of(sound, "spool")[0]).toMatchObject({
-      state: "ok",
-      detail: expect.stringContaining("0 points to come for a"),
-    });
-    expect(of(sound, "InfluxDBs together")).toEqual([]);
-
-    await b.query('alter retention policy "bellwether_1h" on "shop" duration 30w');
-    const uneven = await ask("doctor", "--json");
-    expect(uneven.code).toBe(1);
-    expect(of(json(uneven), "InfluxDBs together")[0]?.detail).toMatch(
-      /^TGT-002 .*bellwether_1h differently: for .*Fix: /,
+    const lost = await ask("replicas", "repair");
+    expect(lost).toMatchObject({ code: 75, out: "" });
+    expect(lost.err).toMatch(
+      new RegExp(
+        `^SPL-001 .*spool\\.db - held by process ${child.pid}, and nobody .* http://127\\.0\\.0\\.1:1: .*--url`,
+      ),
     );
-    await b.query(`alter retention policy "bellwether_1h" on "shop" duration 400d`);
+    const repaired = await ask("replicas", "repair", "--url", url, "--json");
+    expect(repaired.err).toBe("");
+    expect(json(repaired)).toMatchObject({ repaired: 60, undecidedValues: 0 });
+    expect(await a.count("shop", "orders", "orders")).toBe(240);
+    const port = new URL(url).port;
+    const requeued = await run(here, ["replicas", "requeue"], { ...env, BELLWETHER_PORT: port });
+    expect(requeued).toMatchObject({ code: 0, out: "0 points taken, 0 refused again\n" });
 
-    const twice = {
-      ...env,
-      INFLUX_URLS: `a=${a.urlWith("shop")} b=${a.urlWith("shop").replace("127.0.0.1", "localhost")}`,
-    };
-    const same = json(await run(here, ["doctor", "--json"], twice));
-    expect(of(same, "InfluxDBs together")[0]?.detail).toMatch(/^TGT-001 .*one and the same server/);
-
-    await b.stop();
-    const down = await ask("doctor", "--json");
-    expect(down.code).toBe(1);
-    expect(of(json(down), "InfluxDB b")[0]).toMatchObject({
-      state: "fault",
-      detail: expect.stringContaining("ECONNREFUSED"),
+    const status = await ask("replicas", "--url", url);
+    expect(status.out).toMatch(/^writes +idle +idle$/m);
+    expect(status.out).toContain(`carried by: the Bellwether at ${url}\n`);
+    expect((await ask("replicas", "import", "--back")).err).toMatch(/^SPL-001 .* - held by process \d+\./);
+    const doctor = await ask("doctor", "--json");
+    expect(json(doctor)).toContainEqual({
+      what: "process on the data folder",
+      state: "ok",
+      detail: `process ${child.pid} runs on it; a second one would be refused`,
     });
-    const status = await ask("replicas");
-    expect(status.code).toBe(1);
-    expect(status.out).toMatch(/^b is not well: .*ECONNREFUSED/m);
-    expect(await ask("replicas", "repair")).toMatchObject({ code: 75, out: "" });
-    await b.start();
-    expect([sound, uneven.out, same, down.out].map((each) => JSON.stringify(each)).join()).not.toContain(
-      admin.password,
+    // Another Bellwether's servers are not repaired by mistake.
+    const other = { ...env, INFLUX_URLS: `a=${b.urlWith("shop")} b=${a.urlWith("shop")}` };
+    expect((await run(here, ["replicas", "repair", "--url", url], other)).err).toContain(
+      "carries to other servers: a=http",
     );
-  },
-  60_000,
-);
+  } finally {
+    child.kill("SIGTERM");
+    await end;
+  }
+});
+
+whole("doctor: rights, clocks, retention, one server under two names, and one that is down", async () => {
+  const sound = json(await ask("doctor", "--json")) as { what: string; state: string; detail: string }[];
+  const of = (findings: typeof sound, what: string) => findings.filter((finding) => finding.what === what);
+  expect(of(sound, "InfluxDB a")[0]).toMatchObject({
+    state: "ok",
+    detail: expect.stringMatching(/^1\.\S+ at http.*\/shop, .* of data$/),
+  });
+  expect(of(sound, "InfluxDB b")[1]).toMatchObject({
+    state: "warning",
+    detail: expect.stringContaining("may do everything"),
+  });
+  expect(of(sound, "series")[0]?.detail).toMatch(/^\d+ stored in the InfluxDBs a, b$/);
+  expect(of(sound, "spool")[0]).toMatchObject({
+    state: "ok",
+    detail: expect.stringContaining("0 points to come for a"),
+  });
+  expect(of(sound, "InfluxDBs together")).toEqual([]);
+
+  await b.query('alter retention policy "bellwether_1h" on "shop" duration 30w');
+  const uneven = await ask("doctor", "--json");
+  expect(uneven.code).toBe(1);
+  expect(of(json(uneven), "InfluxDBs together")[0]?.detail).toMatch(
+    /^TGT-002 .*bellwether_1h differently: for .*Fix: /,
+  );
+  await b.query(`alter retention policy "bellwether_1h" on "shop" duration 400d`);
+
+  const twice = {
+    ...env,
+    INFLUX_URLS: `a=${a.urlWith("shop")} b=${a.urlWith("shop").replace("127.0.0.1", "localhost")}`,
+  };
+  const same = json(await run(here, ["doctor", "--json"], twice));
+  expect(of(same, "InfluxDBs together")[0]?.detail).toMatch(/^TGT-001 .*one and the same server/);
+
+  await b.stop();
+  const down = await ask("doctor", "--json");
+  expect(down.code).toBe(1);
+  expect(of(json(down), "InfluxDB b")[0]).toMatchObject({
+    state: "fault",
+    detail: expect.stringContaining("ECONNREFUSED"),
+  });
+  const status = await ask("replicas");
+  expect(status.code).toBe(1);
+  expect(status.out).toMatch(/^b is not well: .*ECONNREFUSED/m);
+  expect(await ask("replicas", "repair")).toMatchObject({ code: 75, out: "" });
+  await b.start();
+  expect([sound, uneven.out, same, down.out].map((each) => JSON.stringify(each)).join()).not.toContain(admin.password);
+});
 
 async function firstLine(child: ReturnType<typeof begin>): Promise<string> {
   const [text] = (await once(child.stdout as NodeJS.ReadableStream, "data")) as [string];

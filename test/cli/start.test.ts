@@ -102,7 +102,7 @@ test("it serves the console, holds the data folder, and ends on SIGTERM with exi
     state: "ok",
     detail: "none, the last one ended in order",
   });
-}, 60_000);
+});
 
 test("SIGINT ends it as well, and a signal while it starts is not lost", async () => {
   const place = newPlace();

@@ -16,7 +16,7 @@ const letters = [..."abxy09 ,=\"\\'.{}#_\u2028é订😀"];
 
 describe.skipIf(missing !== null)(`lines and a real server${missing === null ? "" : ` (${missing})`}`, () => {
   test(`${count} random points that are not refused come back as they were, and no others`, {
-    timeout: 60_000,
+    timeout: 120_000,
   }, async () => {
     await using server = await startInflux({ databases: ["lines"] });
     await using replica = replicas.influx.create(

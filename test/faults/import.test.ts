@@ -35,7 +35,7 @@ let dir = "";
 beforeAll(async () => {
   if (missing !== null) return;
   [a, b] = await Promise.all([startInflux(), startInflux()]);
-}, 60_000);
+});
 afterAll(async () => {
   await a?.[Symbol.asyncDispose]();
   await b?.[Symbol.asyncDispose]();
@@ -150,7 +150,6 @@ whole(
       rmSync(dir, { recursive: true, force: true });
     }
   },
-  60_000,
 );
 
 whole(

@@ -43,7 +43,7 @@ describe.skipIf(missing !== null)(`samplers that hang${missing === null ? "" : `
   });
 
   // Those that hang take all four places at first; whoever waits in vain for his whole time counts as cut himself.
-  test("by the others' connection: it is not given up, and places come free", { timeout: 90_000 }, async () => {
+  test("by the others' connection: it is not given up, and places come free", async () => {
     const played = await play(shop, { ...all, forMs: 8_000, hanging: 5, shared: true });
     tell("beside five on the same four connections", played);
     // Cut and slowed down: they hold a place for 2 s, each time after a longer rest.

@@ -16,7 +16,7 @@ describe.skipIf(missing !== null)(`coarser buckets${missing === null ? "" : ` ($
   test.each([
     ["servers with continuous queries", {}],
     ["servers without", { "continuous_queries.enabled": false }],
-  ])("%s: sums and means of ten minutes and of an hour, on both", { timeout: 60_000 }, async (_, overrides) => {
+  ])("%s: sums and means of ten minutes and of an hour, on both", async (_, overrides) => {
     await using rig = await Rig.open({ a: { overrides }, b: { overrides } });
     const fromMs = floorToStep(Date.now() - 5 * hourMs, hourMs);
     const points: Point[] = Array.from({ length: 180 }, (_, minute) =>
@@ -38,7 +38,7 @@ describe.skipIf(missing !== null)(`coarser buckets${missing === null ? "" : ` ($
   });
 
   test("a copy that comes back empty gets its sums back, those of raw points long gone among them", {
-    timeout: 60_000,
+    timeout: 120_000,
   }, async () => {
     await using rig = await Rig.open();
     const oldMs = floorToStep(Date.now() - 200 * 24 * hourMs, hourMs);
@@ -58,7 +58,7 @@ describe.skipIf(missing !== null)(`coarser buckets${missing === null ? "" : ` ($
   });
 
   test("a copy where nobody may make the buckets is told of once, and its windows are closed all the same", {
-    timeout: 60_000,
+    timeout: 120_000,
   }, async () => {
     const writer = { name: "writer", password: "of points" };
     const admin = { name: "root", password: "of all" };

@@ -64,7 +64,7 @@ test("nights without a value do not make a long-lived Judge forget how weekdays 
   };
   const slots = slotsOf(minuteMs, startMs, at(16, 9.1));
   await judged(samplerOf({ judge: { orders: count } }), slots, value, new Set([at(16, 9)]));
-}, 60_000);
+});
 
 test("a new normal is taken into account by all alike, at each time of day", async () => {
   const stepMs = 5 * minuteMs;
@@ -74,7 +74,7 @@ test("a new normal is taken into account by all alike, at each time of day", asy
   const sampler = samplerOf({ stepMs, judge: { orders: count } });
   const verdicts = await judged(sampler, slotsOf(stepMs, startMs, at(19, 11)), value, looks);
   expect(verdicts.filter(({ accepted }) => accepted !== undefined)).toHaveLength(1);
-}, 60_000);
+});
 
 test.each([12_000, 15_000, 20_000])("the sum of two hours is the same for all, with slots of %i ms", async (stepMs) => {
   const looks = new Set([at(0, 22)]);

@@ -223,7 +223,7 @@ describe("S1 hostile statements with the check of the text switched off change n
     expect(digest()).toBe(before);
     expect(processesWith(file)).toHaveLength(1);
     expect(["evil.db", "evil.txt", "shop.db-wal"].filter((name) => existsSync(join(folder, name)))).toEqual([]);
-  }, 60_000);
+  });
 });
 
 describe("processes", () => {

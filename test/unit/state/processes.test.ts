@@ -38,7 +38,7 @@ async function race(place: string, count: number): Promise<void> {
 
 test("two processes open a new file at once, then race for 150 slots, alerts and messages: one winner each", async () => {
   await race(join(folder, "race.db"), 150);
-}, 30_000);
+});
 
 const servers = [
   { name: "PostgreSQL", missing: whyNoPostgres(), begin: (): Promise<Postgres | Mariadb> => startPostgres() },
@@ -55,7 +55,6 @@ describe.each(servers)("$name", ({ missing, begin }) => {
   test.skipIf(missing !== null)(
     `two processes race for 100 slots, alerts and messages: one winner each${missing === null ? "" : ` (${missing})`}`,
     async () => race(await (server as Postgres | Mariadb).database(), 100),
-    30_000,
   );
 });
 
@@ -76,4 +75,4 @@ test("a process killed while it writes leaves whole decisions, and the file open
   const bare = new Sqlite(file, { readonly: true });
   expect(bare.pragma("integrity_check", { simple: true })).toBe("ok");
   bare.close();
-}, 30_000);
+});

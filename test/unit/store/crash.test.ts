@@ -12,7 +12,7 @@ const rounds = 20;
 const pointsPerSlot = 1_500;
 
 test("a process killed at any moment leaves all of a slot or nothing, and every slot that it told of", {
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   const file = join(folder, "series.db");
   let told = -1;
