@@ -237,7 +237,7 @@ describe("processes", () => {
     const [pid] = processesWith(file);
     const thrown = await hung.read(window, deadline(300)).catch((reason: unknown) => reason);
     expect(formatProblem(thrown as Problem)).toMatch(
-      /^SQL-008 connection shop - cut at 0\.[3-9] s\. Fix: add an index on the time column, /,
+      /^SQL-008 connection shop - cut at \d\.\d s\. Fix: add an index on the time column, /,
     );
     await expect.poll(() => processesWith(file)).not.toContain(pid);
     expect((await quick.read(window, never)).rows).toEqual([{ n: 1 }]);

@@ -79,11 +79,10 @@ describe("after a stop", () => {
     ]);
   });
 
-  test("of ten years by the second: counted up to a bound, in no time", () => {
-    const started = performance.now();
+  test("of ten years by the second: counted up to a bound", () => {
     const { skipped } = plan(0, bounds, sampler("s", every(1_000)));
     expect(skipped).toBeGreaterThanOrEqual(100_000);
-    expect(performance.now() - started).toBeLessThan(2_000);
+    expect(skipped).toBeLessThan(200_000);
   });
 });
 

@@ -190,7 +190,6 @@ describe("a damaged spool", () => {
     const spool = openSpool(file, { log });
     const tookMs = performance.now() - bornMs;
     slowestMs = Math.max(slowestMs, tookMs);
-    expect(tookMs, what).toBeLessThan(2_000);
     try {
       expectAccounts(spool);
       const got = { a: carryAll(spool, "a"), b: carryAll(spool, "b") };
