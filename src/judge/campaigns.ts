@@ -1,9 +1,10 @@
 /** What announced campaigns make of the expectation of one series. */
-import { campaignAt } from "../core/calendar.ts";
+import { campaignAt, campaignsIn } from "../core/calendar.ts";
 import type { Calendar, Campaign, Expectation } from "../core/definitions.ts";
 import type { Labels } from "../core/model.ts";
 import { dayMs } from "../core/time.ts";
 import type { Place } from "./cells.ts";
+import { predictors } from "./detectors/jumps.ts";
 
 export type OnCampaign = {
   readonly title: string;
@@ -45,12 +46,19 @@ export function onCampaigns(
     ...place,
     days: place.days.map((cell, day) => (on[day] === true ? -1 : cell)),
     onCampaign: on,
-    ...(now === null ? {} : { campaign: campaignOf(now, likeCell) }),
+    ...(now === null
+      ? { afterCampaign: endedLately(calendar, subject, place) }
+      : { campaign: campaignOf(now, likeCell) }),
   };
 }
 
 function campaignOf({ title, expect }: Campaign, likeCell: (daysBefore: number) => number): OnCampaign {
   return { title, expect, likeCell: expect.kind === "like" ? likeCell(expect.daysBefore) : -1 };
+}
+
+/** So lately that its values are what would predict a gauge. */
+function endedLately(calendar: Calendar, subject: () => Labels, { timeMs, stepMs }: Place): boolean {
+  return campaignsIn(calendar, subject, { fromMs: timeMs - predictors(stepMs) * stepMs, toMs: timeMs }).length > 0;
 }
 
 function near({ campaigns }: Calendar, { timeMs, days }: Place): boolean {

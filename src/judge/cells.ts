@@ -46,6 +46,8 @@ export type Place = {
   readonly onCampaign?: readonly boolean[];
   /** The campaign that runs now. */
   readonly campaign?: OnCampaign;
+  /** None runs, but one ended so lately that the values just before are its. */
+  readonly afterCampaign?: boolean;
 };
 
 /** What is going on in a series before the slot under test: the newest verdict of an incident that has not ended. */

@@ -46,7 +46,7 @@ export function decideGauge(context: Context, before: Before): Decision | null {
     direction: ongoing?.direction ?? (percent === 0 ? null : jump.direction),
     ongoing,
     because: ongoing === null || alarms ? null : lasts ? "latched" : "recovering",
-    range: null,
+    range: jump.range,
     drift: null,
     memory: { tails: jump.tails, ...(ongoing === null ? {} : { calm }) },
     accepted: null,

@@ -2,9 +2,9 @@
 import type { FieldJudging } from "../core/definitions.ts";
 import { counted } from "../core/words.ts";
 import { type Cells, type Place, referenceDays, smoothSlots } from "./cells.ts";
-import { jumpDays, jumpDaysMin } from "./detectors/jumps.ts";
 import { slotAt } from "./detectors/rates.ts";
 import { alikeMin, daysMin } from "./detectors/references.ts";
+import { usualDays, usualDaysMin } from "./detectors/usual.ts";
 import type { Kind } from "./kind.ts";
 
 /**
@@ -19,10 +19,10 @@ export function lackingAt(cells: Cells, place: Place, kind: Kind, { denominator 
     return evidenceLacks(cells, place, ` with ${denominator}`, 0, (at) => slotAt(cells, at) !== null);
   }
   const known = place.days
-    .slice(0, jumpDays)
+    .slice(0, usualDays)
     .filter((cell) => around(place, cell, (at) => !Number.isNaN(cells.values[at])));
-  if (known.length >= jumpDaysMin) return "too few values right before it are known";
-  return `${counted(known.length, "day")} known at this time, ${jumpDaysMin} needed`;
+  if (known.length >= usualDaysMin) return "too few values right before it are known";
+  return `${counted(known.length, "day")} known at this time, ${usualDaysMin} needed`;
 }
 
 /** @param min days of any kind that are wanted beside those like today */

@@ -11,16 +11,14 @@ import { dayMs } from "../../core/time.ts";
 import type { Cells, Place } from "../cells.ts";
 import { ascending } from "../math/ascending.ts";
 import { rounded } from "../math/rounded.ts";
+import { type Announced, announcedAt } from "./announced.ts";
+import { around, usualDays, usualOf } from "./usual.ts";
 
 /** Values before a point whose median predicts it, at most a third of a day; fewer than the least predict nothing. */
 const window = 20;
 const windowMin = 3;
 /** Slots back in which they lie: a gap does not hide what comes after it. */
 const reach = 40;
-/** Past days whose jumps excuse today's: a week. Slots either side there: jobs do not start at the same minute. */
-export const jumpDays = 7;
-export const jumpDaysMin = 3;
-const around = 2;
 /** Chance alone may bring one alarm of each direction in this time. */
 const falseAlarmMs = 56 * dayMs;
 /** Mean memory of the calibration. */
@@ -46,8 +44,9 @@ const noTails: Tails = { points: 0, rises: noTail, drops: noTail };
 
 /** What is known of one slot of a gauge. */
 export type Jump = {
-  /** What the values before and the usual jump at this time predict. */
+  /** What the values before and the usual jump at this time predict; or a campaign, which may leave a range. */
   readonly expected: number;
+  readonly range: { readonly least: number; readonly most: number } | null;
   /** From here to here a value is no surprise, and from here to here none that matters. */
   readonly lower: number;
   readonly upper: number;
@@ -63,9 +62,14 @@ export type Jump = {
 export function jumpAt(cells: Cells, place: Place, before: Tails | undefined, sensitivity: number): Jump | null {
   const tails = before ?? noTails;
   const value = cells.values[place.now] as number;
+  if (Number.isNaN(value)) return null;
+  if (place.campaign !== undefined || place.afterCampaign === true) {
+    const announced = announcedAt(cells, place);
+    return announced === null ? null : ofAnnounced(announced, { value, tails, stepMs: place.stepMs, sensitivity });
+  }
   const bases = basesAt(cells, place);
-  const usual = usualAt(cells, place);
-  if (Number.isNaN(value) || bases === null || usual === null) return null;
+  const usual = usualOf(place.days.slice(0, usualDays), place.stepMs, (at) => jumpOfPast(cells, at, place.stepMs));
+  if (bases === null || usual === null) return null;
   const base = Math.min(bases.high, Math.max(bases.low, value - usual.mean));
   const jump = value - base;
   const step = jump !== 0 && isStep(cells, place);
@@ -74,14 +78,39 @@ export function jumpAt(cells: Cells, place: Place, before: Tails | undefined, se
   const drop = surprise(about, tails.drops, usual.least - jump);
   return {
     expected: base + usual.mean,
+    range: null,
     lower: bases.low + usual.least - drop.demanded,
     upper: bases.high + usual.most + rise.demanded,
-    score: Math.max(rise.score, drop.score),
-    up: rise.score,
-    down: drop.score,
-    direction: rise.score > drop.score || (rise.score === drop.score && jump > usual.mean) ? "up" : "down",
+    ...scoresOf(rise, drop, jump > usual.mean),
     tails: taught(tails, rise.tail, drop.tail, place.stepMs),
   };
+}
+
+/** A campaign teaches nothing of surprises: it is none. */
+function ofAnnounced(
+  { least, most }: Announced,
+  { value, ...about }: { readonly value: number } & Omit<About, "range" | "step">,
+): Jump {
+  const { tails, stepMs } = about;
+  const rise = surprise({ ...about, range: most.most - most.least, step: false }, tails.rises, value - most.most);
+  const drop = surprise({ ...about, range: least.most - least.least, step: false }, tails.drops, least.least - value);
+  const expected = Math.min(most.mean, Math.max(least.mean, value));
+  return {
+    expected,
+    range: { least: least.mean, most: most.mean },
+    lower: least.least - drop.demanded,
+    upper: most.most + rise.demanded,
+    ...scoresOf(rise, drop, value > expected),
+    tails: taught(tails, tails.rises, tails.drops, stepMs),
+  };
+}
+
+function scoresOf(
+  { score: up }: Surprise,
+  { score: down }: Surprise,
+  above: boolean,
+): Pick<Jump, "score" | "up" | "down" | "direction"> {
+  return { score: Math.max(up, down), up, down, direction: up > down || (up === down && above) ? "up" : "down" };
 }
 
 /** What the values before predict: anything from one to the other. */
@@ -101,12 +130,17 @@ function basesAt({ values, inIncident }: Cells, { now, stepMs }: Place): Bases |
     : { low: Math.min(base, before), high: Math.max(base, before) };
 }
 
+/** How many values just before predict a slot. */
+export function predictors(stepMs: number): number {
+  return Math.max(windowMin, Math.min(window, Math.floor(dayMs / stepMs / 3)));
+}
+
 /**
- * The median of the newest `window` values before; NaN where there are too few within {@link reach}.
+ * The median of the newest {@link predictors} values before; NaN where there are too few within {@link reach}.
  * @param without marks those that are left out
  */
 function baseOf(values: Float64Array, cell: number, stepMs: number, without: Uint8Array | null): number {
-  const wanted = Math.max(windowMin, Math.min(window, Math.floor(dayMs / stepMs / 3)));
+  const wanted = predictors(stepMs);
   const found: number[] = [];
   for (let at = cell - 1; at >= cell - reach && at >= 0 && found.length < wanted; at -= 1) {
     const one = values[at] as number;
@@ -124,48 +158,6 @@ function jumpOfPast(cells: Cells, cell: number, stepMs: number): number {
     cells.jumps[cell] = jump;
   }
   return jump;
-}
-
-type Usual = { readonly mean: number; readonly most: number; readonly least: number };
-
-/**
- * Jumps near this time on a week of past days: their trimmed mean, and the largest and smallest but one. The day that
- * jumped most excuses nothing: a past incident must not hide the next. What came on two days is a habit, told or not.
- */
-function usualAt(cells: Cells, { days: past, stepMs }: Place): Usual | null {
-  let [count, sum, low, high] = [0, 0, Infinity, -Infinity];
-  let [most, most2, least, least2] = [-Infinity, -Infinity, Infinity, Infinity];
-  for (let day = 0; day < jumpDays; day += 1) {
-    const cell = past[day] ?? -1;
-    if (cell < 0) continue;
-    let [slots, total, dayMost, dayLeast] = [0, 0, -Infinity, Infinity];
-    for (let at = cell - around; at <= cell + aroundAfter(stepMs); at += 1) {
-      const jump = jumpOfPast(cells, at, stepMs);
-      if (Number.isNaN(jump)) continue;
-      slots += 1;
-      total += jump;
-      if (jump > dayMost) dayMost = jump;
-      if (jump < dayLeast) dayLeast = jump;
-    }
-    if (slots === 0) continue;
-    const mean = total / slots;
-    count += 1;
-    sum += mean;
-    low = Math.min(low, mean);
-    high = Math.max(high, mean);
-    if (dayMost > most) [most2, most] = [most, dayMost];
-    else if (dayMost > most2) most2 = dayMost;
-    if (dayLeast < least) [least2, least] = [least, dayLeast];
-    else if (dayLeast < least2) least2 = dayLeast;
-  }
-  if (count < jumpDaysMin) return null;
-  const mean = (sum - low - high) / (count - 2);
-  return { mean, most: Math.max(mean, most2), least: Math.min(mean, least2) };
-}
-
-/** Slots after the same time of the day before that lie before the slot under test. */
-function aroundAfter(stepMs: number): number {
-  return Math.min(around, Math.max(1, Math.round(dayMs / stepMs)) - 1);
 }
 
 type Surprise = { readonly score: number; readonly demanded: number; readonly tail: Tail };
@@ -215,7 +207,7 @@ function isStep({ values }: Cells, { now, days: past }: Place): boolean {
     return !Number.isNaN(level);
   };
   if (!same(start - reach, start - 1)) return false;
-  for (const cell of past.slice(0, jumpDays)) if (cell < 0 || !same(cell - around, cell + around)) return false;
+  for (const cell of past.slice(0, usualDays)) if (cell < 0 || !same(cell - around, cell + around)) return false;
   const side = Math.sign((values[now] as number) - level);
   for (let at = start; at <= now; at += 1) {
     if (!(((values[at] as number) - level) * side > rounding * Math.abs(level))) return false;

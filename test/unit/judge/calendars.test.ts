@@ -9,7 +9,8 @@ import { judgeOn, judgingOf, memoryStore, orders, runSlot, samplerOf } from "./s
 const minuteMs = 60_000;
 const hourMs = 3_600_000;
 const stepMs = 5 * minuteMs;
-const sampler = samplerOf({ stepMs, zone: "Europe/London", judge: { orders: judgingOf({ kind: "count" }) } });
+const samplerWith = (kind: "count" | "gauge") =>
+  samplerOf({ stepMs, zone: "Europe/London", judge: { orders: judgingOf({ kind }) } });
 const london = (wall: string): number => Date.parse(`${wall}Z`);
 
 function calendarWith(parts: Partial<Calendar>): Calendar {
@@ -46,7 +47,9 @@ async function hour(
   calendar: Calendar | null,
   fromMs: number,
   value: number,
+  kind: "count" | "gauge" = "count",
 ): Promise<Verdict[]> {
+  const sampler = samplerWith(kind);
   const judge = judgeOn(store, calendar);
   const verdicts: Verdict[] = [];
   for (let timeMs = fromMs; timeMs < fromMs + hourMs; timeMs += stepMs) {
@@ -91,78 +94,83 @@ describe("kinds of days", () => {
   });
 });
 
-describe("a campaign that is to bring 1.8 to 2.5 times as much", () => {
+describe.each(["count", "gauge"] as const)("a campaign that is to bring 1.8 to 2.5 times as much of a %s", (kind) => {
   const fromMs = london("2027-01-13T12:00");
   const sale = campaign("2027-01-13T12:00", "2027-01-13T14:00", { kind: "uplift", min: 1.8, max: 2.5 });
   const calendar = calendarWith({ campaigns: [sale] });
 
   test("is no news while it does, and named", async () => {
-    const verdicts = await hour(await past(fromMs, 28), calendar, fromMs, 850);
+    const verdicts = await hour(await past(fromMs, 28), calendar, fromMs, 850, kind);
     expect(levels(verdicts)).toEqual(["normal"]);
     expect(verdicts[0]?.reason).toContain(" expected in Winter sale (");
   });
 
   test("is told where it fails", async () => {
-    const verdicts = await hour(await past(fromMs, 28), calendar, fromMs, 400);
+    const verdicts = await hour(await past(fromMs, 28), calendar, fromMs, 400, kind);
     expect(verdicts.at(-1)).toMatchObject({ level: "warning", direction: "down", sinceMs: fromMs });
   });
 
   test("is told where it over-runs", async () => {
     const store = await past(fromMs, 28);
-    await hour(store, calendar, fromMs, 850);
-    await hour(store, calendar, fromMs + hourMs, 850);
-    const after = await hour(store, calendar, fromMs + 2 * hourMs, 850);
+    await hour(store, calendar, fromMs, 850, kind);
+    await hour(store, calendar, fromMs + hourMs, 850, kind);
+    const after = await hour(store, calendar, fromMs + 2 * hourMs, 850, kind);
     expect(after.at(-1)).toMatchObject({ level: "critical", direction: "up", sinceMs: fromMs + 2 * hourMs });
   });
 
   test("is no reference afterwards", async () => {
     const store = await past(fromMs, 28);
-    await hour(store, calendar, fromMs, 850);
+    await hour(store, calendar, fromMs, 850, kind);
     const next = fromMs + 24 * hourMs;
     const missing: Point[] = [];
     for (let timeMs = fromMs + hourMs; timeMs < next; timeMs += stepMs)
       missing.push(orders(timeMs, usual(timeMs, weekend)));
     await store.write(missing);
-    const [verdict] = await hour(store, calendar, next, 400);
+    const [verdict] = await hour(store, calendar, next, 400, kind);
     expect(verdict?.baseline.days[0]).toMatchObject({ use: "campaign" });
     expect(verdict).toMatchObject({ level: "normal" });
   });
 
   test("means no other series", async () => {
     const other = { ...sale, match: ['country="DE"'] };
-    expect(levels(await hour(await past(fromMs, 28), calendarWith({ campaigns: [other] }), fromMs, 850))).toContain(
-      "critical",
-    );
+    expect(
+      levels(await hour(await past(fromMs, 28), calendarWith({ campaigns: [other] }), fromMs, 850, kind)),
+    ).toContain("critical");
   });
 });
 
-describe("a campaign that is to be like a day three weeks ago, and a tenth more", () => {
-  const fromMs = london("2027-01-13T12:00");
-  const like = { kind: "like", day: "2026-12-23", daysBefore: 21, scale: 1.1 } as const;
-  const calendar = calendarWith({ campaigns: [campaign("2027-01-13T12:00", "2027-01-13T14:00", like)] });
+describe.each(["count", "gauge"] as const)(
+  "a campaign of a %s that is to be like a day three weeks ago, and a tenth more",
+  (kind) => {
+    const fromMs = london("2027-01-13T12:00");
+    const like = { kind: "like", day: "2026-12-23", daysBefore: 21, scale: 1.1 } as const;
+    const calendar = calendarWith({ campaigns: [campaign("2027-01-13T12:00", "2027-01-13T14:00", like)] });
 
-  async function rushed(): Promise<TimeSeriesStore> {
-    const store = await past(fromMs, 28);
-    const rush: Point[] = [];
-    const thenMs = fromMs - 21 * 24 * hourMs;
-    for (let timeMs = thenMs - hourMs; timeMs < thenMs + 2 * hourMs; timeMs += stepMs) rush.push(orders(timeMs, 1_000));
-    await store.write(rush);
-    return store;
-  }
+    async function rushed(): Promise<TimeSeriesStore> {
+      const store = await past(fromMs, 28);
+      const rush: Point[] = [];
+      const thenMs = fromMs - 21 * 24 * hourMs;
+      for (let timeMs = thenMs - hourMs; timeMs < thenMs + 2 * hourMs; timeMs += stepMs) {
+        rush.push(orders(timeMs, 997 + ((timeMs / stepMs) % 7)));
+      }
+      await store.write(rush);
+      return store;
+    }
 
-  test("is expected to be", async () => {
-    const verdicts = await hour(await rushed(), calendar, fromMs, 1_100);
-    expect(levels(verdicts)).toEqual(["normal"]);
-    expect(verdicts[0]?.expected).toBeCloseTo(1_100, 6);
-  });
-
-  test("is told where it is not", async () => {
-    expect((await hour(await rushed(), calendar, fromMs, 400)).at(-1)).toMatchObject({
-      level: "critical",
-      direction: "down",
+    test("is expected to be", async () => {
+      const verdicts = await hour(await rushed(), calendar, fromMs, 1_100, kind);
+      expect(levels(verdicts)).toEqual(["normal"]);
+      expect(verdicts[0]?.expected).toBeCloseTo(1_100, -1);
     });
-  });
-});
+
+    test("is told where it is not", async () => {
+      expect((await hour(await rushed(), calendar, fromMs, 400, kind)).at(-1)).toMatchObject({
+        level: "critical",
+        direction: "down",
+      });
+    });
+  },
+);
 
 describe("a calendar whose days and campaigns stand in an iCalendar file", () => {
   const lines = (title: string, ...more: string[]) => ["BEGIN:VEVENT", `SUMMARY:${title}`, ...more, "END:VEVENT"];
