@@ -18,8 +18,11 @@ export type TotalsDeps = {
 const slotsMax = 360;
 const valuesMax = 200_000;
 
+/** `trials`: of a ratio, what it was measured on. */
+type Slot = JudgedSlot & { readonly trials?: number | null };
+
 /** Slots of each series, by the key of its tags. */
-type Slots = Map<string, { readonly tags: Tags; readonly slots: Map<number, JudgedSlot> }>;
+type Slots = Map<string, { readonly tags: Tags; readonly slots: Map<number, Slot> }>;
 
 /**
  * By series of the total as `formatSeries` writes it; nothing for totals that are as expected. Where verdicts of earlier
@@ -36,10 +39,16 @@ export async function explainTotals(
     const own = verdicts.filter(({ series }) => series.field === field);
     const total = own.find(({ series }) => Object.keys(series.tags).length === 0);
     if (total === undefined || total.level === "normal" || total.level === "unknown") continue;
+    const denominator = sampler.judge[field]?.denominator;
     const slots: Slots = new Map();
-    await readSlots(deps, total, own.length, slots);
-    for (const { series, timeMs, expected, observed } of own) put(slots, series.tags, { timeMs, expected, observed });
-    const lists = [...slots.values()].map((one) => ({ tags: one.tags, slots: [...one.slots.values()] }));
+    await readSlots(deps, total, own.length, denominator, slots);
+    for (const { series, timeMs, expected, observed, trials } of own) {
+      put(slots, series.tags, { timeMs, expected, observed, ...(trials && { trials: trials.slot }) });
+    }
+    const lists = [...slots.values()].map((one) => ({
+      tags: one.tags,
+      slots: [...one.slots.values()].map(denominator === undefined ? (slot) => slot : hitsOf),
+    }));
     const isTotal = ({ tags }: { readonly tags: Tags }): boolean => Object.keys(tags).length === 0;
     const contribution = contributionOf(
       lists.find(isTotal)?.slots ?? [],
@@ -50,35 +59,50 @@ export async function explainTotals(
   return found;
 }
 
+/** Shares do not add up, what they are shares of does. */
+function hitsOf({ timeMs, expected, observed, trials }: Slot): JudgedSlot {
+  const times = (share: number | null): number | null => (share === null || trials == null ? null : share * trials);
+  return { timeMs, expected: times(expected), observed: times(observed) };
+}
+
 /** Verdicts of the slots since the total is bad, the newest ones where they are many. */
-async function readSlots({ store, log }: TotalsDeps, total: Verdict, series: number, slots: Slots): Promise<void> {
+async function readSlots(
+  { store, log }: TotalsDeps,
+  total: Verdict,
+  series: number,
+  denominator: string | undefined,
+  slots: Slots,
+): Promise<void> {
   const { timeMs, stepMs } = total;
   const { measurement, field } = total.series;
-  const many = Math.min(slotsMax, Math.floor(valuesMax / (2 * series)));
+  const many = Math.min(slotsMax, Math.floor(valuesMax / ((denominator === undefined ? 2 : 3) * series)));
   const fromMs = Math.max(total.sinceMs ?? timeMs, timeMs - many * stepMs);
   if (store === undefined || fromMs >= timeMs) return;
+  const windows = [{ fromMs, toMs: timeMs }];
+  const fields = ["expected", "observed"];
   try {
-    const read = await store.read({
+    const verdicts = store.read({
       measurement: verdictMeasurement(measurement),
-      fields: ["expected", "observed"],
+      fields,
       tags: matchersOf({ field }),
-      windows: [{ fromMs, toMs: timeMs }],
+      windows,
     });
-    if (read.stale) return;
-    for (const one of read.series) {
+    const points = denominator === undefined ? null : store.read({ measurement, fields: [denominator], windows });
+    const [judged, measured] = await Promise.all([verdicts, points]);
+    if (judged.stale || measured?.stale) return;
+    for (const one of [...judged.series, ...(measured?.series ?? [])]) {
       const { field: _, ...tags } = one.tags;
-      for (const [index, atMs] of one.timesMs.entries()) {
-        put(slots, tags, { timeMs: atMs, [one.field]: one.values[index] });
-      }
+      const name = one.field === denominator ? "trials" : one.field;
+      for (const [index, atMs] of one.timesMs.entries()) put(slots, tags, { timeMs: atMs, [name]: one.values[index] });
     }
   } catch (thrown) {
     log?.warn({ series: formatSeries(total.series), error: messageOf(thrown) }, "what explains a total was not read");
   }
 }
 
-function put(slots: Slots, tags: Tags, known: Partial<JudgedSlot> & Pick<JudgedSlot, "timeMs">): void {
+function put(slots: Slots, tags: Tags, known: Partial<Slot> & Pick<Slot, "timeMs">): void {
   const key = tagsKey(tags);
-  const one = slots.get(key) ?? { tags, slots: new Map<number, JudgedSlot>() };
+  const one = slots.get(key) ?? { tags, slots: new Map<number, Slot>() };
   slots.set(key, one);
   const before = one.slots.get(known.timeMs) ?? { timeMs: known.timeMs, expected: null, observed: null };
   one.slots.set(known.timeMs, { ...before, ...known });

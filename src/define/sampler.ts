@@ -70,7 +70,9 @@ const point = across(
       .min(1)
       .max(50)
       .optional()
-      .describe("counts whose sum over all tags is a series of its own, without tags; default: none"),
+      .describe(
+        "counts, and ratios with their denominators, whose total over all tags is a series of its own; default: none",
+      ),
   }),
   ({ tags, fields, total }, report) => {
     if (total !== undefined && Array.isArray(tags) && tags.length === 0) {
@@ -242,10 +244,10 @@ function checkJudge(sampler: Loose, report: Report): void {
   }
 }
 
-/** Sums of shares, levels and averages say nothing, so it must be said that a field is a count. */
+/** Sums of levels and averages say nothing, so it must be said that a field is a count, or of what it is a share. */
 function checkTotal(sampler: Loose, report: Report): void {
   const { judge, point } = sampler as {
-    judge?: Record<string, { kind?: unknown }>;
+    judge?: Record<string, { kind?: unknown; denominator?: unknown }>;
     point?: { fields?: unknown; total?: unknown };
   };
   const { fields, total } = point ?? {};
@@ -255,11 +257,33 @@ function checkTotal(sampler: Loose, report: Report): void {
     if (typeof field !== "string") continue;
     if (!fields.includes(field)) report(path, fault("RUL-003", "not among point.fields", oneOf(field, fields)));
     else if (total.indexOf(field) < index) report(path, fault("CFG-010", "named twice", "keep one of the two"));
-    else if (judge?.[field]?.kind !== "count") {
-      const what = `a total of "${field}", which is not judged as a count`;
-      report(path, fault("CFG-019", what, `write judge: { ${field}: { kind: count } }, or leave it out of total`));
+    else {
+      const found = totalFault(field, judge ?? {}, total);
+      if (found !== null) report(path, found);
     }
   }
+}
+
+function totalFault(
+  field: string,
+  judge: Readonly<Record<string, { kind?: unknown; denominator?: unknown }>>,
+  total: readonly unknown[],
+): string | null {
+  const { kind, denominator } = judge[field] ?? {};
+  const leave = "or leave it out of total";
+  if (kind === "count") return null;
+  if (kind !== "ratio") {
+    const what = `a total of "${field}", which is not judged as a count`;
+    return fault("CFG-019", what, `write judge: { ${field}: { kind: count } }, ${leave}`);
+  }
+  if (typeof denominator !== "string") {
+    const what = `a total of the ratio "${field}", whose denominator is not named`;
+    return fault("CFG-019", what, `write judge: { ${field}: { denominator: FIELD } }, ${leave}`);
+  }
+  // Its sum is stored with the total, and would be judged without anybody having asked for it.
+  if (!(denominator in judge) || total.includes(denominator)) return null;
+  const what = `a total of the ratio "${field}", and none of "${denominator}", which is judged as well`;
+  return fault("CFG-019", what, `add ${denominator} to total, ${leave}`);
 }
 
 /** Longest distance, in days, between two days that have slots. */

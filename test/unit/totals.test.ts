@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { storedRows } from "../../src/backtest.ts";
 import { contributionText } from "../../src/core/contribution.ts";
+import type { Verdict } from "../../src/core/model.ts";
 import type { TimeSeriesStore } from "../../src/core/ports.ts";
 import { verdictPoint } from "../../src/judge/stored.ts";
 import { stores } from "../../src/store/stores/index.ts";
@@ -8,6 +9,7 @@ import { explainTotals } from "../../src/totals.ts";
 import { SimulatedClock } from "../support/clock.ts";
 import { minuteMs, sampler, verdict } from "./alert/builders.ts";
 import { quiet } from "./alert/world.ts";
+import { judgingOf } from "./judge/support.ts";
 
 const clock = new SimulatedClock("2026-11-20T09:00:00Z");
 const nowMs = clock.nowMs();
@@ -72,6 +74,45 @@ describe("what explains a total", () => {
     await said(store, long(3));
     await said(store, long(1_000));
     expect(windows).toEqual([360, 100]);
+  });
+});
+
+describe("what explains the total of a ratio", () => {
+  const fields = ["orders", "tried"];
+  const point = { measurement: "orders", tags: ["country"], fields, total: ["orders"] };
+  const judge = { orders: judgingOf({ kind: "ratio", denominator: "tried" }) };
+  const ratios = sampler({ point, judge });
+  /** The same share is lost in both countries' own terms, but 9 of 10 were tried in Germany. */
+  const minute = (ago: number, germany: number, france: number) => {
+    const at = { timeMs: nowMs - ago * minuteMs, sinceMs: nowMs - 9 * minuteMs, expected: 0.9 };
+    const of = (tags: Record<string, string>, observed: number, tried: number) =>
+      verdict({ ...at, tags, observed, trials: { slot: tried, summed: tried }, level: "critical" });
+    const both = (90 * germany + 10 * france) / 100;
+    return [of({}, both, 100), of({ country: "Germany" }, germany, 90), of({ country: "France" }, france, 10)];
+  };
+  const found = async (store: Pick<TimeSeriesStore, "read"> | undefined, verdicts: readonly Verdict[]) => {
+    const [contribution] = (await explainTotals({ store, log: quiet }, ratios, verdicts)).values();
+    return contribution === undefined ? null : contributionText(contribution);
+  };
+
+  test("is what came of what was tried, not the share", async () => {
+    expect(await found(undefined, minute(0, 0.9, 0.2))).toBe("France explains all of the drop");
+    expect(await found(undefined, minute(0, 0.5, 0.5))).toBe("spread over all 2 countries");
+    expect(await found(undefined, minute(0, 0.6, 0.9))).toBe("Germany explains all of the drop");
+  });
+
+  test("is found in all slots since it is bad, with what was measured in each", async () => {
+    await using store = openStore();
+    const past = Array.from({ length: 9 }, (_, index) => minute(1 + index, 0.9, 0)).flat();
+    await store.write(past.map((one) => verdictPoint(one)));
+    const tried = past.map(({ series, timeMs, trials }) => {
+      return { measurement: "orders", tags: series.tags, fields: { tried: trials?.slot as number }, timeMs };
+    });
+    // In this slot alone it is Germany.
+    const now = minute(0, 0.8, 0.9);
+    expect(await found(store, now)).toBe("Germany explains all of the drop");
+    await store.write(tried);
+    expect(await found(store, now)).toBe("France explains 90 % of the drop");
   });
 });
 

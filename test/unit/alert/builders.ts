@@ -106,6 +106,7 @@ export type VerdictParts = {
   lossSoFar?: number | null;
   stepMs?: number;
   memory?: JudgeMemory;
+  trials?: { slot: number; summed: number };
 };
 
 export function verdict(parts: VerdictParts): Verdict {
@@ -135,6 +136,7 @@ export function verdict(parts: VerdictParts): Verdict {
     lossSoFar: parts.lossSoFar === undefined ? (bad ? 18 : null) : parts.lossSoFar,
     slotsSummed: 1,
     memory: parts.memory,
+    trials: parts.trials,
     reason: `${observed} orders, about 21 were expected`,
   };
 }

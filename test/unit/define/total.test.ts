@@ -44,7 +44,7 @@ test.each([
   expect(await said({ point: point(rest) })).toEqual([expect.stringMatching(text)]);
 });
 
-test.each(["gauge", "ratio", "auto"])("a field judged as %s is refused by name", async (kind) => {
+test.each(["gauge", "auto"])("a field judged as %s is refused by name", async (kind) => {
   const changes = {
     point: point("tags: [country], fields: [orders], total: [orders]"),
     judge: `{ orders: { kind: ${kind} } }`,
@@ -54,4 +54,22 @@ test.each(["gauge", "ratio", "auto"])("a field judged as %s is refused by name",
       /a total of "orders", which is not judged as a count.*Fix: write judge: \{ orders: \{ kind: count \} \}/,
     ),
   ]);
+});
+
+test("a total of a ratio is taken where it is said on how many it was measured, and else refused by name", async () => {
+  const ratio = point("tags: [country], fields: [paid, tried], total: [paid]");
+  const judge = (rest: string): string => `{ paid: { kind: ratio${rest} } }`;
+  expect(await said({ point: ratio, judge: judge(", denominator: tried") })).toEqual([]);
+  expect(await said({ point: ratio, judge: judge("") })).toEqual([
+    expect.stringMatching(
+      /a total of the ratio "paid", whose denominator is not named.*Fix: write judge: \{ paid: \{ denominator: FIELD \} \}/,
+    ),
+  ]);
+  const both = "{ paid: { kind: ratio, denominator: tried }, tried: { kind: count } }";
+  expect(await said({ point: ratio, judge: both })).toEqual([
+    expect.stringMatching(
+      /a total of the ratio "paid", and none of "tried", which is judged as well.*Fix: add tried to total/,
+    ),
+  ]);
+  expect(await said({ point: ratio.replace("[paid] }", "[paid, tried] }"), judge: both })).toEqual([]);
 });
