@@ -58,7 +58,7 @@ const leaks = {
     (select count(*) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid())::int as locks,
     (select count(*) from pg_prepared_statements)::int as prepared, (select count(*) from pg_listening_channels())::int as heard`,
   mysql: `select concat(@@max_statement_time, @@sql_mode, @@character_set_client, @@tx_read_only) as settings,
-    is_used_lock('evil') as locks, @a as variable, database() as db, last_insert_id() as id`,
+    is_used_lock('evil') <=> connection_id() as locks, @a as variable, database() as db, last_insert_id() as id`,
 };
 
 const servers = [
