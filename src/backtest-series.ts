@@ -131,6 +131,7 @@ function samplerOf({ stepMs, zone = "UTC", kind }: SeriesToJudge, alerting: Life
     ...{ name, title: name, owner: listener, group: listener, purpose: null, runbook: null, zone, calendar: null },
     schedule: { kind: "every", stepMs, delayMs: 0 },
     ...{ active: null, timeoutMs: stepMs, graceMs: 0, resample: 0, source: { kind: "csv", options: {} } },
+    historyMs: 0,
     point: { measurement: name, tags: [], fields: [seriesId.field] },
     empty: "missing",
     judge: { [seriesId.field]: backtestJudging(kind) },

@@ -7,6 +7,9 @@ import type { Labels, Priority } from "./model.ts";
 /** Where in the user's files something stands, for messages: `samplers/shop/orders.yaml:7:3`. */
 export type Place = string;
 
+/** Slots that a sampler's history may have: 34 days of minutes. */
+export const historySlotsMax = 50_000;
+
 /** One metric family: where its numbers come from, when, and how they are judged. */
 export type Sampler = {
   readonly name: string;
@@ -34,6 +37,8 @@ export type Sampler = {
   readonly graceMs: number;
   /** Slots before the newest that are read once more with each one, for rows that came late. Default 0, at most 12. */
   readonly resample: number;
+  /** How far back slots are read, for the record, before the first one; after a stop, too. Default 0, at most 35 days. */
+  readonly historyMs: number;
   readonly source: { readonly kind: string; readonly options: unknown };
   readonly point: {
     readonly measurement: string;
@@ -41,7 +46,7 @@ export type Sampler = {
     readonly tags: readonly string[];
     /** Columns that become numeric fields; at least one. */
     readonly fields: readonly string[];
-    /** Counts whose sum over all series is a series of its own, without tags. Absent: none. */
+    /** Counts, and ratios with denominators, whose total over all series is one of its own, without tags. Absent: none. */
     readonly total?: readonly string[] | undefined;
   };
   /**

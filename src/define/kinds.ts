@@ -15,6 +15,8 @@ type SourceKind = {
   readonly connections?: Readonly<Record<string, z.ZodType>>;
   // biome-ignore lint/suspicious/noExplicitAny: what its own schema makes of the options, which only it knows
   warnings?(options: any): readonly Problem[];
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  isRepeatable?(options: any): boolean;
 };
 
 /**

@@ -13,6 +13,7 @@ import type {
   Sampler,
 } from "../core/definitions.ts";
 import { Problem } from "../core/problem.ts";
+import { formatDuration } from "../core/time.ts";
 import { isZone } from "../core/zone.ts";
 import { calendarFaults, calendarSchema, toCalendar } from "./calendar.ts";
 import { collectionSchema, toCollection } from "./collection.ts";
@@ -164,6 +165,7 @@ class EntryReader {
     this.#entry("sampler", this.#nameAt([]), [], schemas.sampler, (written, place) => {
       const sampler = toSampler(written, place, zone);
       this.#warnings(sampler.source);
+      this.#history(sampler);
       return sampler;
     });
     this.#clockChanges();
@@ -187,6 +189,18 @@ class EntryReader {
         this.problems.push(...ics.problems);
       },
     );
+  }
+
+  #history({ historyMs, source }: Sampler): void {
+    const { kinds, keepPointsMs } = this.#context;
+    if (historyMs === 0) return;
+    if (kinds.sources[source.kind]?.isRepeatable?.(source.options) === false) {
+      const fix = "have it ask for the slot, or leave history out";
+      this.#add(["history"], fault("SCH-009", "its source gives what is now, whatever slot is asked for", fix));
+    } else if (keepPointsMs !== undefined && historyMs > keepPointsMs) {
+      const what = `points are kept for ${formatDuration(keepPointsMs)}`;
+      this.#add(["history"], fault("SCH-009", what, "write no more than that, or raise BELLWETHER_KEEP_POINTS"));
+    }
   }
 
   /** What the source itself finds unwise. */

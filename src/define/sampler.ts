@@ -1,6 +1,13 @@
 /** `samplers/`: one metric family a file. */
 import { z } from "zod";
-import type { ActiveHours, Place, Sampler, Schedule, Shadow } from "../core/definitions.ts";
+import {
+  type ActiveHours,
+  historySlotsMax,
+  type Place,
+  type Sampler,
+  type Schedule,
+  type Shadow,
+} from "../core/definitions.ts";
 import { dayMs, formatDuration, hourMs, minuteMs, secondMs } from "../core/time.ts";
 import { wallToMs } from "../core/zone.ts";
 import { cronFault, longestGapDays } from "./cron.ts";
@@ -122,6 +129,9 @@ export function samplerSchema(kinds: Kinds) {
       resample: count(0, 12)
         .prefault(0)
         .describe("slots before the newest that are read again with each one, for rows that come late"),
+      history: duration({ minMs: 0, maxMs: 35 * dayMs })
+        .prefault("0s")
+        .describe("how far back slots are read, for the record, before its first one; its source must have them"),
       source: onlyKey(sources, "source kind").describe("where rows come from"),
       point: point.describe("which columns make the points"),
       empty: z.enum(["zero", "missing", "error"]).describe("what a slot without rows means"),
@@ -145,6 +155,7 @@ export function samplerSchema(kinds: Kinds) {
     (sampler, report) => {
       checkSchedule(sampler, report);
       checkLate(sampler, report);
+      checkHistory(sampler, report);
       checkJudge(sampler, report);
       if (sampler.alerts === false && sampler.shadow !== undefined && sampler.shadow !== false) {
         report(["shadow"], fault("CFG-019", "shadow with alerts: false", "keep one of the two: nobody is told anyway"));
@@ -194,6 +205,28 @@ function checkLate({ empty, grace, resample }: Loose, report: Report): void {
   if (isNumber(resample) && resample > 0 && empty === "error") {
     report(["resample"], fault("CFG-019", "resample with empty: error", "use empty: zero or missing"));
   }
+}
+
+function checkHistory({ every, cron: expression, window, history }: Loose, report: Report): void {
+  const stepMs = isNumber(every) ? every : Math.min(isNumber(window) ? window : Infinity, leastGapMs(expression));
+  if (!isNumber(history) || history <= historySlotsMax * stepMs) return;
+  const what = `holds more than ${historySlotsMax} slots of ${formatDuration(stepMs)}`;
+  report(["history"], fault("SCH-009", what, `write ${formatDuration(longestHistory(stepMs))} or less`));
+}
+
+/** A cron fires no more often. */
+function leastGapMs(expression: unknown): number {
+  const fields = String(expression).trim().split(/\s+/);
+  const [seconds, minutes] = fields.length === 6 ? fields : ["0", ...fields];
+  const isOne = (field = ""): boolean => /^\d+$/.test(field);
+  return isOne(seconds) ? (isOne(minutes) ? hourMs : minuteMs) : secondMs;
+}
+
+/** In whole days or, of short slots, hours. */
+function longestHistory(stepMs: number): number {
+  const mostMs = historySlotsMax * stepMs;
+  const unitMs = mostMs < dayMs ? hourMs : dayMs;
+  return Math.floor(mostMs / unitMs) * unitMs;
 }
 
 function checkStep(stepMs: number, report: Report): void {
@@ -322,6 +355,7 @@ export function toSampler(written: Written, place: Place, defaultZone: string): 
     timeoutMs: written.timeout ?? defaultTimeoutMs(schedule.stepMs),
     graceMs: written.grace,
     resample: written.resample,
+    historyMs: written.history,
     source: { kind, options },
     point: written.point,
     empty: written.empty,

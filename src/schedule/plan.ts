@@ -1,5 +1,5 @@
 /** What the ledger must hold, given what it holds: pure, so that a stop of any length is a table in a test. */
-import type { Sampler } from "../core/definitions.ts";
+import { historySlotsMax, type Sampler } from "../core/definitions.ts";
 import type { Slot } from "../core/model.ts";
 import { dueMs, nextSlot, slotsEndingIn } from "./cron.ts";
 
@@ -10,6 +10,12 @@ export type CatchUp = {
   /** Slots of one sampler at a time, the newest. Default 1,500. */
   readonly slotsMax: number;
 };
+
+/** A sampler with a history is caught up as far as that goes. */
+export function boundsOf({ historyMs }: Sampler, { ageMsMax, slotsMax }: CatchUp): CatchUp {
+  if (historyMs === 0) return { ageMsMax, slotsMax };
+  return { ageMsMax: Math.max(ageMsMax, historyMs), slotsMax: Math.max(slotsMax, historySlotsMax) };
+}
 
 type PlannedSlot = Slot & { readonly dueMs: number; readonly catchUp: boolean };
 
@@ -27,28 +33,33 @@ export const skippedMax = 100_000;
 /**
  * The slots to add.
  *
- * Slots that have ended are caught up within the bounds; only the latest of them still tells people, for no newer
- * one has taken its place. Slots that end within `aheadMs` are planned before they end.
- * @param afterMs end of the newest slot known; null for a sampler without any, which begins with the slot running now
+ * Slots that have ended are caught up within the bounds, or as far back as the sampler's history; only the latest of
+ * them still tells people, for no newer one has taken its place. Slots that end within `aheadMs` are planned before they
+ * end.
+ * @param knownMs end of the newest slot known; null for a sampler without any, which begins with its history, or without
+ * one with the slot running now
  */
 export function planSlots(
   sampler: Sampler,
-  afterMs: number | null,
+  knownMs: number | null,
   nowMs: number,
   aheadMs: number,
   catchUp: CatchUp,
 ): Plan {
   const horizonMs = nowMs + aheadMs;
+  const { historyMs } = sampler;
+  const afterMs = knownMs ?? (historyMs > 0 ? nowMs - historyMs : null);
   if (afterMs === null) {
     const first = nextSlot(sampler, nowMs);
     if (first === null) return { slots: [], untilMs: horizonMs, skipped: 0 };
     const slots = [planned(sampler, first, false)];
     return { slots, untilMs: first.startMs + first.stepMs, skipped: 0 };
   }
-  const oldestMs = nowMs - catchUp.ageMsMax;
+  const { ageMsMax, slotsMax } = boundsOf(sampler, catchUp);
+  const oldestMs = nowMs - ageMsMax;
   const tooOld = afterMs < oldestMs ? slotsEndingIn(sampler, afterMs, oldestMs, skippedMax).length : 0;
   const ended = slotsEndingIn(sampler, Math.max(afterMs, oldestMs), nowMs, Number.POSITIVE_INFINITY);
-  const kept = ended.slice(-catchUp.slotsMax);
+  const kept = ended.slice(-slotsMax);
   const coming = slotsEndingIn(sampler, Math.max(afterMs, nowMs), horizonMs, Number.POSITIVE_INFINITY);
   return {
     slots: [

@@ -3,10 +3,11 @@ import type { Sampler } from "../core/definitions.ts";
 import type { Clock, Log, Measure, Measured, Queue } from "../core/ports.ts";
 import { messageOf, Problem } from "../core/problem.ts";
 import { formatDuration, formatTimeUtc, minuteMs, secondMs } from "../core/time.ts";
+import { counted } from "../core/words.ts";
 import type { SlotLedger } from "../state/slots.ts";
 import { dueMs, jitterMsMax, nextSlot, slotsEndingIn } from "./cron.ts";
 import { slotJob } from "./job.ts";
-import { type CatchUp, planSlots, skippedMax } from "./plan.ts";
+import { boundsOf, type CatchUp, planSlots, skippedMax } from "./plan.ts";
 
 /** Slots are written this long before they end, so that the writing delays nobody. */
 const aheadMs = minuteMs;
@@ -88,7 +89,11 @@ export class Scheduler implements Measured {
     return [
       { name: "bellwether_samplers", help: "Samplers scheduled.", kind: "gauge", value: this.#samplers.size },
       counter("slots_planned", "Slots added to the ledger by this process.", this.#added),
-      counter("slots_planned_catch_up", "Slots added after a stop, for the record only.", this.#catchUps),
+      counter(
+        "slots_planned_catch_up",
+        "Slots added for the record only: after a stop, and of a new sampler's history.",
+        this.#catchUps,
+      ),
       counter("scheduler_clock_jumps", "Times the clock was not where it should have been.", this.#jumps),
       counter("scheduler_faults", "Looks at the ledger or the queue that failed.", this.#faults),
       ...[...this.#skipped].map(([sampler, value]) =>
@@ -139,9 +144,13 @@ export class Scheduler implements Measured {
     this.#added += added;
     this.#catchUps += added > 0 ? plan.slots.filter((slot) => slot.catchUp).length : 0;
     this.#comingMs.push(...plan.slots.map((slot) => slot.dueMs).filter((dueMs) => dueMs > nowMs));
+    if (afterMs === null && oldest !== undefined) {
+      const { name } = sampler;
+      this.#deps.log.info({ sampler: name, slots: added }, `${name}: ${counted(added, "slot")} of its history first`);
+    }
     if (plan.skipped === 0) return;
     this.#skipped.set(sampler.name, (this.#skipped.get(sampler.name) ?? 0) + plan.skipped);
-    const { ageMsMax, slotsMax } = this.#deps.catchUp;
+    const { ageMsMax, slotsMax } = boundsOf(sampler, this.#deps.catchUp);
     const count = plan.skipped >= skippedMax ? `${skippedMax} or more` : plan.skipped;
     this.#deps.log.warn(
       { sampler: sampler.name, skipped: plan.skipped, since: afterMs === null ? null : formatTimeUtc(afterMs) },

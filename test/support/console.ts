@@ -167,6 +167,7 @@ function sampler(name: string, given: Partial<Sampler> & Pick<Sampler, "title" |
     calendar: "shop",
     graceMs: 0,
     resample: 0,
+    historyMs: 0,
     source: { kind: "sql", options: {} },
     empty: "zero",
     judge: {},

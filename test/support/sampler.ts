@@ -16,6 +16,7 @@ export const plainSampler: Sampler = {
   calendar: null,
   graceMs: 0,
   resample: 0,
+  historyMs: 0,
   source: { kind: "sql", options: {} },
   point: { measurement: "orders", tags: [], fields: ["orders"] },
   empty: "missing",

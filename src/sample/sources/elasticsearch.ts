@@ -220,6 +220,7 @@ export const elasticsearch: Plugin<Source, SamplerOptions, SourceDeps> = {
   options: samplerOptions,
   connections: { elasticsearch: connectionOptions },
   create: (options, deps) => new ElasticsearchSource(options, connectionOf(options.connection, deps.connections), deps),
+  isRepeatable: asksForSlot,
   warnings: (options) => {
     if (asksForSlot(options)) return [];
     return [

@@ -61,8 +61,9 @@ export const sql: Plugin<Source, SqlOptions, SourceDeps> = {
     const query = chosen.query ?? namedQuery(chosen.batch as string, connection, kind.options);
     return kind.make({ connection, query, rowsMax: chosen.rows_max }, deps);
   },
-  warnings: ({ query }) => {
-    if (query === undefined || bindsSlot(query)) return [];
+  isRepeatable,
+  warnings: (chosen) => {
+    if (isRepeatable(chosen)) return [];
     return [
       new Problem("not repeatable: gaps cannot be sampled again", {
         code: "SQL-W11",
@@ -75,6 +76,11 @@ export const sql: Plugin<Source, SqlOptions, SourceDeps> = {
   batch: ({ connection, batch }) => (batch === undefined ? null : `${connection}/${batch}`),
   measures: sharedMeasures,
 };
+
+/** Of a query that a connection names, that connection's reader has seen to it. */
+function isRepeatable({ query }: z.output<typeof options>): boolean {
+  return query === undefined || bindsSlot(query);
+}
 
 function connectionOf(name: string, connections: ReadonlyMap<string, Connection>) {
   const connection = connections.get(name);

@@ -11,6 +11,7 @@ import { SimulatedClock } from "../../support/clock.ts";
 export const kinds: Kinds = {
   sources: {
     sql: {
+      isRepeatable: ({ query }) => query !== "select now",
       warnings: ({ query }) =>
         query === "select 2"
           ? [

@@ -19,6 +19,37 @@ test("a sampler without history begins with the slot that is running, and none b
   expect(skipped).toBe(0);
 });
 
+describe("a sampler with a history", () => {
+  const known = sampler("m", every(minuteMs, 5_000), { historyMs: 3 * dayMs });
+
+  test("begins with that, for the record; of the latest slot that ended people are told", () => {
+    const { slots, skipped } = plan(null, bounds, known);
+    expect(iso([slots[0]!.startMs, slots.at(-1)!.startMs])).toEqual(["2026-11-17T09:00:00Z", "2026-11-20T09:00:00Z"]);
+    expect(slots).toHaveLength(3 * 1_440 + 1);
+    expect(slots.filter(({ catchUp }) => !catchUp)).toHaveLength(2);
+    expect(skipped).toBe(0);
+  });
+
+  test("is caught up as far back after a stop, or a start that was cut off", () => {
+    const { slots, skipped } = plan(nowMs - 2 * dayMs, bounds, known);
+    expect(iso([slots[0]!.startMs])).toEqual(["2026-11-18T09:00:00Z"]);
+    expect(skipped).toBe(0);
+    expect(plan(nowMs - 4 * dayMs, bounds, known).skipped).toBe(1_440);
+  });
+
+  test("shorter than what is caught up anyway shortens nothing", () => {
+    const short = sampler("m", every(minuteMs, 5_000), { historyMs: hourMs });
+    expect(plan(null, bounds, short).slots).toHaveLength(61);
+    expect(plan(nowMs - dayMs, bounds, short).slots).toHaveLength(1_441);
+  });
+
+  test("has no slots outside its active hours", () => {
+    const office = { zone: "UTC", weekdays: [1, 2, 3, 4, 5], fromMinute: 480, toMinute: 1_020 };
+    const { slots } = plan(null, bounds, { ...known, active: office });
+    expect(slots.filter(({ catchUp }) => catchUp)).toHaveLength(480 + 2 * 540 + 59);
+  });
+});
+
 test("a daily sampler is planned at once, however far its firing is", () => {
   const { slots } = plan(null, bounds, sampler("d", cron("0 5 * * *")));
   expect(slots.map(({ startMs, dueMs }) => iso([startMs, Math.floor(dueMs / hourMs) * hourMs]))).toEqual([
