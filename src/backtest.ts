@@ -33,12 +33,19 @@ export type FailedSlot = {
   readonly asked: boolean;
 };
 
+export type Unanswered = {
+  readonly sampler: string;
+  readonly slots: number;
+  /** Of all that failed, in the days before `fromMs` too: the first whose source was asked, else the first. */
+  readonly failure: Problem;
+};
+
 export type Replay = {
   readonly slots: number;
   /** Slots whose source failed, each with why. */
   readonly failed: readonly FailedSlot[];
-  /** Of all that failed, in the days before `fromMs` too: the first whose source was asked, else the first. */
-  readonly firstFailure: Problem | null;
+  /** Samplers none of whose slots was answered. */
+  readonly unanswered: readonly Unanswered[];
   readonly verdicts: Readonly<Record<"normal" | "warning" | "critical" | "unknown", number>>;
   readonly incidents: readonly { readonly incident: Incident; readonly alerts: readonly Alert[] }[];
   readonly messages: readonly {
@@ -86,7 +93,7 @@ export async function replay(options: ReplayOptions): Promise<Replay> {
   const judge = new Judge({ store: tally.store, log, calendarOf: (sampler) => calendarOf(definitions, sampler) });
   const pipeline = new Pipeline({ clock, runner, store: tally.store, judge, alerting, log });
   const failed: FailedSlot[] = [];
-  const first: { asked: Problem | null; heldBack: Problem | null } = { asked: null, heldBack: null };
+  const first = new Map<string, { asked?: Problem; heldBack?: Problem }>();
   const signal = new AbortController().signal;
   let tickedMs = fromMs;
   for (const [index, slot] of slots.entries()) {
@@ -99,7 +106,7 @@ export async function replay(options: ReplayOptions): Promise<Replay> {
     await pipeline.run(slot.sampler, slot, signal).catch((thrown: unknown) => {
       if (!(thrown instanceof Problem)) throw thrown;
       const asked = !heldBack.has(thrown.code);
-      first[asked ? "asked" : "heldBack"] ??= thrown;
+      first.set(slot.sampler.name, { [asked ? "asked" : "heldBack"]: thrown, ...first.get(slot.sampler.name) });
       if (slot.catchUp) return;
       failed.push({ sampler: slot.sampler.name, startMs: slot.startMs, error: thrown.message, asked });
     });
@@ -116,8 +123,14 @@ export async function replay(options: ReplayOptions): Promise<Replay> {
     }),
   );
   messages.sort((a, b) => a.atMs - b.atMs);
-  const firstFailure = first.asked ?? first.heldBack;
-  return { slots: ran, failed, firstFailure, verdicts: tally.levels, incidents: told, messages };
+  const unanswered = samplers.flatMap(({ name }): Unanswered[] => {
+    const own = slots.filter(({ sampler, catchUp }) => sampler.name === name && !catchUp).length;
+    const { asked, heldBack } = first.get(name) ?? {};
+    const failure = asked ?? heldBack;
+    const isAll = own > 0 && failed.filter(({ sampler }) => sampler === name).length === own;
+    return isAll && failure !== undefined ? [{ sampler: name, slots: own, failure }] : [];
+  });
+  return { slots: ran, failed, unanswered, verdicts: tally.levels, incidents: told, messages };
 }
 
 /** How far judging looks back, and a day more. */

@@ -81,9 +81,12 @@ export function printFailed(failed: Replay["failed"]): void {
   if (failed.length > failedListedMax) print(`  and ${failed.length - failedListedMax} more`);
 }
 
-/** @throws Problem if no slot has an answer: that nothing was wrong then is not known */
-export function checkAnswered({ slots, failed, firstFailure }: Replay): void {
-  if (slots === 0 || failed.length < slots || firstFailure === null) return;
-  const { message, code, where, fix } = firstFailure;
-  throw new Problem(`all ${counted(slots, "slot")} failed: ${message}`, { code, where, fix });
+/** @throws Problem if no slot of some sampler has an answer: that nothing was wrong then is not known */
+export function checkAnswered({ unanswered }: Pick<Replay, "unanswered">): void {
+  const [first, ...more] = unanswered;
+  if (first === undefined) return;
+  const { message, code, where, fix } = first.failure;
+  const others = more.length === 0 ? "" : ` (and all of ${more.map(({ sampler }) => sampler).join(", ")})`;
+  const what = `all ${counted(first.slots, "slot")} of ${first.sampler} failed${others}: ${message}`;
+  throw new Problem(what, { code, where, fix });
 }

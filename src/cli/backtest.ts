@@ -101,8 +101,10 @@ async function overSamplers(names: readonly string[], options: Options): Promise
     progress.end(),
   );
   if (options.json) showJson(result, fromMs, toMs);
-  check(result);
+  if (result.unanswered.length === samplers.length) checkAnswered(result);
+  if (stored !== null) checkStored(samplers, stored, fromMs, toMs);
   if (!options.json) show(result, fromMs, toMs);
+  checkAnswered(result);
 }
 
 /**

@@ -23,7 +23,7 @@ const backtest = (place: Place, ...args: string[]) => runInside(place, ["backtes
 describe("a source that does not answer", () => {
   const away = () => ({ ...here, data: join(dir, "away") });
   const failed = () =>
-    `SQL-015 connection shop - all 12 slots failed: cannot open ${join(dir, "away/shop.db")}. ` +
+    `SQL-015 connection shop - all 12 slots of shop-orders failed: cannot open ${join(dir, "away/shop.db")}. ` +
     "Fix: check the connection's file and who may read it.\n";
 
   test("is exit code 1, with the first that went wrong in the days before, and where was looked", async () => {
@@ -46,6 +46,18 @@ describe("a source that does not answer", () => {
     const ran = await backtest(away(), "shop-orders", ...time, "--compare", path);
     expect(ran).toEqual({ code: 1, out: "", err: failed() });
   });
+});
+
+test("one of several samplers whose source does not answer is exit code 1, beside what the others came to", async () => {
+  const orders = readFileSync(join(here.config, "samplers/shop/orders.yaml"), "utf8");
+  const lost = orders.replace("shop-orders", "shop-lost").replace("connection: shop", "connection: lost");
+  write(here, "samplers/shop/lost.yaml", lost.replace("measurement: orders", "measurement: lost"));
+  const both = "{ shop: { sqlite: { file: shop.db, time: epoch-ms } }, lost: { sqlite: { file: lost.db } } }";
+  write(here, "rules/connections.yaml", `connections: ${both}\n`);
+  const { code, out, err } = await backtest(here, "shop-orders", "shop-lost", ...time);
+  expect(code).toBe(1);
+  expect(out).toMatch(/^24 slots in 1h, 12 failed\n/);
+  expect(err).toMatch(/^SQL-015 connection lost - all 12 slots of shop-lost failed: cannot open \S+lost\.db/);
 });
 
 test("of slots that failed, those whose source was asked are listed first", () => {
