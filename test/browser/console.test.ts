@@ -341,6 +341,7 @@ describe.skipIf(missing !== null)(`the console${missing === null ? "" : ` (${mis
         "Rows gone through": "\u2013",
         "Waits for late rows": "2m",
         "Reads again": "3 slots",
+        History: "15d",
       });
       expect(await payments.locator(".slot-failed").getAttribute("title")).toBe(
         "Fri 20 Nov, 14:23 failed, source down",

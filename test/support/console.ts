@@ -219,6 +219,7 @@ function shopDefinitions(): Definitions {
       title: "Payments that succeed",
       graceMs: 2 * minuteMs,
       resample: 3,
+      historyMs: 15 * dayMs,
       point: { measurement: "payments", tags: ["provider"], fields: ["success_rate"] },
       judge: { success_rate: { ...judging, kind: "ratio" } },
       empty: "missing",

@@ -366,6 +366,7 @@ const sampler = z.object({
   active: text.nullable().describe("In words; null = always"),
   graceMs: z.number().describe("How long an empty slot is late before it is missing"),
   resample: z.int().describe("Slots before the newest that are read once more with each one"),
+  historyMs: z.number().describe("How far back slots were read, for the record, before its first one"),
   source: text,
   measurement: text,
   tags: z.array(text),

@@ -231,10 +231,12 @@ export function shadowView({ forecast, ...state }: ShadowState) {
 }
 
 export function samplerFacts(sampler: Sampler) {
-  const { name, title, owner, group, purpose, runbook, place, zone, priority, alerts, graceMs, resample } = sampler;
+  const { name, title, owner, group, purpose, runbook, place, zone, priority, alerts } = sampler;
+  const { graceMs, resample, historyMs } = sampler;
   const { measurement, tags, fields } = sampler.point;
   return {
-    ...{ name, title, owner, group, purpose, runbook, place, zone, priority, alerts, graceMs, resample, measurement },
+    ...{ name, title, owner, group, purpose, runbook, place, zone, priority, alerts },
+    ...{ graceMs, resample, historyMs, measurement },
     tags: [...tags],
     fields: [...fields],
     judged: Object.keys(sampler.judge),

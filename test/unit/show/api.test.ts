@@ -410,10 +410,10 @@ describe("samplers, slots, definitions, mailbox, health", () => {
       rowsRead: 14_640,
       serverMs: 1_860.5,
     });
-    expect(orders).toMatchObject({ graceMs: 0, resample: 0 });
+    expect(orders).toMatchObject({ graceMs: 0, resample: 0, historyMs: 0 });
     // The slot of 14:29 has not been started, that of 14:28 found nothing, that of 14:23 failed.
     expect(payments.usage).toMatchObject({ runs: 60, failed: 1, rows: 348, rowsRead: 0 });
-    expect(payments).toMatchObject({ graceMs: 120_000, resample: 3 });
+    expect(payments).toMatchObject({ graceMs: 120_000, resample: 3, historyMs: 15 * 86_400_000 });
     expect(cancelled.usage).toMatchObject({ runs: 1, latenessMsMax: 400 });
   });
 

@@ -130,6 +130,7 @@ function Item({ sampler, reload }: { sampler: Api["Sampler"]; reload: () => void
           <Field label="Active">{sampler.active ?? "always"}</Field>
           <Field label="Waits for late rows">{sampler.graceMs === 0 ? "no" : formatDuration(sampler.graceMs)}</Field>
           <Field label="Reads again">{sampler.resample === 0 ? "no" : count(sampler.resample, "slot")}</Field>
+          <Field label="History">{sampler.historyMs === 0 ? "no" : formatDuration(sampler.historyMs)}</Field>
           <Field label="Zone">{sampler.zone}</Field>
           <Field label="Priority">{sampler.priority}</Field>
           <Field label="Alerts">{sampler.alerts ? `to ${sampler.group}` : "nobody is told"}</Field>
