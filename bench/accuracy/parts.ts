@@ -41,13 +41,15 @@ function constant(name: string, on: readonly Kind[], file: string, was: string, 
 
 function usual(name: string, is: string): Part {
   const was = "return { mean, most: Math.max(mean, most2), least: Math.min(mean, least2) };";
-  return part(name, gauges, "detectors/jumps.ts", [was, `return { ${is} };`]);
+  return part(name, gauges, usualJumps, [was, `return { ${is} };`]);
 }
 
 const level = "detectors/level.ts";
 const evidence = "detectors/counts.ts";
 const references = "detectors/references.ts";
 const jumps = "detectors/jumps.ts";
+const usualJumps = "detectors/usual.ts";
+const predictors = "detectors/predictors.ts";
 
 export const parts: readonly Part[] = [
   // Counts: what is expected.
@@ -126,9 +128,9 @@ export const parts: readonly Part[] = [
   usual("no usual jump", "mean: 0, most: Math.max(0, most2), least: Math.min(0, least2)"),
   usual("no excuse by past days", "mean, most: mean, least: mean"),
   usual("no day dropped", "mean, most: Math.max(mean, most), least: Math.min(mean, least)"),
-  constant("same slot only (around 0)", gauges, jumps, "around = 2", "0"),
-  constant("window 10", gauges, jumps, "window = 20", "10"),
-  constant("window 30", gauges, jumps, "window = 20", "30"),
+  constant("same slot only (around 0)", gauges, usualJumps, "around = 2", "0"),
+  constant("window 10", gauges, predictors, "predictorsMax = 20", "10"),
+  constant("window 30", gauges, predictors, "predictorsMax = 20", "30"),
   constant("no caution", gauges, jumps, "earlyMs = 21 * dayMs", "1"),
   part("no confidence", gauges, jumps, [" * (1 + 1 / Math.sqrt(peaks)) * caution", " * caution"]),
   constant("a surprise teaches in full", gauges, jumps, "teaches = 0.5", "1"),
@@ -141,8 +143,8 @@ export const parts: readonly Part[] = [
     "const disturbed = false && inIncident",
   ]),
   part("days with an incident excuse nothing", gauges, jumps, [
-    "const jump = jumpOfPast(cells, at, stepMs);",
-    "const jump = cells.inIncident[at] === 0 ? jumpOfPast(cells, at, stepMs) : Number.NaN;",
+    "(at) => jumpOfPast(cells, at, stepMs)",
+    "(at) => (cells.inIncident[at] === 0 ? jumpOfPast(cells, at, stepMs) : Number.NaN)",
   ]),
   part("either side keeps an incident open", gauges, "decidegauge.ts", [
     "jump[ongoing.direction] >= calmScore",

@@ -113,10 +113,16 @@ export function campaignAt(calendar: Calendar | null, subject: Labels, timeMs: n
 /** Whether a campaign is meant for what `subject` describes, whenever it runs. */
 export function means(campaign: Campaign, subject: Labels): boolean {
   if (campaign.match.length === 0) return true;
-  return matchesAll(
-    remembered(matchersOf, campaign, () => campaign.match.map(parseMatcher)),
-    subject,
-  );
+  return matchesAll(matchersIn(campaign), subject);
+}
+
+/** Whether one of its matchers looks at the field. */
+export function namesField(campaign: Campaign): boolean {
+  return matchersIn(campaign).some(({ label }) => label === "field");
+}
+
+function matchersIn(campaign: Campaign): readonly Matcher[] {
+  return remembered(matchersOf, campaign, () => campaign.match.map(parseMatcher));
 }
 
 /** Campaigns that touch the window and are meant for what `subject` describes, which is asked only where some touch it. */

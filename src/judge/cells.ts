@@ -46,8 +46,8 @@ export type Place = {
   readonly onCampaign?: readonly boolean[];
   /** The campaign that runs now. */
   readonly campaign?: OnCampaign;
-  /** None runs, but one ended so lately that the values just before are its. */
-  readonly afterCampaign?: boolean;
+  /** None runs, but this one ended so lately that its values may be among those just before. */
+  readonly endedCampaign?: OnCampaign;
 };
 
 /** What is going on in a series before the slot under test: the newest verdict of an incident that has not ended. */

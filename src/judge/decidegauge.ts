@@ -21,7 +21,7 @@ const calmSlots = 3;
 export function decideGauge(context: Context, before: Before): Decision | null {
   const { cells, place, judging } = context;
   const observed = cells.values[place.now] as number;
-  const jump = jumpAt(cells, place, before.memory.tails, sensitivityOf(judging));
+  const jump = jumpAt(cells, place, before.memory.tails, { sensitivity: sensitivityOf(judging), kind: context.kind });
   if (jump === null) return null;
   const alarms = jump.score >= 1 && passesFloors(context, observed, jump.expected);
   const lasts = alarms || lastsAt(jump, before.ongoing);

@@ -2,6 +2,7 @@
 import type { FieldJudging } from "../core/definitions.ts";
 import { counted } from "../core/words.ts";
 import { type Cells, type Place, referenceDays, smoothSlots } from "./cells.ts";
+import { announcementAt } from "./detectors/announced.ts";
 import { slotAt } from "./detectors/rates.ts";
 import { alikeMin, daysMin } from "./detectors/references.ts";
 import { usualDays, usualDaysMin } from "./detectors/usual.ts";
@@ -17,6 +18,13 @@ export function lackingAt(cells: Cells, place: Place, kind: Kind, { denominator 
   }
   if (kind === "ratio" && denominator !== undefined) {
     return evidenceLacks(cells, place, ` with ${denominator}`, 0, (at) => slotAt(cells, at) !== null);
+  }
+  const announcement = announcementAt(cells, place, kind);
+  if (announcement?.expect.kind === "like") return "the day that it is to be like is not known at this time";
+  if (announcement !== null) {
+    const sound = (at: number) => cells.inIncident[at] === 0 && !Number.isNaN(cells.values[at]);
+    const days = place.days.filter((cell) => around(place, cell, sound)).length;
+    return `${counted(days, "day")} known at this time outside incidents, ${usualDaysMin} needed in a campaign`;
   }
   const known = place.days
     .slice(0, usualDays)

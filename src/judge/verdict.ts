@@ -1,5 +1,6 @@
 import type { FieldJudging, Sampler } from "../core/definitions.ts";
 import type { Point, SeriesId, Verdict } from "../core/model.ts";
+import { reshapes } from "./campaigns.ts";
 import { type Cells, cellValue, type Ongoing, type Place } from "./cells.ts";
 import type { ZoneDays } from "./days.ts";
 import { type Decision, stateOf } from "./decision.ts";
@@ -41,7 +42,7 @@ export function verdictOf(decision: Decision, cells: Cells, place: Place, about:
     sinceMs: decision.ongoing?.sinceMs ?? before?.sinceMs ?? null,
     closes,
     lacking: decision.because === "cold" ? lackingAt(cells, place, decision.kind, judging) : null,
-    campaign: place.campaign?.title ?? null,
+    campaign: campaignOf(place, decision, judging),
     clock: about.clock,
   });
   return {
@@ -111,4 +112,9 @@ export function verdictWithout(
     slotsSummed: 1,
     reason: sentenceWithout(without, observed, field, clock.wallMs(timeMs)),
   };
+}
+
+/** Title of the campaign that what is expected comes from. */
+function campaignOf({ campaign }: Place, { kind }: Decision, { denominator }: FieldJudging): string | null {
+  return campaign !== undefined && reshapes(campaign, kind, denominator !== undefined) ? campaign.title : null;
 }

@@ -1,18 +1,45 @@
 /**
- * What a gauge is expected to be while a campaign runs, and right after one: the values just before say nothing of it
- * then, those at the same time on past days do.
+ * What a gauge is expected to be while a campaign that names its field runs, and right after it: the values just before
+ * say nothing of it then, those at the same time on past days do.
  */
-import { type Cells, type Place, referenceDays } from "../cells.ts";
-import { type Usual, usualDays, usualOf, usualOn } from "./usual.ts";
 
-/** Each end of what is expected is a band of its own: what slots of past days were, so many times. */
-export type Announced = { readonly least: Usual; readonly most: Usual };
+import { medianSorted } from "simple-statistics";
+import type { Expectation } from "../../core/definitions.ts";
+import { reshapes } from "../campaigns.ts";
+import { type Cells, type Place, referenceDays } from "../cells.ts";
+import type { Kind } from "../kind.ts";
+import { ascending } from "../math/ascending.ts";
+import { predictors } from "./predictors.ts";
+import { type Usual, usualDays, usualDaysMin, usualOf, usualOn } from "./usual.ts";
+
+/** What is said of a gauge's level, and since when. */
+export type Announcement = { readonly expect: Expectation; readonly likeCell: number; readonly sinceMs: number };
+
+/** Nothing inside is news. */
+export type Band = {
+  readonly least: number;
+  readonly most: number;
+  /** How far slots of days lie apart: 0 for a constant, whatever range a campaign leaves. */
+  readonly width: number;
+};
+
+const asUsual = { kind: "uplift", min: 1, max: 1 } as const;
+
+/** Null where the values just before predict a gauge as ever. */
+export function announcementAt(cells: Cells, place: Place, kind: Kind): Announcement | null {
+  const { campaign, endedCampaign, now, timeMs, stepMs } = place;
+  const of = campaign ?? endedCampaign;
+  if (of === undefined || !reshapes(of, kind, false)) return null;
+  const { expect, likeCell, fromMs, toMs } = of;
+  if (campaign !== undefined) return { expect, likeCell, sinceMs: fromMs };
+  const since = Math.ceil((timeMs - toMs) / stepMs);
+  const known = cells.values.subarray(Math.max(0, now - since), now).filter((value) => !Number.isNaN(value)).length;
+  return known >= predictors(stepMs) ? null : { expect: asUsual, likeCell: -1, sinceMs: toMs };
+}
 
 /** Null where too little is known of the days before. */
-export function announcedAt(cells: Cells, place: Place): Announced | null {
-  const expect = place.campaign?.expect ?? { kind: "uplift", min: 1, max: 1 };
+export function bandAt(cells: Cells, place: Place, { expect, likeCell }: Announcement): Band | null {
   if (expect.kind === "uplift") return between(usualLevel(cells, place), expect.min, expect.max);
-  const { likeCell } = place.campaign as NonNullable<Place["campaign"]>;
   // A day that one campaign is to be like may well have been an incident when nobody had told of it.
   return between(
     usualOn(likeCell, place.stepMs, (cell) => cells.values[cell] as number),
@@ -21,20 +48,42 @@ export function announcedAt(cells: Cells, place: Place): Announced | null {
   );
 }
 
-/** Of days of the same kind, where enough of them are known. */
+/** Of days of the same kind where enough of them are known; each as it would be today if it went on as it did. */
 function usualLevel({ values, inIncident }: Cells, { days, alike, stepMs }: Place): Usual | null {
   const valueAt = (cell: number): number => (inIncident[cell] === 1 ? Number.NaN : (values[cell] as number));
-  const same = days.slice(0, referenceDays).filter((_, day) => alike[day] === true);
-  return usualOf(same, stepMs, valueAt) ?? usualOf(days.slice(0, usualDays), stepMs, valueAt);
+  const all = days.map((cell) => usualOn(cell, stepMs, valueAt));
+  const same = all.slice(0, referenceDays).map((day, index) => (alike[index] === true ? day : null));
+  const some = same.filter((day) => day !== null).length >= usualDaysMin ? same : all.slice(0, usualDays);
+  const slope = slopeOf(some);
+  return usualOf(some.map((day, index) => day && shifted(day, slope * (index + 1))));
 }
 
-function between(usual: Usual | null, min: number, max: number): Announced | null {
+/**
+ * By how much the level rises a day: the median of the slopes between every two days (Theil, H. (1950), Proc. KNAW 53;
+ * Sen, P. K. (1968), JASA 63).
+ */
+function slopeOf(days: readonly (Usual | null)[]): number {
+  const slopes: number[] = [];
+  for (const [later, one] of days.entries()) {
+    for (let earlier = later + 1; earlier < days.length; earlier += 1) {
+      const other = days[earlier];
+      if (one && other) slopes.push((one.mean - other.mean) / (earlier - later));
+    }
+  }
+  return slopes.length === 0 ? 0 : medianSorted(ascending(slopes));
+}
+
+function shifted({ mean, most, least }: Usual, by: number): Usual {
+  return { mean: mean + by, most: most + by, least: least + by };
+}
+
+/** So many times a negative value is lower, not higher. */
+function between(usual: Usual | null, min: number, max: number): Band | null {
   if (usual === null) return null;
-  // So many times a negative value is lower, not higher.
-  const ends = [scaled(usual, min), scaled(usual, max)].sort((one, other) => one.mean - other.mean);
-  return { least: ends[0] as Usual, most: ends[1] as Usual };
-}
-
-function scaled({ mean, most, least }: Usual, scale: number): Usual {
-  return { mean: mean * scale, most: most * scale, least: least * scale };
+  const { least, most } = usual;
+  return {
+    least: Math.min(least * min, least * max),
+    most: Math.max(most * min, most * max),
+    width: (most - least) * max,
+  };
 }

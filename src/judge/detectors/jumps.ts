@@ -9,16 +9,13 @@ import { medianSorted } from "simple-statistics";
 import type { Tail, Tails } from "../../core/model.ts";
 import { dayMs } from "../../core/time.ts";
 import type { Cells, Place } from "../cells.ts";
+import type { Kind } from "../kind.ts";
 import { ascending } from "../math/ascending.ts";
 import { rounded } from "../math/rounded.ts";
-import { type Announced, announcedAt } from "./announced.ts";
-import { around, usualDays, usualOf } from "./usual.ts";
+import { type Announcement, announcementAt, type Band, bandAt } from "./announced.ts";
+import { predictorReach, predictors, predictorsMax, predictorsMin } from "./predictors.ts";
+import { around, usualDays, usualOf, usualOn } from "./usual.ts";
 
-/** Values before a point whose median predicts it, at most a third of a day; fewer than the least predict nothing. */
-const window = 20;
-const windowMin = 3;
-/** Slots back in which they lie: a gap does not hide what comes after it. */
-const reach = 40;
 /** Chance alone may bring one alarm of each direction in this time. */
 const falseAlarmMs = 56 * dayMs;
 /** Mean memory of the calibration. */
@@ -58,22 +55,34 @@ export type Jump = {
   readonly tails: Tails;
 };
 
-/** Null where too few values or days are known. @param sensitivity what is demanded is divided by it */
-export function jumpAt(cells: Cells, place: Place, before: Tails | undefined, sensitivity: number): Jump | null {
+export type JumpOptions = {
+  /** What is demanded is divided by it. */
+  readonly sensitivity: number;
+  readonly kind: Kind;
+};
+
+/** Null where too few values or days are known. */
+export function jumpAt(cells: Cells, place: Place, before: Tails | undefined, options: JumpOptions): Jump | null {
+  if (Number.isNaN(cells.values[place.now])) return null;
   const tails = before ?? noTails;
+  const announcement = announcementAt(cells, place, options.kind);
+  if (announcement === null) return fromBefore(cells, place, tails, options);
+  const band = bandAt(cells, place, announcement);
+  return band === null ? null : fromBand(cells, place, tails, { ...options, ...announcement, band });
+}
+
+/** What the values just before and past days say. */
+function fromBefore(cells: Cells, place: Place, tails: Tails, { sensitivity }: JumpOptions): Jump | null {
   const value = cells.values[place.now] as number;
-  if (Number.isNaN(value)) return null;
-  if (place.campaign !== undefined || place.afterCampaign === true) {
-    const announced = announcedAt(cells, place);
-    return announced === null ? null : ofAnnounced(announced, { value, tails, stepMs: place.stepMs, sensitivity });
-  }
+  const { stepMs } = place;
   const bases = basesAt(cells, place);
-  const usual = usualOf(place.days.slice(0, usualDays), place.stepMs, (at) => jumpOfPast(cells, at, place.stepMs));
+  const past = place.days.slice(0, usualDays);
+  const usual = usualOf(past.map((cell) => usualOn(cell, stepMs, (at) => jumpOfPast(cells, at, stepMs))));
   if (bases === null || usual === null) return null;
   const base = Math.min(bases.high, Math.max(bases.low, value - usual.mean));
   const jump = value - base;
   const step = jump !== 0 && isStep(cells, place);
-  const about = { tails, stepMs: place.stepMs, range: usual.most - usual.least, step, sensitivity };
+  const about = { tails, stepMs, range: usual.most - usual.least, step, sensitivity };
   const rise = surprise(about, tails.rises, jump - usual.most);
   const drop = surprise(about, tails.drops, usual.least - jump);
   return {
@@ -82,27 +91,41 @@ export function jumpAt(cells: Cells, place: Place, before: Tails | undefined, se
     lower: bases.low + usual.least - drop.demanded,
     upper: bases.high + usual.most + rise.demanded,
     ...scoresOf(rise, drop, jump > usual.mean),
-    tails: taught(tails, rise.tail, drop.tail, place.stepMs),
+    tails: taught(tails, rise.tail, drop.tail, stepMs),
   };
 }
 
-/** A campaign teaches nothing of surprises: it is none. */
-function ofAnnounced(
-  { least, most }: Announced,
-  { value, ...about }: { readonly value: number } & Omit<About, "range" | "step">,
-): Jump {
-  const { tails, stepMs } = about;
-  const rise = surprise({ ...about, range: most.most - most.least, step: false }, tails.rises, value - most.most);
-  const drop = surprise({ ...about, range: least.most - least.least, step: false }, tails.drops, least.least - value);
-  const expected = Math.min(most.mean, Math.max(least.mean, value));
+type Announced = JumpOptions & Announcement & { readonly band: Band };
+
+/** What a campaign says. It teaches nothing of surprises: it is none. */
+function fromBand(cells: Cells, place: Place, tails: Tails, { band, sensitivity, sinceMs }: Announced): Jump {
+  const value = cells.values[place.now] as number;
+  const { least, most, width } = band;
+  const expected = Math.min(most, Math.max(least, value));
+  const step = width <= rounding * Math.abs(most) && staysBeyond(cells, place, sinceMs, band);
+  const about = { tails, stepMs: place.stepMs, range: width, step, sensitivity };
+  const rise = surprise(about, tails.rises, value - most);
+  const drop = surprise(about, tails.drops, least - value);
   return {
     expected,
-    range: { least: least.mean, most: most.mean },
-    lower: least.least - drop.demanded,
-    upper: most.most + rise.demanded,
+    range: { least, most },
+    lower: least - drop.demanded,
+    upper: most + rise.demanded,
     ...scoresOf(rise, drop, value > expected),
-    tails: taught(tails, tails.rises, tails.drops, stepMs),
+    tails: taught(tails, tails.rises, tails.drops, place.stepMs),
   };
+}
+
+/** A constant has no surprises that could be demanded: its newest values since then all lie on one side. */
+function staysBeyond(
+  { values }: Cells,
+  { now, timeMs, stepMs }: Place,
+  sinceMs: number,
+  { least, most }: Band,
+): boolean {
+  if (timeMs - sinceMs < (stays - 1) * stepMs) return false;
+  const newest = values.subarray(now - stays + 1, now + 1);
+  return newest.every((value) => value > most) || newest.every((value) => value < least);
 }
 
 function scoresOf(
@@ -123,30 +146,25 @@ type Bases = { readonly low: number; readonly high: number };
 function basesAt({ values, inIncident }: Cells, { now, stepMs }: Place): Bases | null {
   const base = baseOf(values, now, stepMs, null);
   if (Number.isNaN(base)) return null;
-  const disturbed = inIncident.subarray(Math.max(0, now - reach), now).includes(1);
+  const disturbed = inIncident.subarray(Math.max(0, now - predictorReach), now).includes(1);
   const before = disturbed ? baseOf(values, now, stepMs, inIncident) : Number.NaN;
   return Number.isNaN(before)
     ? { low: base, high: base }
     : { low: Math.min(base, before), high: Math.max(base, before) };
 }
 
-/** How many values just before predict a slot. */
-export function predictors(stepMs: number): number {
-  return Math.max(windowMin, Math.min(window, Math.floor(dayMs / stepMs / 3)));
-}
-
 /**
- * The median of the newest {@link predictors} values before; NaN where there are too few within {@link reach}.
+ * The median of the newest {@link predictors} values before; NaN where there are too few within {@link predictorReach}.
  * @param without marks those that are left out
  */
 function baseOf(values: Float64Array, cell: number, stepMs: number, without: Uint8Array | null): number {
   const wanted = predictors(stepMs);
   const found: number[] = [];
-  for (let at = cell - 1; at >= cell - reach && at >= 0 && found.length < wanted; at -= 1) {
+  for (let at = cell - 1; at >= cell - predictorReach && at >= 0 && found.length < wanted; at -= 1) {
     const one = values[at] as number;
     if (!Number.isNaN(one) && without?.[at] !== 1) found.push(one);
   }
-  return found.length < windowMin ? Number.NaN : medianSorted(ascending(found));
+  return found.length < predictorsMin ? Number.NaN : medianSorted(ascending(found));
 }
 
 /** A value less what those before predicted, asked for again and again. Infinity = not yet. */
@@ -181,7 +199,7 @@ function surprise({ tails, stepMs, range, step, sensitivity }: About, { peaks, s
   const demanded = usual / sensitivity;
   if (!(beyond > 0)) return { score: 0, demanded, tail: { peaks, sum } };
   // A step of a constant gauge: half a window of surprises; as many steps as chance is allowed alarm, more do not.
-  const alarms = step && peaks < (window / 2) * Math.max(1, allowed);
+  const alarms = step && peaks < (predictorsMax / 2) * Math.max(1, allowed);
   const score = Math.min(scoreMax, Math.max(beyond / demanded, alarms ? 2 : 0));
   return { score, demanded, tail: { peaks: peaks + 1, sum: sum + Math.min(beyond, teaches * usual) } };
 }
@@ -195,7 +213,7 @@ function taught({ points }: Tails, rises: Tail, drops: Tail, stepMs: number): Ta
 /** The newest values lie together on one side of what all values before were, also at this time on every past day. */
 function isStep({ values }: Cells, { now, days: past }: Place): boolean {
   const start = now - stays + 1;
-  if (start < reach) return false;
+  if (start < predictorReach) return false;
   let level = Number.NaN;
   const same = (from: number, to: number): boolean => {
     for (let at = from; at <= to; at += 1) {
@@ -206,7 +224,7 @@ function isStep({ values }: Cells, { now, days: past }: Place): boolean {
     }
     return !Number.isNaN(level);
   };
-  if (!same(start - reach, start - 1)) return false;
+  if (!same(start - predictorReach, start - 1)) return false;
   for (const cell of past.slice(0, usualDays)) if (cell < 0 || !same(cell - around, cell + around)) return false;
   const side = Math.sign((values[now] as number) - level);
   for (let at = start; at <= now; at += 1) {

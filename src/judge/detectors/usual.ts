@@ -12,14 +12,11 @@ export type Usual = { readonly mean: number; readonly most: number; readonly lea
 /**
  * The trimmed mean of days, and the largest and the smallest of all slots but those of the one day that went furthest:
  * a past incident must not hide the next, and what came on two days is a habit, told or not. Null: too few are known.
- * @param cells one of each day; below 0 = not held
- * @param valueAt what is asked of a cell; NaN = nothing
  */
-export function usualOf(cells: readonly number[], stepMs: number, valueAt: (cell: number) => number): Usual | null {
+export function usualOf(days: readonly (Usual | null)[]): Usual | null {
   let [count, sum, low, high] = [0, 0, Infinity, -Infinity];
   let [most, most2, least, least2] = [-Infinity, -Infinity, Infinity, Infinity];
-  for (const cell of cells) {
-    const day = usualOn(cell, stepMs, valueAt);
+  for (const day of days) {
     if (day === null) continue;
     count += 1;
     sum += day.mean;
@@ -35,7 +32,11 @@ export function usualOf(cells: readonly number[], stepMs: number, valueAt: (cell
   return { mean, most: Math.max(mean, most2), least: Math.min(mean, least2) };
 }
 
-/** Of one day. */
+/**
+ * Of one day; null where nothing is known.
+ * @param cell below 0 = not held
+ * @param valueAt what is asked of a cell; NaN = nothing
+ */
 export function usualOn(cell: number, stepMs: number, valueAt: (cell: number) => number): Usual | null {
   if (cell < 0) return null;
   let [slots, sum, most, least] = [0, 0, -Infinity, Infinity];

@@ -94,9 +94,13 @@ describe("kinds of days", () => {
   });
 });
 
+/** A gauge is meant only where a matcher looks at the field. */
+const namedIn = { count: [], gauge: ['field="orders"'] } as const;
+
 describe.each(["count", "gauge"] as const)("a campaign that is to bring 1.8 to 2.5 times as much of a %s", (kind) => {
   const fromMs = london("2027-01-13T12:00");
-  const sale = campaign("2027-01-13T12:00", "2027-01-13T14:00", { kind: "uplift", min: 1.8, max: 2.5 });
+  const uplift = { kind: "uplift", min: 1.8, max: 2.5 } as const;
+  const sale = campaign("2027-01-13T12:00", "2027-01-13T14:00", uplift, namedIn[kind]);
   const calendar = calendarWith({ campaigns: [sale] });
 
   test("is no news while it does, and named", async () => {
@@ -144,7 +148,9 @@ describe.each(["count", "gauge"] as const)(
   (kind) => {
     const fromMs = london("2027-01-13T12:00");
     const like = { kind: "like", day: "2026-12-23", daysBefore: 21, scale: 1.1 } as const;
-    const calendar = calendarWith({ campaigns: [campaign("2027-01-13T12:00", "2027-01-13T14:00", like)] });
+    const calendar = calendarWith({
+      campaigns: [campaign("2027-01-13T12:00", "2027-01-13T14:00", like, namedIn[kind])],
+    });
 
     async function rushed(): Promise<TimeSeriesStore> {
       const store = await past(fromMs, 28);
@@ -171,6 +177,86 @@ describe.each(["count", "gauge"] as const)(
     });
   },
 );
+
+describe("a campaign and what is no count", () => {
+  const fromMs = london("2027-01-13T12:00");
+  const toMs = fromMs + hourMs;
+  const doubled = { kind: "uplift", min: 1.8, max: 2.5 } as const;
+  const sale = (expected: Expectation, match: readonly string[] = ['field="orders"']) =>
+    calendarWith({ campaigns: [campaign("2027-01-13T12:00", "2027-01-13T13:00", expected, match)] });
+  /** Levels of the slots from the campaign's begin until an hour after its end; NaN: no value. */
+  const judged = async (calendar: Calendar | null, valueAt: (timeMs: number) => number, kind: "gauge" | "ratio") => {
+    await using store = memoryStore();
+    const times = Array.from({ length: 28 * 288 + 24 }, (_, slot) => fromMs - (28 * 288 - slot) * stepMs);
+    const known = (timesMs: readonly number[]): Point[] =>
+      timesMs.flatMap((timeMs) => (Number.isNaN(valueAt(timeMs)) ? [] : [orders(timeMs, valueAt(timeMs))]));
+    await store.write(known(times.filter((timeMs) => timeMs < fromMs)));
+    const sampler = samplerOf({ stepMs, zone: "Europe/London", judge: { orders: judgingOf({ kind }) } });
+    const judge = judgeOn(store, calendar);
+    const verdicts: Verdict[] = [];
+    for (const timeMs of times.filter((each) => each >= fromMs)) {
+      verdicts.push(...(await runSlot(store, judge, sampler, timeMs, known([timeMs]))));
+    }
+    return verdicts.filter(({ state }) => state !== "missing");
+  };
+  const noise = (timeMs: number): number => (timeMs / stepMs) % 7;
+  const within = (timeMs: number): boolean => timeMs >= fromMs && timeMs < toMs;
+  const asEver = (timeMs: number): number => 120 + noise(timeMs) / 5;
+
+  test("that does not name the field means no gauge: a response time is no sale", async () => {
+    expect(levels(await judged(sale(doubled, []), asEver, "gauge"))).toEqual(["normal"]);
+    expect(levels(await judged(sale(doubled, ['sampler="shop-orders"']), asEver, "gauge"))).toEqual(["normal"]);
+    const [verdict] = await judged(sale(doubled, []), asEver, "gauge");
+    expect(verdict?.reason).not.toContain("Winter sale");
+    expect(levels(await judged(sale(doubled), asEver, "gauge"))).toContain("warning");
+  });
+
+  test("that brings so many times as much is no matter of a ratio", async () => {
+    expect(levels(await judged(sale(doubled), (timeMs) => 0.97 + noise(timeMs) / 1_000, "ratio"))).toEqual(["normal"]);
+  });
+
+  test.each([1, -1])("a level that moves by %i a day is no failure of it, and no over-run", async (step) => {
+    const trend = (timeMs: number): number =>
+      60 + step * Math.floor((timeMs - fromMs) / (24 * hourMs)) + noise(timeMs) / 100;
+    const sold = (timeMs: number): number => trend(timeMs) * (within(timeMs) ? 2 : 1);
+    expect(levels(await judged(sale(doubled), sold, "gauge"))).toEqual(["normal"]);
+    expect(levels(await judged(sale({ kind: "uplift", min: 1, max: 3 }), trend, "gauge"))).toEqual(["normal"]);
+  });
+
+  test("of a constant that stays as it was is told by its third slot, and so is one that does not go back", async () => {
+    const [, , third] = await judged(sale(doubled), () => 10, "gauge");
+    expect(third).toMatchObject({ level: "warning", direction: "down" });
+    const rises = await judged(sale(doubled), (timeMs) => (timeMs < fromMs ? 10 : 20), "gauge");
+    expect(levels(rises.slice(0, 12))).toEqual(["normal"]);
+    expect(rises[14]).toMatchObject({ level: "critical", direction: "up" });
+    const comes = await judged(sale(doubled), (timeMs) => (within(timeMs) ? 20 : 10), "gauge");
+    expect(levels(comes)).toEqual(["normal"]);
+  });
+
+  test("its values predict nothing after it, also where slots are missing there", async () => {
+    const gap = (timeMs: number): number =>
+      timeMs >= toMs && timeMs < toMs + 8 * stepMs ? Number.NaN : asEver(timeMs) * (within(timeMs) ? 2 : 1);
+    expect(levels(await judged(sale(doubled), gap, "gauge"))).toEqual(["normal"]);
+    const half = (timeMs: number): number =>
+      timeMs >= toMs && (timeMs / stepMs) % 2 === 0 ? Number.NaN : asEver(timeMs) * (within(timeMs) ? 2 : 1);
+    expect(levels(await judged(sale(doubled), half, "gauge"))).toEqual(["normal"]);
+  });
+
+  test("of values on both sides of zero reaches as far below as above", async () => {
+    const about = (timeMs: number): number => (noise(timeMs) - 3) * (within(timeMs) ? 2.4 : 1);
+    const verdicts = await judged(sale({ kind: "uplift", min: 1, max: 3 }), about, "gauge");
+    expect(levels(verdicts)).toEqual(["normal"]);
+    expect(verdicts[0]?.lower).toBeLessThan(-8.9);
+    expect(verdicts[0]?.upper).toBeGreaterThan(8.9);
+  });
+
+  test("that is to be like a day that is not known says so", async () => {
+    const like = { kind: "like", day: "2026-12-13", daysBefore: 31, scale: 1 } as const;
+    const [verdict] = await judged(sale(like), asEver, "gauge");
+    expect(verdict).toMatchObject({ level: "unknown" });
+    expect(verdict?.reason).toContain("not judged: the day that it is to be like is not known at this time");
+  });
+});
 
 describe("a calendar whose days and campaigns stand in an iCalendar file", () => {
   const lines = (title: string, ...more: string[]) => ["BEGIN:VEVENT", `SUMMARY:${title}`, ...more, "END:VEVENT"];
