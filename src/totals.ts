@@ -90,10 +90,13 @@ async function readSlots(
     const points = denominator === undefined ? null : store.read({ measurement, fields: [denominator], windows });
     const [judged, measured] = await Promise.all([verdicts, points]);
     if (judged.stale || measured?.stale) return;
-    for (const one of [...judged.series, ...(measured?.series ?? [])]) {
-      const { field: _, ...tags } = one.tags;
-      const name = one.field === denominator ? "trials" : one.field;
-      for (const [index, atMs] of one.timesMs.entries()) put(slots, tags, { timeMs: atMs, [name]: one.values[index] });
+    for (const { tags: all, field: what, timesMs, values } of judged.series) {
+      const { field: _, ...tags } = all;
+      for (const [index, atMs] of timesMs.entries()) put(slots, tags, { timeMs: atMs, [what]: values[index] });
+    }
+    for (const { tags, timesMs, values } of measured?.series ?? []) {
+      for (const [index, atMs] of timesMs.entries())
+        put(slots, tags, { timeMs: atMs, trials: values[index] as number });
     }
   } catch (thrown) {
     log?.warn({ series: formatSeries(total.series), error: messageOf(thrown) }, "what explains a total was not read");

@@ -434,8 +434,8 @@ export type Plugin<Port, Options, Deps> = {
   create(options: Options, deps: Deps): Port;
   /** What is allowed but unwise in options that are valid. Pure. */
   warnings?(options: Options): readonly Problem[];
-  /** For sources: whether a window that is over can still be read. Absent: it can. */
-  isRepeatable?(options: Options): boolean;
+  /** For sources: whether a window that is over can still be read, through a connection of these options. Absent: it can. */
+  isRepeatable?(options: Options, connection: Readonly<Record<string, unknown>>): boolean;
   /** For sources: reads of the same window whose options give the same text here are one read. Absent or null: no other's. */
   batch?(options: Options): string | null;
   /** Figures of what the ports made with the same `deps` object share. */

@@ -107,11 +107,14 @@ function readings(wallMs: number, zone: string): { passesMs: readonly number[]; 
   if (zone === "UTC") return { passesMs: [wallMs], gap: null };
   const passesMs: number[] = [];
   let gap: Gap | null = null;
+  // Stretches whose end is not known overlap.
+  let coveredMs = Number.NEGATIVE_INFINITY;
   // No zone is, or was, as much as a day from UTC: whatever reads `wallMs` lies within a day of it.
   for (let stretch = stretchAt(wallMs - dayMs, zone); ; stretch = stretchAt(stretch.untilMs, zone)) {
     const { fromMs, untilMs, offsetMs } = stretch;
     const momentMs = wallMs - offsetMs;
-    if (momentMs >= fromMs && momentMs < untilMs) passesMs.push(momentMs);
+    if (momentMs >= Math.max(fromMs, coveredMs) && momentMs < untilMs) passesMs.push(momentMs);
+    coveredMs = untilMs;
     if (untilMs > wallMs + dayMs) return { passesMs, gap: passesMs.length === 0 ? gap : null };
     if (momentMs >= untilMs) gap = { endMs: untilMs, offsetBeforeMs: offsetMs };
   }

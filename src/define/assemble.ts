@@ -146,9 +146,10 @@ class Assembly {
   }
 
   /** Without its rows a sampler cannot run; with an owner at fault it can, and the fault is told. */
-  #samplerHolds(entry: Entry): boolean {
+  #samplerHolds(entry: Entry & { kind: "sampler" }): boolean {
     let holds = true;
     for (const reference of entry.references) {
+      if (!this.#hasPast(entry, reference)) holds = false;
       const found = this.#find(entry, reference);
       if (found === "unknown" || (found === "faulty" && reference.to === "connection")) holds = false;
       const kind = this.#entries.connection.get(reference.name)?.definition?.kind;
@@ -159,6 +160,18 @@ class Assembly {
       holds = false;
     }
     return holds;
+  }
+
+  /** A source that gives what is now would have it stored as the number of every day. */
+  #hasPast({ definition, file }: Entry & { kind: "sampler" }, { name, past }: Reference): boolean {
+    const connection = this.#entries.connection.get(name)?.definition;
+    if (past === undefined || connection == null || definition === null || definition.historyMs === 0) return true;
+    const { where, isRepeatable } = past;
+    if (isRepeatable(definition.source.options, connection.options)) return true;
+    const what = "its source gives what is now, whatever slot is asked for";
+    const at = { place: where, file, path: "history" };
+    this.#conflict("SCH-009", what, at, "have it ask for the slot, or leave history out");
+    return false;
   }
 
   /**

@@ -9,14 +9,14 @@ export type Kinds = {
 };
 
 /** The part of a source's plug-in that definitions are checked by. */
-type SourceKind = {
+export type SourceKind = {
   readonly options: z.ZodType;
   /** Kinds of connection that it can use, to the schema of their options. */
   readonly connections?: Readonly<Record<string, z.ZodType>>;
   // biome-ignore lint/suspicious/noExplicitAny: what its own schema makes of the options, which only it knows
   warnings?(options: any): readonly Problem[];
   // biome-ignore lint/suspicious/noExplicitAny: as above
-  isRepeatable?(options: any): boolean;
+  isRepeatable?(options: any, connection: Readonly<Record<string, unknown>>): boolean;
 };
 
 /**

@@ -23,7 +23,7 @@ import { formatPath, type Path, readDocument, type YamlDocument } from "./docume
 import { credentials, fault, problemAt, problemsOf, valueAt } from "./fault.ts";
 import type { FileKind } from "./files.ts";
 import { type Include, readIcsFiles } from "./icsfiles.ts";
-import type { Kinds } from "./kinds.ts";
+import type { Kinds, SourceKind } from "./kinds.ts";
 import { personSchema, toGroup, toPerson } from "./people.ts";
 import { routeSchema, toRoute } from "./route.ts";
 import { ruleSchema, toRule } from "./rule.ts";
@@ -51,6 +51,8 @@ export type Reference = {
   readonly name: string;
   /** For connections: the kinds that the source can use. */
   readonly kinds?: readonly string[];
+  /** For connections of samplers: where their history is asked for, and whether the source still has the past. */
+  readonly past?: { readonly where: Place; readonly isRepeatable: NonNullable<SourceKind["isRepeatable"]> };
   readonly where: Place;
   readonly path: string;
 };
@@ -191,16 +193,11 @@ class EntryReader {
     );
   }
 
-  #history({ historyMs, source }: Sampler): void {
-    const { kinds, keepPointsMs } = this.#context;
-    if (historyMs === 0) return;
-    if (kinds.sources[source.kind]?.isRepeatable?.(source.options) === false) {
-      const fix = "have it ask for the slot, or leave history out";
-      this.#add(["history"], fault("SCH-009", "its source gives what is now, whatever slot is asked for", fix));
-    } else if (keepPointsMs !== undefined && historyMs > keepPointsMs) {
-      const what = `points are kept for ${formatDuration(keepPointsMs)}`;
-      this.#add(["history"], fault("SCH-009", what, "write no more than that, or raise BELLWETHER_KEEP_POINTS"));
-    }
+  #history({ historyMs }: Sampler): void {
+    const { keepPointsMs } = this.#context;
+    if (keepPointsMs === undefined || historyMs <= keepPointsMs) return;
+    const what = `points are kept for ${formatDuration(keepPointsMs)}`;
+    this.#add(["history"], fault("SCH-009", what, "write no more than that, or raise BELLWETHER_KEEP_POINTS"));
   }
 
   /** What the source itself finds unwise. */
@@ -304,8 +301,12 @@ class EntryReader {
       yield* at("group", ["group"]);
       yield* at("calendar", ["calendar"]);
       for (const source of keys(["source"]).filter((each) => Object.hasOwn(this.#context.kinds.sources, each))) {
-        const usable = this.#context.kinds.sources[source]?.connections;
-        if (usable !== undefined) yield* at("connection", ["source", source, "connection"], Object.keys(usable));
+        const { connections, isRepeatable } = this.#context.kinds.sources[source] as SourceKind;
+        if (connections === undefined) continue;
+        const past = isRepeatable && { where: this.#document.where(["history"]), isRepeatable };
+        for (const reference of at("connection", ["source", source, "connection"], Object.keys(connections))) {
+          yield { ...reference, ...(past && { past }) };
+        }
       }
     } else if (kind === "rule") {
       for (const index of keys(["needs"])) yield* at("rule", ["needs", Number(index)]);

@@ -307,7 +307,11 @@ function totalFault(
   if (kind === "count") return null;
   if (kind !== "ratio") {
     const what = `a total of "${field}", which is not judged as a count`;
-    return fault("CFG-019", what, `write judge: { ${field}: { kind: count } }, ${leave}`);
+    return fault(
+      "CFG-019",
+      what,
+      `write judge: { ${field}: { kind: count } }, or kind: ratio and its denominator, ${leave}`,
+    );
   }
   if (typeof denominator !== "string") {
     const what = `a total of the ratio "${field}", whose denominator is not named`;

@@ -36,7 +36,8 @@ export const http: Plugin<Source, RequestOptions, SourceDeps> = {
   options: requestOptions,
   connections: { http: connectionOptions },
   create: (chosen, deps) => new HttpSource(chosen, deps),
-  isRepeatable: bindsSlot,
+  // Metrics as text are of the moment, whoever asks for them.
+  isRepeatable: (chosen) => chosen.format !== "prometheus" && bindsSlot(chosen),
   warnings: (chosen) => {
     // Metrics as text are of the moment, whoever asks for them.
     if (bindsSlot(chosen) || chosen.format === "prometheus") return [];

@@ -63,7 +63,7 @@ export const sql: Plugin<Source, SqlOptions, SourceDeps> = {
   },
   isRepeatable,
   warnings: (chosen) => {
-    if (isRepeatable(chosen)) return [];
+    if (isRepeatable(chosen, {})) return [];
     return [
       new Problem("not repeatable: gaps cannot be sampled again", {
         code: "SQL-W11",
@@ -77,9 +77,10 @@ export const sql: Plugin<Source, SqlOptions, SourceDeps> = {
   measures: sharedMeasures,
 };
 
-/** Of a query that a connection names, that connection's reader has seen to it. */
-function isRepeatable({ query }: z.output<typeof options>): boolean {
-  return query === undefined || bindsSlot(query);
+/** A query that the connection does not have is told elsewhere. */
+function isRepeatable({ query, batch }: SqlOptions, { queries }: Readonly<Record<string, unknown>>): boolean {
+  const text = query ?? Object(queries)[batch as string];
+  return typeof text !== "string" || bindsSlot(text);
 }
 
 function connectionOf(name: string, connections: ReadonlyMap<string, Connection>) {
