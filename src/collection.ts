@@ -15,7 +15,7 @@ const graceMs = 30 * secondMs;
 
 export type CollectionDeps = {
   readonly clock: Clock;
-  readonly slots: Pick<SlotLedger, "usage" | "overdue" | "failing" | "list" | "latestMs">;
+  readonly slots: Pick<SlotLedger, "usage" | "waiting" | "failing" | "list" | "latestMs">;
   readonly definitions: () => Definitions;
   /** How many times as fast as real time the clock runs. */
   readonly tempo: number;
@@ -48,7 +48,7 @@ export class Collection {
     const usage = await this.usage();
     const facts = {
       usage,
-      overdueMs: await slots.overdue(nowMs - graceMs),
+      waitingMs: await slots.waiting(nowMs - graceMs),
       failing: await slots.failing(nowMs - collectionSpanMs),
       emptySlots: await this.#emptySlots(usage),
       plannedMs: await this.#plannedMs(usage),

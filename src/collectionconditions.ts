@@ -15,8 +15,8 @@ const runsMin = 5;
 export type CollectionFacts = {
   /** Of the last hour. */
   readonly usage: ReadonlyMap<string, SlotUsage>;
-  /** When the oldest slot was due that has not ended. */
-  readonly overdueMs: ReadonlyMap<string, number>;
+  /** Samplers with a slot that was due and has not ended, and since when they wait; null: not at all, they catch up. */
+  readonly waitingMs: ReadonlyMap<string, number | null>;
   readonly failing: ReadonlyMap<string, Failing>;
   /** Newest slots in a row without a row, of samplers for which nothing is missing. */
   readonly emptySlots: ReadonlyMap<string, number>;
@@ -87,21 +87,21 @@ function sourceDown(connection: string, those: readonly Sampler[], facts: Collec
 
 /** A slot that waits for a worker, or is run and does not end. */
 function late({ sampler, rules, facts, nowMs, patience }: Look): About | null {
-  const dueMs = facts.overdueMs.get(sampler.name);
-  if (dueMs === undefined) return null;
+  const sinceMs = facts.waitingMs.get(sampler.name) ?? null;
+  if (sinceMs === null) return null;
   const { stepMs } = sampler.schedule;
-  const lateMs = nowMs - dueMs;
+  const lateMs = nowMs - sinceMs;
   const limitMs = (ms: number, steps: number): number => Math.max(ms, steps * stepMs) * patience;
   if (lateMs < limitMs(rules.lateMs, lateSteps.warning)) return null;
   const severity = lateMs >= limitMs(rules.veryLateMs, lateSteps.critical) ? "critical" : "warning";
-  const reason = `${sampler.title}: a slot that was due at ${formatTimeUtc(dueMs)} has not been run to its end. Look whether a worker runs, and what its source takes: bellwether doctor, bellwether try ${sampler.name}.`;
-  return { kind: "sampler-late", severity, reason, sinceMs: dueMs };
+  const reason = `${sampler.title}: slots have waited since ${formatTimeUtc(sinceMs)}. Look whether a worker runs, and what its source takes: bellwether doctor, bellwether try ${sampler.name}.`;
+  return { kind: "sampler-late", severity, reason, sinceMs };
 }
 
 /** Slots that should have ended long ago are not even planned. */
 function dead({ sampler, rules, facts, nowMs, patience }: Look): About | null {
   const plannedMs = facts.plannedMs.get(sampler.name);
-  if (plannedMs === undefined || facts.overdueMs.has(sampler.name)) return null;
+  if (plannedMs === undefined || facts.waitingMs.has(sampler.name)) return null;
   const waitMs = Math.max(rules.veryLateMs, lateSteps.critical * sampler.schedule.stepMs) * patience;
   const expected = latestSlot(sampler, nowMs - waitMs);
   if (expected === null || expected.startMs <= plannedMs) return null;

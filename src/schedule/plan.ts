@@ -11,6 +11,9 @@ export type CatchUp = {
   readonly slotsMax: number;
 };
 
+/** Slots of the past that are planned at a time: to write down more would hold up all other samplers. */
+export const portionMax = 2_000;
+
 /** A sampler with a history is caught up as far as that goes. */
 export function boundsOf({ historyMs }: Sampler, { ageMsMax, slotsMax }: CatchUp): CatchUp {
   if (historyMs === 0) return { ageMsMax, slotsMax };
@@ -21,7 +24,7 @@ type PlannedSlot = Slot & { readonly dueMs: number; readonly catchUp: boolean };
 
 export type Plan = {
   readonly slots: readonly PlannedSlot[];
-  /** Every slot that ends by then is planned, or was left out. */
+  /** Every slot that ends by then is planned, or was left out; before now where there is more of the past to plan. */
   readonly untilMs: number;
   /** Slots left out because of the bounds; counted up to {@link skippedMax}. */
   readonly skipped: number;
@@ -60,6 +63,12 @@ export function planSlots(
   const tooOld = afterMs < oldestMs ? slotsEndingIn(sampler, afterMs, oldestMs, skippedMax).length : 0;
   const ended = slotsEndingIn(sampler, Math.max(afterMs, oldestMs), nowMs, Number.POSITIVE_INFINITY);
   const kept = ended.slice(-slotsMax);
+  const skipped = tooOld + ended.length - kept.length;
+  if (kept.length > portionMax) {
+    const portion = kept.slice(0, portionMax);
+    const { startMs, stepMs } = portion[portionMax - 1] as Slot;
+    return { slots: portion.map((slot) => planned(sampler, slot, true)), untilMs: startMs + stepMs, skipped };
+  }
   const coming = slotsEndingIn(sampler, Math.max(afterMs, nowMs), horizonMs, Number.POSITIVE_INFINITY);
   return {
     slots: [
@@ -67,7 +76,7 @@ export function planSlots(
       ...coming.map((slot) => planned(sampler, slot, false)),
     ],
     untilMs: Math.max(afterMs, horizonMs),
-    skipped: tooOld + ended.length - kept.length,
+    skipped,
   };
 }
 

@@ -3,7 +3,6 @@ import type { Sampler } from "../core/definitions.ts";
 import type { Clock, Log, Measure, Measured, Queue } from "../core/ports.ts";
 import { messageOf, Problem } from "../core/problem.ts";
 import { formatDuration, formatTimeUtc, minuteMs, secondMs } from "../core/time.ts";
-import { counted } from "../core/words.ts";
 import type { SlotLedger } from "../state/slots.ts";
 import { dueMs, jitterMsMax, nextSlot, slotsEndingIn } from "./cron.ts";
 import { slotJob } from "./job.ts";
@@ -145,8 +144,8 @@ export class Scheduler implements Measured {
     this.#catchUps += added > 0 ? plan.slots.filter((slot) => slot.catchUp).length : 0;
     this.#comingMs.push(...plan.slots.map((slot) => slot.dueMs).filter((dueMs) => dueMs > nowMs));
     if (afterMs === null && oldest !== undefined) {
-      const { name } = sampler;
-      this.#deps.log.info({ sampler: name, slots: added }, `${name}: ${counted(added, "slot")} of its history first`);
+      const { name, historyMs } = sampler;
+      this.#deps.log.info({ sampler: name }, `${name}: ${formatDuration(historyMs)} of its past are read first`);
     }
     if (plan.skipped === 0) return;
     this.#skipped.set(sampler.name, (this.#skipped.get(sampler.name) ?? 0) + plan.skipped);

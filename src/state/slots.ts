@@ -392,15 +392,45 @@ export class SlotLedger {
 
   /** Samplers with a slot that was due by then and has not ended: when the oldest of them was due. */
   async overdue(dueByMs: number): Promise<Map<string, number>> {
-    const rows: Row[] = await this.#database.run((query) =>
+    const rows = await this.#overdue(dueByMs);
+    return new Map(rows.map((row) => [row.sampler as string, Number(row.due_ms)]));
+  }
+
+  /**
+   * The same, and since when they wait. Where slots are run for the record, live ones wait behind them: that is no waiting
+   * as long as slots end, and none of which a live one knows.
+   */
+  async waiting(dueByMs: number): Promise<Map<string, number | null>> {
+    const rows = await this.#overdue(dueByMs);
+    const endedMs = await this.#lastEndedMs(rows.filter(isBehind).map((row) => row.sampler as string));
+    return new Map(
+      rows.map((row): [string, number | null] => {
+        const sampler = row.sampler as string;
+        if (!isBehind(row)) return [sampler, Number(row.due_ms)];
+        const sinceMs = Math.max(endedMs.get(sampler) ?? 0, row.live_ms === null ? 0 : Number(row.live_ms));
+        return [sampler, sinceMs === 0 ? null : sinceMs];
+      }),
+    );
+  }
+
+  #overdue(dueByMs: number): Promise<Row[]> {
+    return this.#database.run((query) =>
       query("slots")
-        .select("sampler")
+        .select("sampler", query.raw("max(case when catch_up then 1 else 0 end) as behind"))
         .min("due_ms as due_ms")
+        .select(query.raw("min(case when catch_up then null else due_ms end) as live_ms"))
         .whereIn("state", unfinished)
         .where("due_ms", "<=", dueByMs)
         .groupBy("sampler"),
     );
-    return new Map(rows.map((row) => [row.sampler as string, Number(row.due_ms)]));
+  }
+
+  async #lastEndedMs(samplers: readonly string[]): Promise<Map<string, number>> {
+    if (samplers.length === 0) return new Map();
+    const rows: Row[] = await this.#database.run((query) =>
+      query("slots").select("sampler").max("finished_ms as ms").whereIn("sampler", samplers).groupBy("sampler"),
+    );
+    return new Map(rows.flatMap((row) => (row.ms === null ? [] : [[row.sampler as string, Number(row.ms)]])));
   }
 
   /** Samplers whose newest live slots have failed, of those that began since then. */
@@ -516,4 +546,8 @@ function leasable(query: Knex, nowMs: number): Knex.QueryBuilder {
       .where((due) => due.where("state", "due").where("due_ms", "<=", nowMs))
       .orWhere((leased) => leased.where("state", "leased").where("lease_until_ms", "<=", nowMs)),
   );
+}
+
+function isBehind(row: Row): boolean {
+  return Number(row.behind) === 1;
 }

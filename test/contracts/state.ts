@@ -707,6 +707,27 @@ export function stateContract(name: string, makeOpen: () => OpenState): void {
         );
       });
 
+      test("which samplers wait, and since when: not those that catch up as long as slots end", async () => {
+        const past = (minute: number, sampler = "orders") => ({ ...slot(minute, sampler), catchUp: true });
+        const waiting = () => other.slots.waiting(slot(0).dueMs);
+        await state.slots.add([past(-900), past(-899), past(-900, "sales"), slot(-3, "visits")]);
+        expect(await waiting()).toEqual(
+          new Map([
+            ["orders", null],
+            ["sales", null],
+            ["visits", slot(-3).dueMs],
+          ]),
+        );
+        // Nothing has ended: a live slot that is due tells how long.
+        await state.slots.add([slot(-4), slot(-3)]);
+        expect((await waiting()).get("orders")).toBe(slot(-4).dueMs);
+        const endedMs = slot(-1).dueMs;
+        await run(past(-900), endedMs, 1, { state: "caught-up" });
+        expect((await waiting()).get("orders")).toBeGreaterThanOrEqual(endedMs);
+        await run(past(-899), endedMs, 1, { state: "caught-up" });
+        expect((await waiting()).get("orders")).toBe(slot(-4).dueMs);
+      });
+
       test("whose newest slots have failed, how many in a row, and why", async () => {
         const fail = (error: string): SlotOutcome => ({ state: "failed", dataState: "source-down", error });
         const outcomes: [NewSlot, SlotOutcome][] = [

@@ -27,7 +27,7 @@ const nothing: CollectionFacts = {
     ["orders", used],
     ["payments", used],
   ]),
-  overdueMs: new Map(),
+  waitingMs: new Map(),
   failing: new Map(),
   emptySlots: new Map(),
   plannedMs: new Map(),
@@ -58,28 +58,32 @@ describe("late", () => {
     ["two minutes and two steps are a warning", 2, ["sampler-late orders warning to orders-team"]],
     ["ten are critical", 10, ["sampler-late orders critical to orders-team"]],
   ])("%s", (_, minutes, conditions) => {
-    expect(told({ overdueMs: new Map([["orders", nowMs - minutes * minuteMs]]) })).toEqual(conditions);
+    expect(told({ waitingMs: new Map([["orders", nowMs - minutes * minuteMs]]) })).toEqual(conditions);
+  });
+
+  test("one that catches up is not: its slots end, one after the other", () => {
+    expect(told({ waitingMs: new Map([["orders", null]]) })).toEqual([]);
   });
 
   test("the words stay the same while it lasts: each change is written down", () => {
     const defined = definitions({ samplers: [reads("orders")] });
-    const facts = { ...nothing, overdueMs: new Map([["orders", nowMs - 3 * minuteMs]]) };
+    const facts = { ...nothing, waitingMs: new Map([["orders", nowMs - 3 * minuteMs]]) };
     const reasons = [0, 1_000, 90_000].map(
       (laterMs) => collectionConditions(defined, facts, nowMs + laterMs)[0]?.reason ?? "",
     );
-    expect(reasons[0]).toMatch(/^orders: a slot that was due at 2026-11-20T08:57:30Z has not been run to its end\./);
+    expect(reasons[0]).toMatch(/^orders: slots have waited since 2026-11-20T08:57:30Z\./);
     expect(new Set(reasons).size).toBe(1);
   });
 
   test("a sampler of long steps may take two of them", () => {
     const hourly = [reads("orders", "shop", { schedule: { kind: "every", stepMs: 60 * minuteMs, delayMs: 0 } })];
-    expect(told({ overdueMs: new Map([["orders", nowMs - 110 * minuteMs]]) }, {}, hourly)).toEqual([]);
-    expect(told({ overdueMs: new Map([["orders", nowMs - 120 * minuteMs]]) }, {}, hourly)).toHaveLength(1);
+    expect(told({ waitingMs: new Map([["orders", nowMs - 110 * minuteMs]]) }, {}, hourly)).toEqual([]);
+    expect(told({ waitingMs: new Map([["orders", nowMs - 120 * minuteMs]]) }, {}, hourly)).toHaveLength(1);
   });
 
   test("on a clock that runs fast it is waited as many times as long", () => {
     const defined = definitions({ samplers: [reads("orders")] });
-    const facts = { ...nothing, overdueMs: new Map([["orders", nowMs - 30 * minuteMs]]) };
+    const facts = { ...nothing, waitingMs: new Map([["orders", nowMs - 30 * minuteMs]]) };
     expect(collectionConditions(defined, facts, nowMs, 25)).toEqual([]);
     expect(collectionConditions(defined, facts, nowMs, 1)).toHaveLength(1);
   });
@@ -159,7 +163,7 @@ describe("dead", () => {
   });
 
   test("one that waits is late, and not dead", () => {
-    const facts = { ...planned(15), overdueMs: new Map([["orders", nowMs - 15 * minuteMs]]) };
+    const facts = { ...planned(15), waitingMs: new Map([["orders", nowMs - 15 * minuteMs]]) };
     expect(told(facts)).toEqual(["sampler-late orders critical to orders-team"]);
   });
 });

@@ -78,10 +78,10 @@ describe("what explains a total", () => {
 });
 
 describe("what explains the total of a ratio", () => {
-  const fields = ["orders", "tried"];
-  const point = { measurement: "orders", tags: ["country"], fields, total: ["orders"] };
-  const judge = { orders: judgingOf({ kind: "ratio", denominator: "tried" }) };
-  const ratios = sampler({ point, judge });
+  const ratiosOf = (denominator: string) => {
+    const point = { measurement: "orders", tags: ["country"], fields: ["orders", denominator], total: ["orders"] };
+    return sampler({ point, judge: { orders: judgingOf({ kind: "ratio", denominator }) } });
+  };
   /** The same share is lost in both countries' own terms, but 9 of 10 were tried in Germany. */
   const minute = (ago: number, germany: number, france: number) => {
     const at = { timeMs: nowMs - ago * minuteMs, sinceMs: nowMs - 9 * minuteMs, expected: 0.9 };
@@ -90,8 +90,12 @@ describe("what explains the total of a ratio", () => {
     const both = (90 * germany + 10 * france) / 100;
     return [of({}, both, 100), of({ country: "Germany" }, germany, 90), of({ country: "France" }, france, 10)];
   };
-  const found = async (store: Pick<TimeSeriesStore, "read"> | undefined, verdicts: readonly Verdict[]) => {
-    const [contribution] = (await explainTotals({ store, log: quiet }, ratios, verdicts)).values();
+  const found = async (
+    store: Pick<TimeSeriesStore, "read"> | undefined,
+    verdicts: readonly Verdict[],
+    denominator = "tried",
+  ) => {
+    const [contribution] = (await explainTotals({ store, log: quiet }, ratiosOf(denominator), verdicts)).values();
     return contribution === undefined ? null : contributionText(contribution);
   };
 
@@ -101,18 +105,18 @@ describe("what explains the total of a ratio", () => {
     expect(await found(undefined, minute(0, 0.6, 0.9))).toBe("Germany explains all of the drop");
   });
 
-  test("is found in all slots since it is bad, with what was measured in each", async () => {
+  test.each(["tried", "expected", "observed"])("is found in all slots since it is bad, with %s of each", async (of) => {
     await using store = openStore();
     const past = Array.from({ length: 9 }, (_, index) => minute(1 + index, 0.9, 0)).flat();
     await store.write(past.map((one) => verdictPoint(one)));
     const tried = past.map(({ series, timeMs, trials }) => {
-      return { measurement: "orders", tags: series.tags, fields: { tried: trials?.slot as number }, timeMs };
+      return { measurement: "orders", tags: series.tags, fields: { [of]: trials?.slot as number }, timeMs };
     });
     // In this slot alone it is Germany.
     const now = minute(0, 0.8, 0.9);
-    expect(await found(store, now)).toBe("Germany explains all of the drop");
+    expect(await found(store, now, of)).toBe("Germany explains all of the drop");
     await store.write(tried);
-    expect(await found(store, now)).toBe("France explains 90 % of the drop");
+    expect(await found(store, now, of)).toBe("France explains 90 % of the drop");
   });
 });
 

@@ -122,6 +122,18 @@ test("a day that a zone left out, years before and after everything else that wa
   }
 });
 
+test.each(["Asia/Tokyo", "Asia/Shanghai", "America/Sao_Paulo", "Africa/Casablanca"])(
+  "in %s, whose next change is not known, a moment a year and more later is still one",
+  (zone) => {
+    const nowMs = Date.parse("2027-03-01T00:00:00Z");
+    for (let day = 0; day < 800; day += 1) {
+      for (const timeMs of [nowMs + day * dayMs, nowMs + day * dayMs - 10 * hourMs]) {
+        expect({ timeMs, passes: momentsOfWall(timeMs, zone).passesMs.length }).toEqual({ timeMs, passes: 1 });
+      }
+    }
+  },
+);
+
 test("more changes than are remembered are still each as they were", () => {
   for (const year of [...Array.from({ length: 80 }, (_, index) => 1960 + index), 1975, 2001]) {
     for (const month of [0, 6]) {
