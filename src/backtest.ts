@@ -33,7 +33,7 @@ export type FailedSlot = {
   readonly asked: boolean;
 };
 
-export type Unanswered = {
+type Unanswered = {
   readonly sampler: string;
   readonly slots: number;
   /** Of all that failed, in the days before `fromMs` too: the first whose source was asked, else the first. */

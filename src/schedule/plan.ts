@@ -12,7 +12,7 @@ export type CatchUp = {
 };
 
 /** Slots of the past that are planned at a time: to write down more would hold up all other samplers. */
-export const portionMax = 2_000;
+const portionMax = 2_000;
 
 /** A sampler with a history is caught up as far as that goes. */
 export function boundsOf({ historyMs }: Sampler, { ageMsMax, slotsMax }: CatchUp): CatchUp {
