@@ -143,8 +143,8 @@ export const parts: readonly Part[] = [
     "const disturbed = false && inIncident",
   ]),
   part("days with an incident excuse nothing", gauges, jumps, [
-    "(at) => jumpOfPast(cells, at, stepMs)",
-    "(at) => (cells.inIncident[at] === 0 ? jumpOfPast(cells, at, stepMs) : Number.NaN)",
+    "ask: (at) => (values[at] as number)",
+    "ask: (at) => (cells.inIncident[at] === 0 ? (values[at] as number) : Number.NaN)",
   ]),
   part("either side keeps an incident open", gauges, "decidegauge.ts", [
     "jump[ongoing.direction] >= calmScore",

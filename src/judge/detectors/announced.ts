@@ -41,40 +41,33 @@ export function announcementAt(cells: Cells, place: Place, kind: Kind): Announce
 export function bandAt(cells: Cells, place: Place, { expect, likeCell }: Announcement): Band | null {
   if (expect.kind === "uplift") return between(usualLevel(cells, place), expect.min, expect.max);
   // A day that one campaign is to be like may well have been an incident when nobody had told of it.
-  return between(
-    usualOn(likeCell, place.stepMs, (cell) => cells.values[cell] as number),
-    expect.scale,
-    expect.scale,
-  );
+  return between(usualOn(likeCell, place.stepMs, { known: cells.values }), expect.scale, expect.scale);
 }
 
 /** Of days of the same kind where enough of them are known; each as it would be today if it went on as it did. */
 function usualLevel({ values, inIncident }: Cells, { days, alike, stepMs }: Place): Usual | null {
-  const valueAt = (cell: number): number => (inIncident[cell] === 1 ? Number.NaN : (values[cell] as number));
-  const all = days.map((cell) => usualOn(cell, stepMs, valueAt));
-  const same = all.slice(0, referenceDays).map((day, index) => (alike[index] === true ? day : null));
-  const some = same.filter((day) => day !== null).length >= usualDaysMin ? same : all.slice(0, usualDays);
-  const slope = slopeOf(some);
-  return usualOf(some.map((day, index) => day && shifted(day, slope * (index + 1))));
+  const sound = { known: values.map((value, cell) => (inIncident[cell] === 1 ? Number.NaN : value)) };
+  const same = days.slice(0, referenceDays).map((cell, index) => (alike[index] === true ? cell : -1));
+  const means = (some: readonly number[]) => some.map((cell) => usualOn(cell, stepMs, sound)?.mean ?? Number.NaN);
+  const known = means(same).filter((mean) => !Number.isNaN(mean)).length;
+  const some = known >= usualDaysMin ? same : days.slice(0, usualDays);
+  return usualOf(some, stepMs, sound, slopeOf(means(some)));
 }
 
 /**
  * By how much the level rises a day: the median of the slopes between every two days (Theil, H. (1950), Proc. KNAW 53;
  * Sen, P. K. (1968), JASA 63).
+ * @param means the newest first; NaN = not known
  */
-function slopeOf(days: readonly (Usual | null)[]): number {
+function slopeOf(means: readonly number[]): number {
   const slopes: number[] = [];
-  for (const [later, one] of days.entries()) {
-    for (let earlier = later + 1; earlier < days.length; earlier += 1) {
-      const other = days[earlier];
-      if (one && other) slopes.push((one.mean - other.mean) / (earlier - later));
+  for (const [later, one] of means.entries()) {
+    for (let earlier = later + 1; earlier < means.length; earlier += 1) {
+      const slope = (one - (means[earlier] as number)) / (earlier - later);
+      if (!Number.isNaN(slope)) slopes.push(slope);
     }
   }
   return slopes.length === 0 ? 0 : medianSorted(ascending(slopes));
-}
-
-function shifted({ mean, most, least }: Usual, by: number): Usual {
-  return { mean: mean + by, most: most + by, least: least + by };
 }
 
 /** So many times a negative value is lower, not higher. */

@@ -14,7 +14,7 @@ import { ascending } from "../math/ascending.ts";
 import { rounded } from "../math/rounded.ts";
 import { type Announcement, announcementAt, type Band, bandAt } from "./announced.ts";
 import { predictorReach, predictors, predictorsMax, predictorsMin } from "./predictors.ts";
-import { around, usualDays, usualOf, usualOn } from "./usual.ts";
+import { type Asked, around, usualDays, usualOf } from "./usual.ts";
 
 /** Chance alone may bring one alarm of each direction in this time. */
 const falseAlarmMs = 56 * dayMs;
@@ -76,8 +76,7 @@ function fromBefore(cells: Cells, place: Place, tails: Tails, { sensitivity }: J
   const value = cells.values[place.now] as number;
   const { stepMs } = place;
   const bases = basesAt(cells, place);
-  const past = place.days.slice(0, usualDays);
-  const usual = usualOf(past.map((cell) => usualOn(cell, stepMs, (at) => jumpOfPast(cells, at, stepMs))));
+  const usual = usualOf(place.days.slice(0, usualDays), stepMs, jumpsOf(cells, stepMs));
   if (bases === null || usual === null) return null;
   const base = Math.min(bases.high, Math.max(bases.low, value - usual.mean));
   const jump = value - base;
@@ -167,15 +166,11 @@ function baseOf(values: Float64Array, cell: number, stepMs: number, without: Uin
   return found.length < predictorsMin ? Number.NaN : medianSorted(ascending(found));
 }
 
-/** A value less what those before predicted, asked for again and again. Infinity = not yet. */
-function jumpOfPast(cells: Cells, cell: number, stepMs: number): number {
-  cells.jumps ??= new Float64Array(cells.values.length).fill(Number.POSITIVE_INFINITY);
-  let jump = cells.jumps[cell] as number;
-  if (jump === Number.POSITIVE_INFINITY) {
-    jump = (cells.values[cell] as number) - baseOf(cells.values, cell, stepMs, null);
-    cells.jumps[cell] = jump;
-  }
-  return jump;
+/** Each value less what those before predicted. */
+function jumpsOf(cells: Cells, stepMs: number): Asked {
+  const { values } = cells;
+  cells.jumps ??= new Float64Array(values.length).fill(Number.POSITIVE_INFINITY);
+  return { known: cells.jumps, ask: (at) => (values[at] as number) - baseOf(values, at, stepMs, null) };
 }
 
 type Surprise = { readonly score: number; readonly demanded: number; readonly tail: Tail };
