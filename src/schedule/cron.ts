@@ -156,7 +156,7 @@ function* cronEnds(schedule: CronSchedule, active: ActiveHours | null, afterMs: 
     for (const hour of cron.fields.hour) {
       const hourWallMs = dayWallMs + hour * hourMs;
       if (hourWallMs + hourMs <= fromWallMs || hourWallMs > toWallMs) continue;
-      for (const endMs of firingsOfHour(cron, hourWallMs, schedule.zone)) {
+      for (const endMs of firingsOfHour(cron, hourWallMs, schedule.zone, lastMs, untilMs)) {
         if (endMs > untilMs) break;
         // What a gap skips fires where another firing may stand already: once.
         if (endMs <= lastMs) continue;
@@ -167,14 +167,15 @@ function* cronEnds(schedule: CronSchedule, active: ActiveHours | null, afterMs: 
   }
 }
 
-/** The moments at which one hour on the wall fires, ascending. */
-function firingsOfHour(cron: Cron, hourWallMs: number, zone: string): number[] {
-  const wallsMs = cron.fields.minute.flatMap((minute) =>
-    cron.fields.second.map((second) => hourWallMs + minute * minuteMs + second * secondMs),
-  );
+/** The moments at which one hour on the wall fires, ascending; none of an hour that lies outside `(afterMs, untilMs]`. */
+function firingsOfHour(cron: Cron, hourWallMs: number, zone: string, afterMs: number, untilMs: number): number[] {
   const [first, last] = [momentsOfWall(hourWallMs, zone), momentsOfWall(hourWallMs + hourMs - 1, zone)];
   const [firstMs, lastMs] = [first.passesMs[0], last.passesMs[0]];
   const unchanged = first.passesMs.length === 1 && last.passesMs.length === 1 && lastMs === firstMs! + hourMs - 1;
+  if (unchanged && (lastMs! <= afterMs || firstMs! > untilMs)) return [];
+  const wallsMs = cron.fields.minute.flatMap((minute) =>
+    cron.fields.second.map((second) => hourWallMs + minute * minuteMs + second * secondMs),
+  );
   if (unchanged) return wallsMs.map((wallMs) => firstMs! + wallMs - hourWallMs);
   return wallsMs.flatMap((wallMs) => firings(cron, wallMs, zone)).sort((a, b) => a - b);
 }
