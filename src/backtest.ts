@@ -124,11 +124,12 @@ export async function replay(options: ReplayOptions): Promise<Replay> {
   );
   messages.sort((a, b) => a.atMs - b.atMs);
   const unanswered = samplers.flatMap(({ name }): Unanswered[] => {
-    const own = slots.filter(({ sampler, catchUp }) => sampler.name === name && !catchUp).length;
     const { asked, heldBack } = first.get(name) ?? {};
     const failure = asked ?? heldBack;
+    if (failure === undefined) return [];
+    const own = slots.filter(({ sampler, catchUp }) => sampler.name === name && !catchUp).length;
     const isAll = own > 0 && failed.filter(({ sampler }) => sampler === name).length === own;
-    return isAll && failure !== undefined ? [{ sampler: name, slots: own, failure }] : [];
+    return isAll ? [{ sampler: name, slots: own, failure }] : [];
   });
   return { slots: ran, failed, unanswered, verdicts: tally.levels, incidents: told, messages };
 }

@@ -100,10 +100,10 @@ async function overSamplers(names: readonly string[], options: Options): Promise
   const result = await replay({ samplers, definitions, fromMs, toMs, runner, log, onProgress }).finally(() =>
     progress.end(),
   );
+  const isSilent = result.unanswered.length === samplers.length;
   if (options.json) showJson(result, fromMs, toMs);
-  if (result.unanswered.length === samplers.length) checkAnswered(result);
-  if (stored !== null) checkStored(samplers, stored, fromMs, toMs);
-  if (!options.json) show(result, fromMs, toMs);
+  if (stored !== null && !isSilent) checkStored(samplers, stored, fromMs, toMs);
+  if (!options.json && !isSilent) show(result, fromMs, toMs);
   checkAnswered(result);
 }
 

@@ -70,7 +70,6 @@ export class History {
   readonly #calendarOf: (sampler: Sampler) => Calendar | null;
   /** Least recently used first. */
   readonly #blocks = new Map<string, Block>();
-  readonly #clocks = new Map<string, ZoneDays>();
   readonly #cellsMax: number;
   #reads = 0;
   #evictions = 0;
@@ -87,14 +86,6 @@ export class History {
     this.#store = store;
     this.#calendarOf = calendarOf;
     this.#cellsMax = cellsMax;
-  }
-
-  clock(zone: string): ZoneDays {
-    const known = this.#clocks.get(zone);
-    if (known !== undefined) return known;
-    const made = new ZoneDays(zone);
-    this.#clocks.set(zone, made);
-    return made;
   }
 
   /**
@@ -175,7 +166,7 @@ export class History {
         calendar: this.#calendarOf(sampler),
         zone: sampler.zone,
       },
-      this.clock(sampler.zone),
+      new ZoneDays(sampler.zone),
     );
   }
 
@@ -291,7 +282,7 @@ export class History {
   async #readParts(filling: Filling, window: TimeWindow): Promise<void> {
     const { stepMs } = filling.block.shape;
     if (stepMs > partMs) return;
-    const clock = this.clock(filling.subject.sampler.zone);
+    const clock = new ZoneDays(filling.subject.sampler.zone);
     await this.#readRare(filling, window, "part", stepMs / partMs, (held, timeMs, value) => {
       const index = endedPart(timeMs, stepMs, clock);
       if (index !== null) held.parts.put({ index, sum: partIn(value) });

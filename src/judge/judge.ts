@@ -6,6 +6,7 @@ import { Problem } from "../core/problem.ts";
 import { floorToStep } from "../core/time.ts";
 import type { Block, Held } from "./block.ts";
 import { cellValue, type Place } from "./cells.ts";
+import { ZoneDays } from "./days.ts";
 import { decide } from "./decide.ts";
 import { History, putPoints, type Subject } from "./history.ts";
 import { verdictOf, verdictWithout } from "./verdict.ts";
@@ -76,7 +77,7 @@ export class Judge implements Measured {
 
   /** What can be said of a slot's values without any history. */
   #unjudged({ sampler, field }: Subject, points: readonly Point[], without: string): Verdict[] {
-    const clock = this.#history.clock(sampler.zone);
+    const clock = new ZoneDays(sampler.zone);
     return points
       .filter(({ fields }) => fields[field] !== undefined)
       .map((point) => verdictWithout(without, point, { sampler, field, clock }));
@@ -163,7 +164,7 @@ export class Judge implements Measured {
       sampler: sampler.name,
       series,
       judging,
-      clock: this.#history.clock(sampler.zone),
+      clock: new ZoneDays(sampler.zone),
       before: before.ongoing,
       part,
       wasInIncident: held.earlier.includes(place.timeMs),

@@ -42,11 +42,9 @@ function sumIn(rows: readonly Row[], field: string): Found {
 
 /** Nothing measured is neither 0 nor 1. A row that was measured on something has its share, or there is no saying. */
 function ratioIn(rows: readonly Row[], field: string, denominator: string): Found {
+  if (rows.length === 0) return { fields: { [denominator]: 0, [field]: 0 } };
   const trials = sumIn(rows, denominator);
   if ("lacking" in trials) return trials;
-  const sum = trials.fields[denominator];
-  if (sum === undefined || rows.length === 0)
-    return { fields: { ...trials.fields, ...(rows.length === 0 && { [field]: 0 }) } };
   let hits = 0;
   for (const [index, row] of rows.entries()) {
     const on = readNumber(row[denominator]);
@@ -54,7 +52,8 @@ function ratioIn(rows: readonly Row[], field: string, denominator: string): Foun
     if (on < 0 || (on > 0 && Number.isNaN(share))) return { lacking: `row ${index + 1} cannot be counted` };
     if (on > 0) hits += share * on;
   }
-  return { fields: { ...trials.fields, ...(sum > 0 && Number.isFinite(hits) && { [field]: hits / sum }) } };
+  const whole = hits / (trials.fields[denominator] ?? 0);
+  return Number.isFinite(whole) ? { fields: { ...trials.fields, [field]: whole } } : trials;
 }
 
 /** NaN for what is no number. */

@@ -31,6 +31,7 @@ import type { SlotOutcome } from "../../src/state/slots.ts";
 import { stores } from "../../src/store/stores/index.ts";
 import { SimulatedClock } from "./clock.ts";
 import { SeededReplicas } from "./replicas.ts";
+import { plainSampler } from "./sampler.ts";
 
 const shopNowMs = Date.parse("2026-11-20T14:30:00Z");
 const zone = "Europe/London";
@@ -155,25 +156,13 @@ const judging: FieldJudging = {
 
 function sampler(name: string, given: Partial<Sampler> & Pick<Sampler, "title" | "point">): Sampler {
   return {
+    ...plainSampler,
     name,
-    owner: "shop-team",
-    group: "shop-team",
-    purpose: null,
     runbook: "docs/runbooks/orders.md",
     schedule: { kind: "every", stepMs: minuteMs, delayMs: 5_000 },
     zone,
-    active: null,
-    timeoutMs: 10_000,
     calendar: "shop",
-    graceMs: 0,
-    resample: 0,
-    historyMs: 0,
-    source: { kind: "sql", options: {} },
     empty: "zero",
-    judge: {},
-    priority: "medium",
-    alerts: true,
-    alerting: { pendingCount: 2, pendingOf: 3, recoverCount: 3 },
     labels: { team: "shop" },
     place: `samplers/shop/${name}.yaml:1:1`,
     ...given,

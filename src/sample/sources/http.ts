@@ -39,7 +39,6 @@ export const http: Plugin<Source, RequestOptions, SourceDeps> = {
   // Metrics as text are of the moment, whoever asks for them.
   isRepeatable: (chosen) => chosen.format !== "prometheus" && bindsSlot(chosen),
   warnings: (chosen) => {
-    // Metrics as text are of the moment, whoever asks for them.
     if (bindsSlot(chosen) || chosen.format === "prometheus") return [];
     return [
       new Problem("not repeatable: gaps cannot be sampled again", {
