@@ -170,7 +170,8 @@ export function refId(index: number): string {
 
 /** A text as the name of a series: `$` would begin a pattern, and so would `[[`. */
 export function plainName(text: string): string {
-  return text.replaceAll("$", "").replaceAll("[[", "[").trim() || "value";
+  const plain = text.replaceAll("$", "").replace(/\[{2,}/g, "[");
+  return plain.trim() || "value";
 }
 
 function influxTargets(asked: readonly Asked[], resultFormat: InfluxTarget["resultFormat"]): InfluxTarget[] {

@@ -97,7 +97,7 @@ function overlap({ gridPos: a }: Panel | Row, { gridPos: b }: Panel | Row): bool
 const word = fc.stringMatching(/^[A-Za-z][A-Za-z0-9_]{0,30}$/);
 const sentence = fc.oneof(
   fc.string({ minLength: 1, maxLength: 60 }),
-  fc.constantFrom("Revenue in $", "[[a]] $tag_x", "*a* <b>"),
+  fc.constantFrom("Revenue in $", "[[a]] $tag_x", "[[[$[", "*a* <b>"),
 );
 
 const judging: Shown["judge"][string] = {
